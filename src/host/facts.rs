@@ -1,0 +1,94 @@
+//! What must be known of a host before it can be said what is desired there.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::distro::{self, Distro};
+
+/// The facts of one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The numeric user id scripts run as; 0 is root.
+    pub uid: u32,
+    pub user: String,
+    /// `$XDG_DATA_HOME`, or its default below the home folder.
+    pub data_home: String,
+    /// `$XDG_CACHE_HOME`, or its default below the home folder.
+    pub cache_home: String,
+    /// `uname -m`.
+    pub arch: String,
+    pub cores: u32,
+    pub init: InitSystem,
+    /// `ID` of os-release, then `ID_LIKE`.
+    pub os: Vec<String>,
+    /// `VERSION_ID` of os-release.
+    pub os_version: String,
+    /// `VERSION_CODENAME` of os-release, empty where there is none.
+    pub codename: String,
+    /// The C library and its version, as `glibc 2.36` or `musl 1.2.3`.
+    pub libc: String,
+    /// The C compiler's own first line, empty where there is none.
+    pub compiler: String,
+    /// Changes with every boot.
+    pub boot_id: String,
+}
+
+/// What starts services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitSystem {
+    Systemd,
+    /// Something else: nodes run as processes of our own with pid files.
+    Other,
+}
+
+/// Read-only; a line a fact.
+pub(super) const SCRIPT: &str = r#"
+echo "uid=$(id -u)"
+echo "user=$(id -un)"
+echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
+echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
+echo "arch=$(uname -m)"
+echo "cores=$(nproc)"
+read -r init </proc/1/comm; echo "init=$init"
+[ ! -r /etc/os-release ] || while read -r line; do echo "os.$line"; done </etc/os-release
+echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
+compiler=$(cc --version 2>/dev/null || gcc --version 2>/dev/null); echo "compiler=${compiler%%
+*}"
+read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+"#;
+
+impl Facts {
+    /// Reads the script's answer; the error is the name of the fact that is missing.
+    pub(super) fn parse(lines: &[String]) -> Result<Self, String> {
+        let map: HashMap<&str, &str> = lines.iter().filter_map(|line| line.split_once('=')).collect();
+        let need = |key: &str| map.get(key).copied().ok_or_else(|| format!("no {key} in {lines:?}"));
+        let number = |key: &str| need(key)?.trim().parse::<u32>().map_err(|e| format!("{key}: {e}"));
+        let os = |key: &str| map.get(key).map_or("", |value| value.trim_matches(['"', '\'']));
+        Ok(Self {
+            uid: number("uid")?,
+            user: need("user")?.to_owned(),
+            data_home: need("data_home")?.to_owned(),
+            cache_home: need("cache_home")?.to_owned(),
+            arch: need("arch")?.to_owned(),
+            cores: number("cores")?,
+            init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
+            os: std::iter::once(os("os.ID")).chain(os("os.ID_LIKE").split_whitespace()).map(str::to_owned).collect(),
+            os_version: os("os.VERSION_ID").to_owned(),
+            codename: os("os.VERSION_CODENAME").to_owned(),
+            libc: need("libc")?.trim().to_owned(),
+            compiler: need("compiler")?.to_owned(),
+            boot_id: need("boot")?.to_owned(),
+        })
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    /// The distribution's entry in the table, where there is one.
+    pub fn distro(&self) -> Option<&'static Distro> {
+        self.os.iter().find_map(|id| distro::find(id))
+    }
+}

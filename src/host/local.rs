@@ -1,0 +1,116 @@
+//! This machine as a host: the same scripts, through a child `sh` instead of an SSH channel.
+
+use std::{io, net::SocketAddr, path::Path, process::Stdio};
+
+use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
+
+use super::{Error, Result, Stream, shell::Shell};
+
+pub(super) struct Local;
+
+impl Local {
+    /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a script
+    /// half-way through; it ends by itself when its standard input closes.
+    pub(super) async fn shell(&self, host: &str) -> Result<Shell> {
+        let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
+        let mut child = sh().arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(no_shell)?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(no_shell(io::Error::other("its pipes are missing")));
+        };
+        tokio::spawn(async move { child.wait().await });
+        Ok(Shell::new(stdin, stdout, marker().map_err(no_shell)?))
+    }
+
+    pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
+    }
+
+    pub(super) async fn get(&self, remote: &str, local: &Path) -> Result<String, String> {
+        let say = |e: io::Error| e.to_string();
+        let mut child = sh()
+            .args(["-c", r#"exec cat -- "$1""#, "sh", remote])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(say)?;
+        let mut stdout = child.stdout.take().ok_or("no output")?;
+        let folder = local.parent().ok_or("no folder")?;
+        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(say)?;
+        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(say)?);
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+        loop {
+            let n = stdout.read(&mut buffer).await.map_err(say)?;
+            if n == 0 {
+                break;
+            }
+            hash.update(&buffer[..n]);
+            file.write_all(&buffer[..n]).await.map_err(say)?;
+        }
+        file.flush().await.map_err(say)?;
+        if !child.wait().await.map_err(say)?.success() {
+            return Err("it could not be read".to_owned());
+        }
+        temporary.persist(local).map_err(|e| e.error.to_string())?;
+        Ok(hex(&hash.finalize()))
+    }
+
+    pub(super) async fn put(&self, local: &Path, remote: &str, mode: u32, sha256: &str) -> Result<(), String> {
+        let say = |e: io::Error| e.to_string();
+        let file = tokio::fs::File::open(local).await.map_err(say)?.into_std().await;
+        let output = sh()
+            .args(["-c", PUT, "sh", remote, &format!("{mode:o}"), sha256])
+            .stdin(Stdio::from(file))
+            .output()
+            .await
+            .map_err(say)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// The remote atomic put. The temporary name is fixed by the content, so that an interrupted put leaves at most one
+/// file, which the next one overwrites.
+const PUT: &str = r#"
+set -eu
+umask 077
+temporary=$1.provision-new
+trap 'rm -f -- "$temporary"' EXIT
+cat >"$temporary"
+sum=$(sha256sum <"$temporary")
+[ "${sum%% *}" = "$3" ] || { echo "what arrived has another SHA-256 than what was sent" >&2; exit 1; }
+chmod "$2" "$temporary"
+mv -f -- "$temporary" "$1"
+! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :
+"#;
+
+fn sh() -> Command {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a local process")]
+    let mut command = Command::new("sh");
+    command.process_group(0).env("LC_ALL", "C").stderr(Stdio::piped()).kill_on_drop(false);
+    command
+}
+
+/// A word no script can guess.
+fn marker() -> io::Result<String> {
+    use io::Read;
+    let mut bits = [0u8; 12];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
+    Ok(format!("provision-{}", hex(&bits)))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

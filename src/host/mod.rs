@@ -1,0 +1,206 @@
+//! A host, as two capabilities: [`Probe`] may ask, [`Change`] may act. Planning code only ever holds a `Probe`.
+//!
+//! All questions and changes are `sh` scripts that go through one long-lived shell per host, so that a run costs
+//! one connection and one exec whatever it asks. The transports differ; the scripts do not.
+
+pub mod distro;
+mod facts;
+mod local;
+mod shell;
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Mutex,
+};
+
+pub use facts::{Facts, InitSystem};
+use local::Local;
+use shell::Shell;
+
+use crate::inventory::{Address, Host};
+
+/// A byte stream to a server process on a host.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What went wrong on a host.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error("{host}: could not start a shell")]
+    #[diagnostic(help("a POSIX `sh` must be in the PATH of that host"))]
+    NoShell { host: String, source: io::Error },
+    #[error("{host}: the shell ended while a script was running")]
+    #[diagnostic(help("run the same command again: it continues where this one stopped"))]
+    ShellLost { host: String },
+    #[error("{host}: nothing was heard for {}s while waiting for {what}", idle.as_secs())]
+    #[diagnostic(help("look at the host's load and disk, then run the same command again"))]
+    Silent { host: String, what: String, idle: Duration },
+    #[error("{host}: {what} failed with status {status}{}", last_lines(output))]
+    #[diagnostic(help("mend what the lines above say, then run the same command again"))]
+    Script { host: String, what: String, status: i32, output: Vec<String> },
+    #[error("{host}: could not copy {what}: {reason}")]
+    #[diagnostic(help("look at the free space and the permissions of the folder, then run the same command again"))]
+    Copy { host: String, what: String, reason: String },
+    #[error("{host}: could not connect to {address}")]
+    Dial { host: String, address: SocketAddr, source: io::Error },
+    #[error("{host}: cluster {cluster} is being changed by {holder}")]
+    #[diagnostic(help("wait for that run to end, or stop it; its lock goes with it"))]
+    Locked { host: String, cluster: String, holder: String },
+    #[error("{host}: {address} is reached over SSH, which this version of provision does not do yet")]
+    #[diagnostic(help("use address = \"local\", or add --single-host to run all its nodes on this machine"))]
+    NotLocal { host: String, address: String },
+    #[error("{host}: this machine's answer was not understood: {answer:?}")]
+    #[diagnostic(help("please report this line together with the host's /etc/os-release"))]
+    Garbled { host: String, answer: String },
+}
+
+/// The last lines a failed script printed, each on a line of its own.
+fn last_lines(output: &[String]) -> String {
+    let skip = output.len().saturating_sub(20);
+    output[skip..].iter().map(|line| format!("\n  {line}")).collect()
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The read-only capability: ask questions, read files, open connections to servers. It cannot change a host.
+#[derive(Clone)]
+pub struct Probe {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    transport: Transport,
+    shell: Mutex<Shell>,
+}
+
+/// The kinds of ways to a host.
+enum Transport {
+    Local(Local),
+}
+
+/// How long a question may stay unanswered.
+const QUESTION: Duration = Duration::from_secs(60);
+
+impl Probe {
+    /// Connects to a host and starts the shell that all later scripts go through.
+    pub async fn connect(host: &Host) -> Result<Self> {
+        let transport = match &host.address {
+            Address::Local => Transport::Local(Local),
+            Address::Remote(address) => {
+                return Err(Error::NotLocal { host: host.name.clone(), address: address.clone() });
+            }
+        };
+        let shell = match &transport {
+            Transport::Local(local) => local.shell(&host.name).await?,
+        };
+        Ok(Self { inner: Arc::new(Inner { name: host.name.clone(), transport, shell: Mutex::new(shell) }) })
+    }
+
+    /// The host's name in the inventory.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Runs a script that only reads; `what` names it in errors. Returns the lines it printed.
+    pub async fn ask(&self, what: &str, script: &str) -> Result<Vec<String>> {
+        self.inner.script(what, script, QUESTION, &mut |_| {}).await
+    }
+
+    /// The facts that decide what is desired here: who we are, init system, distribution, libc.
+    pub async fn facts(&self) -> Result<Facts> {
+        let lines = self.ask("facts", facts::SCRIPT).await?;
+        Facts::parse(&lines).map_err(|answer| Error::Garbled { host: self.name().to_owned(), answer })
+    }
+
+    /// Opens a byte stream to a server on the host, through the host's own connection.
+    pub async fn dial(&self, address: SocketAddr) -> Result<Box<dyn Stream>> {
+        match &self.inner.transport {
+            Transport::Local(local) => local.dial(address).await.map_err(|source| Error::Dial {
+                host: self.name().to_owned(),
+                address,
+                source,
+            }),
+        }
+    }
+
+    /// Copies a file of the host to a local path, created atomically. Returns its SHA-256 in hex.
+    pub async fn get(&self, remote: &str, local: &Path) -> Result<String> {
+        let Transport::Local(transport) = &self.inner.transport;
+        transport.get(remote, local).await.map_err(|reason| Error::Copy {
+            host: self.name().to_owned(),
+            what: remote.to_owned(),
+            reason,
+        })
+    }
+
+    /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
+    /// shell: it is gone when the shell ends, however it ends, and a script of a killed run keeps it until it is done.
+    pub async fn lock(self, cluster: &str, holder: &str) -> Result<Change> {
+        let other = self.inner.shell.lock().await.lock(self.name(), cluster, holder).await?;
+        match other {
+            None => Ok(Change { probe: self }),
+            Some(holder) => {
+                Err(Error::Locked { host: self.name().to_owned(), cluster: cluster.to_owned(), holder })
+            }
+        }
+    }
+}
+
+/// The capability to change a host. Obtained by [`Probe::lock`] only.
+#[derive(Clone)]
+pub struct Change {
+    probe: Probe,
+}
+
+impl Change {
+    /// The read-only side of the same host.
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    pub fn name(&self) -> &str {
+        self.probe.name()
+    }
+
+    /// Runs a script that changes the host; `what` names it in errors. Each line it prints goes to `on_line` as it
+    /// comes. Fails when the script exits non-zero or prints nothing for `idle`.
+    pub async fn run(
+        &self,
+        what: &str,
+        script: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Vec<String>> {
+        self.probe.inner.script(what, script, idle, on_line).await
+    }
+
+    /// Puts a local file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
+    pub async fn put(&self, local: &Path, remote: &str, mode: u32, sha256: &str) -> Result<()> {
+        let Transport::Local(transport) = &self.probe.inner.transport;
+        transport.put(local, remote, mode, sha256).await.map_err(|reason| Error::Copy {
+            host: self.name().to_owned(),
+            what: remote.to_owned(),
+            reason,
+        })
+    }
+}
+
+impl Inner {
+    async fn script(
+        &self,
+        what: &str,
+        script: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Vec<String>> {
+        let mut shell = self.shell.lock().await;
+        let (status, output) = shell.run(&self.name, what, script, idle, on_line).await?;
+        if status == 0 {
+            return Ok(output);
+        }
+        Err(Error::Script { host: self.name.clone(), what: what.to_owned(), status, output })
+    }
+}

@@ -1,0 +1,148 @@
+//! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
+
+use super::{Error, Result};
+
+/// How long another run may take to let go of the lock, with a margin over `flock -w`.
+const LOCK: Duration = Duration::from_secs(20);
+
+/// The most lines of one script's output that are kept.
+const KEEP: usize = 200_000;
+
+pub(super) struct Shell {
+    stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    lines: mpsc::Receiver<String>,
+    /// Ends a script's output; random, so that no output can forge it.
+    marker: String,
+}
+
+impl Shell {
+    /// Speaks to a shell over its standard input and output. A task of its own drains the output until it ends.
+    pub(super) fn new(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        marker: String,
+    ) -> Self {
+        let (sender, lines) = mpsc::channel(1024);
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stdout);
+            let mut line = Vec::new();
+            while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                if sender.send(text).await.is_err() {
+                    break;
+                }
+                line.clear();
+            }
+        });
+        Self { stdin: Box::new(stdin), lines, marker }
+    }
+
+    /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
+    pub(super) async fn run(
+        &mut self,
+        host: &str,
+        what: &str,
+        script: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(i32, Vec<String>)> {
+        // Standard input is taken away so that no command of the script can eat the next script; descriptor 9 is the
+        // lock, which no child that outlives us may keep.
+        let text = framed(&format!("(\n{script}\n) </dev/null 2>&1 9>&-"), &self.marker);
+        self.send(host, what, &text, idle, on_line).await
+    }
+
+    /// Takes the lock of a cluster in the running shell itself, not in a child: descriptor 9 stays open until it ends.
+    pub(super) async fn lock(&mut self, host: &str, cluster: &str, holder: &str) -> Result<Option<String>> {
+        let text = framed(&lock_script(cluster, holder), &self.marker);
+        let (status, output) = self.send(host, "the cluster's lock", &text, LOCK, &mut |_| {}).await?;
+        if status == 0 {
+            return Ok(None);
+        }
+        match output.iter().find_map(|line| line.strip_prefix("locked by ")) {
+            Some(other) => Ok(Some(other.to_owned())),
+            None => {
+                Err(Error::Script { host: host.to_owned(), what: "taking the cluster's lock".to_owned(), status, output })
+            }
+        }
+    }
+
+    async fn send(
+        &mut self,
+        host: &str,
+        what: &str,
+        text: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(i32, Vec<String>)> {
+        let lost = || Error::ShellLost { host: host.to_owned() };
+        self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost())?;
+        self.stdin.flush().await.map_err(|_| lost())?;
+        let mut output: Vec<String> = Vec::new();
+        loop {
+            let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
+            let line = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?.ok_or_else(lost)?;
+            if let Some(status) = line.strip_prefix(&self.marker) {
+                if output.last().is_some_and(String::is_empty) {
+                    output.pop();
+                }
+                return Ok((status.trim().parse().unwrap_or(-1), output));
+            }
+            on_line(&line);
+            if output.len() < KEEP {
+                output.push(line);
+            }
+        }
+    }
+}
+
+/// A script as the shell gets it. The braces make it one compound command: a connection that is cut in the middle of
+/// sending leaves an open brace, and the shell runs nothing of it.
+fn framed(command: &str, marker: &str) -> String {
+    format!("{{\n{command}\nprintf '\\n%s %s\\n' '{marker}' \"$?\"\n}}\n")
+}
+
+/// `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
+/// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
+/// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
+fn lock_script(cluster: &str, holder: &str) -> String {
+    let holder = shlex::try_quote(holder).unwrap_or_default();
+    format!(
+        r#"
+lock_folder=/run/lock
+[ -w "$lock_folder" ] || lock_folder=${{XDG_RUNTIME_DIR:-/tmp}}
+lock=$lock_folder/provision-$(id -u)-{cluster}.lock
+provision_lock() {{
+  while :; do
+    command exec 9>>"$lock" || return 1
+    flock -w 15 9 || {{ printf 'locked by %s\n' "$(head -n 1 "$lock")"; exec 9>&-; return 1; }}
+    [ "$(stat -L -c %i /proc/self/fd/9)" != "$(stat -c %i "$lock" 2>&1)" ] || break
+  done
+  printf '%s\n' {holder} >"$lock"
+  trap 'rm -f "$lock"' EXIT
+  trap 'exit 1' PIPE HUP TERM
+}}
+provision_lock </dev/null 2>&1"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_is_cut_off_runs_nothing() {
+        let text = framed("echo ran", "MARK");
+        for cut in 1..text.trim_end().len() {
+            let open = text[..cut].trim_end();
+            assert!(open.starts_with('{') && !open.ends_with('}'), "{open:?}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `provision` turns bare machines, or this one, into a Redis or Valkey Cluster whose replication is proven.
+//!
+//! One flow, one direction:
+//!
+//! ```text
+//! inventory.toml ─load→ Inventory ─resolve→ Fleet
+//! playbooks/*.toml ─load→ Playbook
+//! Fleet + Playbook ─desire→ [Resource] per host
+//! Probe.ask([Resource]) → Observed             (one read-only exec per host)
+//! plan(desired, observed) → Plan               (pure; serde; stable order)
+//! run(Plan) → Event…                           (the only code that changes anything)
+//! verify(Fleet) → Evidence                     (numbered invariants)
+//! ```
+//!
+//! The rooms, and who may know whom: `cli → plan, run, cluster, report → resource, build, playbook → host,
+//! inventory`. Nothing below looks up. Redis types stay in [`cluster`]; printing stays in [`report`] and [`cli`].
+
+pub mod build;
+pub mod cli;
+pub mod cluster;
+pub mod host;
+pub mod inventory;
+pub mod plan;
+pub mod playbook;
+pub mod report;
+pub mod resource;
+pub mod run;
+pub mod secret;

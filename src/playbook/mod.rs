@@ -1,0 +1,49 @@
+//! The playbook: the flow as data, an ordered list of typed steps.
+
+use serde::{Deserialize, Serialize};
+
+/// A loaded flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Playbook {
+    pub name: String,
+    pub steps: Vec<Step>,
+}
+
+/// One step of the flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in the playbook.
+    pub name: String,
+    pub tags: Vec<String>,
+    pub action: Action,
+}
+
+/// What a step does. The first six are built in and stand once each, in this order; the others are the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Have the artefact: from the cache, or compiled once, with the packages that needs.
+    Build,
+    /// Accounts, folders and the binary on every host.
+    Install,
+    /// The configuration of every node.
+    Configure,
+    /// Every node runs, with the binary and the configuration it should have.
+    Start,
+    /// The nodes are one cluster.
+    Form,
+    /// The numbered invariants hold.
+    Verify,
+    Package { names: Vec<String> },
+    Directory { path: String, mode: u32, owner: Option<String> },
+    /// `content` is taken as it is.
+    File { path: String, content: String, mode: u32, owner: Option<String> },
+    /// `template` is the text of a Tera template, already loaded; `source` is the file it came from.
+    Template { path: String, template: String, source: String, mode: u32, owner: Option<String> },
+    /// A system account.
+    User { name: String, home: Option<String> },
+    /// A shell command. Without `creates` (a path) or `unless` (a command) it runs every time.
+    Command { run: String, creates: Option<String>, unless: Option<String> },
+    /// A systemd unit that must be enabled and running.
+    Unit { name: String },
+}

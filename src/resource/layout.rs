@@ -1,0 +1,91 @@
+//! Where things are on a host: one place decides every path.
+
+use crate::{
+    host::Facts,
+    inventory::{Fleet, Node},
+};
+
+/// The paths of one cluster on one host. As root they follow the file system hierarchy standard; as a plain user all
+/// are below `$XDG_DATA_HOME/provision/<cluster>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Installed binaries: a folder an engine build.
+    pub bin: String,
+    /// Node configurations: a folder a node.
+    pub etc: String,
+    /// Node data: a folder a node.
+    pub data: String,
+    /// Node logs: a folder a node.
+    pub log: String,
+    /// What is gone after a reboot: which configuration each running node was started with.
+    pub run: String,
+    /// The ledger and the backups of what was replaced.
+    pub state: String,
+    /// The user the servers run as; `None` is the user who runs provision.
+    pub account: Option<String>,
+    /// The engine's name, for file names.
+    engine: &'static str,
+    cluster: String,
+}
+
+/// The paths of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePaths {
+    pub config: String,
+    /// The working directory: `nodes.conf`, RDB and AOF files.
+    pub data: String,
+    pub log: String,
+    pub pid: String,
+    /// Written at start: the process and the SHA-256 of the configuration it read.
+    pub started: String,
+    /// The systemd unit instance.
+    pub unit: String,
+}
+
+impl Layout {
+    pub fn new(fleet: &Fleet, facts: &Facts) -> Self {
+        let (name, engine) = (&fleet.name, fleet.engine.name());
+        if facts.is_root() {
+            return Self {
+                bin: format!("/opt/provision/{name}"),
+                etc: format!("/etc/provision/{name}"),
+                data: format!("/var/lib/provision/{name}/nodes"),
+                log: format!("/var/log/provision/{name}"),
+                run: format!("/run/provision/{name}"),
+                state: format!("/var/lib/provision/{name}"),
+                account: Some(engine.to_owned()),
+                engine,
+                cluster: name.clone(),
+            };
+        }
+        let base = format!("{}/provision/{name}", facts.data_home);
+        Self {
+            bin: format!("{base}/bin"),
+            etc: format!("{base}/etc"),
+            data: format!("{base}/data"),
+            log: format!("{base}/log"),
+            run: format!("{base}/run"),
+            state: base,
+            account: None,
+            engine,
+            cluster: name.clone(),
+        }
+    }
+
+    pub fn node(&self, node: &Node) -> NodePaths {
+        let (name, engine) = (&node.name, self.engine);
+        NodePaths {
+            config: format!("{}/{name}/{engine}.conf", self.etc),
+            data: format!("{}/{name}", self.data),
+            log: format!("{}/{name}/{engine}.log", self.log),
+            pid: format!("{}/{name}.pid", self.run),
+            started: format!("{}/{name}.started", self.run),
+            unit: format!("{engine}-{}@{name}.service", self.cluster),
+        }
+    }
+
+    /// Every change we made to this host, oldest first.
+    pub fn ledger(&self) -> String {
+        format!("{}/ledger.jsonl", self.state)
+    }
+}

@@ -1,0 +1,81 @@
+//! Secrets as a type: where one comes from may be planned, logged and saved; its value may not.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+pub use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// Where a secret is kept. The value itself never stands in an inventory, a plan or an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// The named environment variable of the provision process.
+    Env(String),
+    /// The first line of this file.
+    File(PathBuf),
+    /// Drawn at random on first use and kept, mode 0600, in this file.
+    Generate(PathBuf),
+}
+
+/// Why a secret could not be had.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error("the environment variable {0} is not set")]
+    #[diagnostic(help("export {0} before you run provision, or keep the password in a file"))]
+    Unset(String),
+    #[error("could not read the password file {}", path.display())]
+    #[diagnostic(help("create it with mode 0600 and the password on its first line"))]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the password file {} is empty", .0.display())]
+    #[diagnostic(help("write the password on its first line"))]
+    Empty(PathBuf),
+    #[error("could not keep a generated password in {}", path.display())]
+    #[diagnostic(help("make the folder writable, or name another file with auth = {{ file = \"…\" }}"))]
+    Unwritable { path: PathBuf, source: std::io::Error },
+}
+
+impl SecretSource {
+    /// The value, for use on a connection or on a script's standard input.
+    pub fn reveal(&self) -> Result<SecretString, Error> {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads a secret's variable")]
+            Self::Env(name) => std::env::var(name).map(Into::into).map_err(|_| Error::Unset(name.clone())),
+            Self::File(path) => first_line(path),
+            Self::Generate(path) => {
+                if !path.exists() {
+                    generate(path)?;
+                }
+                first_line(path)
+            }
+        }
+    }
+
+    /// Whether [`reveal`](Self::reveal) would have to draw the value first, which a plan must not do.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Generate(path) if !path.exists())
+    }
+}
+
+fn first_line(path: &std::path::Path) -> Result<SecretString, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    match text.lines().next() {
+        Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned().into()),
+        _ => Err(Error::Empty(path.to_owned())),
+    }
+}
+
+/// Draws 256 bits from the kernel and keeps them; `tempfile` creates with mode 0600.
+fn generate(path: &std::path::Path) -> Result<(), Error> {
+    use std::io::{Read, Write};
+    let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let mut bits = [0u8; 32];
+    std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).map_err(unwritable)?;
+    let word: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    writeln!(file, "{word}").map_err(unwritable)?;
+    file.persist_noclobber(path).map_err(|e| unwritable(e.error))?;
+    Ok(())
+}
