@@ -74,7 +74,7 @@ impl Desire<'_> {
             Action::Start => (Job::Start, self.start()),
             Action::Form => (Job::Form, Vec::new()),
             Action::Verify => (Job::Verify, Vec::new()),
-            other => (Job::Resources, vec![self.user_step(other)?]),
+            other => (Job::Resources, self.user_step(other)?.into_iter().collect()),
         };
         Ok(Desired { step: step.name.clone(), tags: step.tags.clone(), job, resources })
     }
@@ -141,8 +141,9 @@ impl Desire<'_> {
         self.host.nodes.iter().map(process).collect()
     }
 
-    fn user_step(&self, action: &Action) -> Result<Resource, Error> {
-        Ok(match action.clone() {
+    /// The resource of a step that is not built in.
+    fn user_step(&self, action: &Action) -> Result<Option<Resource>, Error> {
+        Ok(Some(match action.clone() {
             Action::Package { names } => {
                 let distro = self.facts.distro().map_or("", |distro| distro.id).to_owned();
                 Resource::Package(Package { names, distro })
@@ -165,8 +166,8 @@ impl Desire<'_> {
             | Action::Configure
             | Action::Start
             | Action::Form
-            | Action::Verify => Resource::Directory(Directory::parent("/")),
-        })
+            | Action::Verify => return Ok(None),
+        }))
     }
 
     fn binary(&self) -> Binary {

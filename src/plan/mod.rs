@@ -3,6 +3,7 @@
 
 mod desire;
 mod render;
+mod survey;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use desire::{Desired, Job, Templates, desire};
 pub use render::Error as RenderError;
+pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, survey};
 pub use text::Detail;
 
 use crate::{
@@ -178,7 +180,6 @@ impl Situation<'_> {
                     view.changes(host, index, changing.entry(host.as_str()).or_default(), self.build.is_some())
                 })
                 .collect();
-            let starts = step.job == Job::Start && !hosts.is_empty();
             let mut push = |work| stages.push(Stage { step: step.step.clone(), work });
             if !hosts.is_empty() {
                 push(Work::Change(hosts));
@@ -189,9 +190,6 @@ impl Situation<'_> {
                     push(Work::Form { topology: self.topology.clone(), why: why.clone() });
                 }
                 _ => {}
-            }
-            if starts {
-                continue;
             }
         }
         stages

@@ -29,7 +29,7 @@ pub use observed::{Listener, Observed, PathState, ProcessState, UnitState};
 pub use package::Package;
 pub use process::Process;
 pub use questions::Questions;
-pub use script::{Script, quote};
+pub use script::{Mark, Script, mark, quote};
 pub use unit::Unit;
 pub use user::User;
 

@@ -159,6 +159,11 @@ impl Process {
         ));
     }
 
+    /// The functions that find a running node, for read-only scripts.
+    pub fn probe() -> &'static str {
+        PROBE
+    }
+
     /// The functions its fragments call; once a script.
     pub fn functions(script: &mut Script) {
         script.push(PROBE);
@@ -223,12 +228,16 @@ fn listeners(ip: IpAddr, port: u16, bus_port: u16) -> String {
     let any6 = "0".repeat(32);
     let addresses = match ip {
         IpAddr::V4(v4) => {
-            v4.octets().iter().rev().for_each(|byte| drop(write!(hex, "{byte:02X}")));
+            for byte in v4.octets().iter().rev() {
+                let _ = write!(hex, "{byte:02X}");
+            }
             format!("00000000|{hex}|{any6}|0000000000000000FFFF0000{hex}")
         }
         IpAddr::V6(v6) => {
             for word in v6.octets().chunks(4) {
-                word.iter().rev().for_each(|byte| drop(write!(hex, "{byte:02X}")));
+                for byte in word.iter().rev() {
+                    let _ = write!(hex, "{byte:02X}");
+                }
             }
             format!("{hex}|{any6}")
         }
