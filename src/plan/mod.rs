@@ -18,7 +18,7 @@ pub use text::Detail;
 use crate::{
     cluster::Topology,
     inventory::Fleet,
-    resource::{Difference, Entry, Listener, Observed, Resource},
+    resource::{Action, Difference, Entry, Listener, Observed, Resource},
 };
 
 /// Everything a run will do, in order.
@@ -148,6 +148,15 @@ impl Plan {
     /// How many resources will change, and how many things will be undone.
     pub fn changes(&self) -> usize {
         self.stages.iter().map(|stage| stage.work.count()).sum()
+    }
+}
+
+impl HostChanges {
+    /// Whether nodes are started, and not merely restarted.
+    pub fn starts_nodes(&self) -> bool {
+        self.changes.iter().any(|change| {
+            matches!(change.resource, Resource::Process(_)) && change.difference.action == Action::Start
+        })
     }
 }
 

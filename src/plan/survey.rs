@@ -73,7 +73,11 @@ pub async fn survey(fleet: &Fleet, probes: &BTreeMap<String, Probe>, flow: &Flow
         views.insert(name, view);
     }
     let seen = servers(fleet, probes)?.observe().await;
-    let disk = views.values().flat_map(|view| view.observed.nodes_conf.clone()).collect();
+    let disk = fleet.nodes().filter_map(|node| {
+        let text = views.get(&node.host)?.observed.nodes_conf.get(&node.name)?;
+        Some((node.address, text.clone()))
+    });
+    let disk = disk.collect();
     let standing = assess(fleet, &seen, &disk)?;
     let build = needs_build(fleet, &facts, &views, flow.cache);
     Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })

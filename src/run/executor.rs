@@ -1,8 +1,9 @@
 //! The executor: takes a plan and carries it out, stage by stage. It reads no flags, no environment, no inventory.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use super::{Cancel, Error, Events, hosts::HostRun, nodes::Nodes};
 use crate::{
@@ -28,20 +29,28 @@ pub struct Executor<'a> {
 pub struct Outcome {
     /// Resources that were changed.
     pub changed: usize,
+    /// When the first node of this run was started: the engine's own delays count from there.
+    started: Option<Instant>,
     pub formed: Option<Formed>,
     pub evidence: Option<Evidence>,
 }
 
 impl Executor<'_> {
     /// Carries out a plan. Stops at the first error, or after the current stage when the user asked to.
-    pub async fn run(&self, plan: &Plan) -> Result<Outcome, Error> {
+    /// What was done until then is told in both cases.
+    pub async fn run(&self, plan: &Plan) -> (Outcome, Result<(), Error>) {
         let mut outcome = Outcome::default();
+        let result = self.stages(plan, &mut outcome).await;
+        (outcome, result)
+    }
+
+    async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
         let mut artefact = None;
         for stage in &plan.stages {
             let (step, began) = (self.events.step(&stage.step, None), Instant::now());
             step.started();
             let before = outcome.changed;
-            if let Err(error) = self.stage(plan, stage, &mut artefact, &mut outcome).await {
+            if let Err(error) = self.stage(plan, stage, &mut artefact, outcome).await {
                 step.failed(&error.to_string());
                 return Err(error);
             }
@@ -50,7 +59,7 @@ impl Executor<'_> {
                 return Err(Error::Interrupted { after: stage.step.clone() });
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 
     async fn stage(
@@ -63,6 +72,9 @@ impl Executor<'_> {
         match &stage.work {
             Work::Change(hosts) => {
                 self.check_directives(plan, artefact.as_ref())?;
+                if hosts.iter().any(HostChanges::starts_nodes) {
+                    outcome.started.get_or_insert_with(Instant::now);
+                }
                 outcome.changed += self.change(plan, &stage.step, hosts, artefact.as_ref()).await?;
             }
             Work::Build { host, .. } => {
@@ -70,7 +82,7 @@ impl Executor<'_> {
                 outcome.changed += 1;
             }
             Work::Form { topology, .. } => {
-                outcome.formed = Some(self.form(plan, &stage.step, topology).await?);
+                outcome.formed = Some(self.form(plan, &stage.step, topology, outcome.started).await?);
                 outcome.changed += 1;
             }
             Work::Verify => {
@@ -133,10 +145,16 @@ impl Executor<'_> {
         Err(Error::UnknownDirective { engine, version, names })
     }
 
-    async fn form(&self, plan: &Plan, step: &str, topology: &Topology) -> Result<Formed, Error> {
+    async fn form(
+        &self,
+        plan: &Plan,
+        step: &str,
+        topology: &Topology,
+        started: Option<Instant>,
+    ) -> Result<Formed, Error> {
         let servers = plan::servers(&plan.fleet, &self.probes())?;
         let events = self.events.step(step, None);
-        Ok(cluster::form(&servers, &plan.fleet, topology, &events).await?)
+        Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
     }
 
     async fn undo(&self, plan: &Plan, step: &str, hosts: &[HostUndo]) -> Result<usize, Error> {
