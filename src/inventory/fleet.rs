@@ -233,6 +233,12 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Self; 6] =
-        [Self::ArtefactCache, Self::SourceCache, Self::Release, Self::Mirrors, Self::Distribution, Self::File];
+    pub const ALL: [Self; 6] = [
+        Self::ArtefactCache,
+        Self::SourceCache,
+        Self::Release,
+        Self::Mirrors,
+        Self::Distribution,
+        Self::File,
+    ];
 }

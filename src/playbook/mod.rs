@@ -34,16 +34,42 @@ pub enum Action {
     Form,
     /// The numbered invariants hold.
     Verify,
-    Package { names: Vec<String> },
-    Directory { path: String, mode: u32, owner: Option<String> },
+    Package {
+        names: Vec<String>,
+    },
+    Directory {
+        path: String,
+        mode: u32,
+        owner: Option<String>,
+    },
     /// `content` is taken as it is.
-    File { path: String, content: String, mode: u32, owner: Option<String> },
+    File {
+        path: String,
+        content: String,
+        mode: u32,
+        owner: Option<String>,
+    },
     /// `template` is the text of a Tera template, already loaded; `source` is the file it came from.
-    Template { path: String, template: String, source: String, mode: u32, owner: Option<String> },
+    Template {
+        path: String,
+        template: String,
+        source: String,
+        mode: u32,
+        owner: Option<String>,
+    },
     /// A system account.
-    User { name: String, home: Option<String> },
+    User {
+        name: String,
+        home: Option<String>,
+    },
     /// A shell command. Without `creates` (a path) or `unless` (a command) it runs every time.
-    Command { run: String, creates: Option<String>, unless: Option<String> },
+    Command {
+        run: String,
+        creates: Option<String>,
+        unless: Option<String>,
+    },
     /// A systemd unit that must be enabled and running.
-    Unit { name: String },
+    Unit {
+        name: String,
+    },
 }
