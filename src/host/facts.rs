@@ -74,7 +74,10 @@ impl Facts {
             arch: need("arch")?.to_owned(),
             cores: number("cores")?,
             init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
-            os: std::iter::once(os("os.ID")).chain(os("os.ID_LIKE").split_whitespace()).map(str::to_owned).collect(),
+            os: std::iter::once(os("os.ID"))
+                .chain(os("os.ID_LIKE").split_whitespace())
+                .map(str::to_owned)
+                .collect(),
             os_version: os("os.VERSION_ID").to_owned(),
             codename: os("os.VERSION_CODENAME").to_owned(),
             libc: need("libc")?.trim().to_owned(),

@@ -18,7 +18,13 @@ impl Local {
     /// half-way through; it ends by itself when its standard input closes.
     pub(super) async fn shell(&self, host: &str) -> Result<Shell> {
         let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
-        let mut child = sh().arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(no_shell)?;
+        let mut child = sh()
+            .arg("-s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(no_shell)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(no_shell(io::Error::other("its pipes are missing")));
         };
@@ -61,7 +67,13 @@ impl Local {
         Ok(hex(&hash.finalize()))
     }
 
-    pub(super) async fn put(&self, local: &Path, remote: &str, mode: u32, sha256: &str) -> Result<(), String> {
+    pub(super) async fn put(
+        &self,
+        local: &Path,
+        remote: &str,
+        mode: u32,
+        sha256: &str,
+    ) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
         let file = tokio::fs::File::open(local).await.map_err(say)?.into_std().await;
         let output = sh()

@@ -41,7 +41,9 @@ pub enum Error {
     #[diagnostic(help("mend what the lines above say, then run the same command again"))]
     Script { host: String, what: String, status: i32, output: Vec<String> },
     #[error("{host}: could not copy {what}: {reason}")]
-    #[diagnostic(help("look at the free space and the permissions of the folder, then run the same command again"))]
+    #[diagnostic(help(
+        "look at the free space and the permissions of the folder, then run the same command again"
+    ))]
     Copy { host: String, what: String, reason: String },
     #[error("{host}: could not connect to {address}")]
     Dial { host: String, address: SocketAddr, source: io::Error },

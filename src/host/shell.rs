@@ -68,9 +68,12 @@ impl Shell {
         }
         match output.iter().find_map(|line| line.strip_prefix("locked by ")) {
             Some(other) => Ok(Some(other.to_owned())),
-            None => {
-                Err(Error::Script { host: host.to_owned(), what: "taking the cluster's lock".to_owned(), status, output })
-            }
+            None => Err(Error::Script {
+                host: host.to_owned(),
+                what: "taking the cluster's lock".to_owned(),
+                status,
+                output,
+            }),
         }
     }
 
@@ -88,7 +91,10 @@ impl Shell {
         let mut output: Vec<String> = Vec::new();
         loop {
             let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
-            let line = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?.ok_or_else(lost)?;
+            let line = tokio::time::timeout(idle, self.lines.recv())
+                .await
+                .map_err(|_| silent())?
+                .ok_or_else(lost)?;
             if let Some(status) = line.strip_prefix(&self.marker) {
                 if output.last().is_some_and(String::is_empty) {
                     output.pop();
