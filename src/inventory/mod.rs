@@ -19,7 +19,7 @@ use std::path::Path;
 
 pub(crate) use self::{
     at::At,
-    tolerant::read,
+    tolerant::{Read, read},
     wording::{did_you_mean, suggest},
 };
 pub use self::{

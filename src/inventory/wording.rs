@@ -100,7 +100,7 @@ pub(super) fn type_help(key: &str, words: &str) -> String {
         "expected an array" => {
             format!("write {key} = [ … ]; for an array of tables each one starts with [[{key}]]")
         }
-        "expected a table" => format!("write a table: [{key}], or {key} = {{ … }}"),
+        table if table.starts_with("expected a table") => format!("write a table: {key} = {{ … }}"),
         _ => format!("write `{key}` in one of these ways"),
     }
 }
