@@ -336,6 +336,10 @@ async fn redis_5_from_inside_another_packages_tarball() {
     let artefact = bench.build(&bench.want(Engine::Redis, "5.0.6", file(&tarball))).await.unwrap();
     objects_were_counted(&bench.heard());
     assert!(
+        artefact.provenance.flags.contains(&"MALLOC=libc".to_owned()),
+        "this packing has no configure script"
+    );
+    assert!(
         known_directive(&artefact.path, "maxmemory")
             && known_directive(&artefact.path, "cluster-announce-ip")
     );

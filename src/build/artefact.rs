@@ -86,7 +86,7 @@ pub async fn build(
         version: want.version,
         source: SourceRecord { sha256: tarball.sha256, from: tarball.from },
         recipe: want.recipe.id(),
-        flags: want.recipe.flags(&facts.arch),
+        flags: built.flags,
         compiler: built.compiler,
         arch: facts.arch.clone(),
         libc: facts.libc.clone(),

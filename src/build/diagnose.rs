@@ -121,6 +121,11 @@ const KNOWN: &[Known] = &[
         fix: "install them (Debian: libc6-dev, EL: glibc-devel), then run the same command again",
     },
     Known {
+        signs: &["multiple definition of"],
+        cause: "the source is older than gcc 10, which no longer merges a variable that several files define",
+        fix: "choose the last release of this line, or a newer one",
+    },
+    Known {
         signs: &["permission denied"],
         cause: "a file of the work folder cannot be written or run; perhaps it is mounted noexec",
         fix: "set XDG_CACHE_HOME to a folder that allows it",
@@ -163,6 +168,7 @@ const SIGNS: &[&str] = &[
     " error: ",
     " fatal error: ",
     ": undefined reference to ",
+    ": multiple definition of ",
     "no space left on device",
     "disk quota exceeded",
     "cannot allocate memory",
@@ -294,6 +300,8 @@ compilation terminated.";
     fn a_link_that_fails_and_a_log_without_any_message() {
         let link = "    LINK redis-server\n/usr/bin/ld: release.o: in function `redisBuildId':\nrelease.c:39: undefined reference to `crc64'";
         assert_eq!(cause(link), ("release.c:39: undefined reference to `crc64'".to_owned(), ""));
+        let gcc_10 = "/usr/bin/ld: ae.o:/b/src/sds.h:37: multiple definition of `SDS_NOINIT'; adlist.o:/b/src/sds.h:37: first defined here\ncollect2: error: ld returned 1 exit status";
+        assert!(cause(gcc_10).1.contains("gcc 10"));
         assert_eq!(cause("something\n\nlast words\n\n").0, "last words");
         assert_eq!(cause("").0, "it printed nothing");
     }

@@ -28,6 +28,8 @@ pub(super) struct Built {
     pub(super) sha256: String,
     /// The compiler's own first line.
     pub(super) compiler: String,
+    /// The variables make was given.
+    pub(super) flags: Vec<String>,
 }
 
 /// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept.
@@ -71,7 +73,11 @@ impl Job<'_> {
             return Err(Error::WrongBinary { host, title, answer: said.version, log });
         }
         let sha256 = change.probe().get(&format!("{work}/server"), binary).await?;
-        Ok(Built { sha256, compiler: said.compiler })
+        Ok(Built {
+            sha256,
+            flags: said.flags(self.want.recipe.flags(&self.facts.arch)),
+            compiler: said.compiler,
+        })
     }
 
     fn keep_log(&self, lines: &[String], work: &str) -> Result<PathBuf> {
@@ -117,6 +123,8 @@ struct Said<'a> {
     started: u64,
     total: Option<u64>,
     compiler: String,
+    /// The tarball carries no jemalloc that can be configured.
+    without_jemalloc: bool,
     found: String,
     missing: Vec<String>,
     version: String,
@@ -131,6 +139,7 @@ impl<'a> Said<'a> {
             started: 0,
             total: None,
             compiler: String::new(),
+            without_jemalloc: false,
             found: String::new(),
             missing: Vec::new(),
             version: String::new(),
@@ -157,6 +166,13 @@ impl<'a> Said<'a> {
         match key {
             "compiler" => value.clone_into(&mut self.compiler),
             "found" => value.clone_into(&mut self.found),
+            "without-jemalloc" => {
+                self.without_jemalloc = true;
+                self.events.notice(
+                    "this packing of the source lacks a part of jemalloc; the server is built with the C library's \
+                     allocator, which fragments more and cannot defragment itself",
+                );
+            }
             "missing" => self.missing = value.split_whitespace().map(str::to_owned).collect(),
             "version" => value.clone_into(&mut self.version),
             "objects" => {
@@ -165,6 +181,13 @@ impl<'a> Said<'a> {
             }
             _ => {}
         }
+    }
+
+    fn flags(&self, mut flags: Vec<String>) -> Vec<String> {
+        for flag in flags.iter_mut().filter(|flag| self.without_jemalloc && flag.starts_with("MALLOC=")) {
+            "MALLOC=libc".clone_into(flag);
+        }
+        flags
     }
 
     /// A line tells that a compiler was started: as many as there are cores may still be running.

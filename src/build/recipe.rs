@@ -41,7 +41,10 @@ impl Recipe {
     pub fn flags(&self, arch: &str) -> Vec<String> {
         // -O2 also keeps link time optimisation off, which takes longer than the rest of the build.
         let mut flags = vec!["OPTIMIZATION=-O2".to_owned(), "MALLOC=jemalloc".to_owned()];
-        if self.version >= OPTIONS {
+        if self.version < OPTIONS {
+            // It defines variables in headers, which gcc 10 and newer refuse unless told otherwise.
+            flags.push("REDIS_CFLAGS=-fcommon".to_owned());
+        } else {
             flags.extend(["BUILD_TLS=no".to_owned(), "USE_SYSTEMD=no".to_owned()]);
         }
         if arch == "aarch64" && self.version >= JEMALLOC_OPTIONS {
@@ -107,7 +110,10 @@ mod tests {
 
     #[test]
     fn versions_get_only_the_flags_they_know() {
-        assert_eq!(recipe(Engine::Redis, "5.0.6").flags("x86_64"), ["OPTIMIZATION=-O2", "MALLOC=jemalloc"]);
+        assert_eq!(
+            recipe(Engine::Redis, "5.0.6").flags("x86_64"),
+            ["OPTIMIZATION=-O2", "MALLOC=jemalloc", "REDIS_CFLAGS=-fcommon"]
+        );
         assert_eq!(recipe(Engine::Valkey, "9.1.2").flags("x86_64").len(), 4);
         assert_eq!(recipe(Engine::Redis, "7.0.15").flags("aarch64").len(), 5);
     }

@@ -50,15 +50,21 @@ SOURCE_DATE_EPOCH=$(stat -c %Y "$root/version.h")
 GIT_CEILING_DIRECTORIES=$work
 export SOURCE_DATE_EPOCH GIT_CEILING_DIRECTORIES
 
+# Some packings drop what jemalloc's autoconf generates. A variable given twice counts as given last.
+jemalloc=$root/../deps/jemalloc
+if [ ! -f "$jemalloc/configure" ]; then
+  set -- "$@" MALLOC=libc
+  echo "provision: without-jemalloc"
+fi
+
 # Python would only regenerate what is checked in.
 set -- "$target" V=1 PYTHON= "$@"
 objects=$(make -n -k -C "$root" "$@" 2>/dev/null | grep -e ' -c ' | grep -cE '\.(c|cc|cpp)( |$)')
 # A dry run cannot look behind jemalloc's configure; each of its sources is compiled twice, once for its symbols.
-jemalloc=$root/../deps/jemalloc/Makefile.in
-if [ -r "$jemalloc" ]; then
-  sources=$(sed -n '/^C_SRCS := /,/[^\\]$/p' "$jemalloc" | grep -c 'src/.*\.c')
-  grep -q C_SYM_OBJS "$jemalloc" && sources=$((sources * 2))
-  if grep -q '^CPP_SRCS' "$jemalloc" && command -v g++ >/dev/null && ! grep -q disable-cxx "$root/../deps/Makefile"; then
+if [ -f "$jemalloc/configure" ]; then
+  sources=$(sed -n '/^C_SRCS := /,/[^\\]$/p' "$jemalloc/Makefile.in" | grep -c 'src/.*\.c')
+  ! grep -q C_SYM_OBJS "$jemalloc/Makefile.in" || sources=$((sources * 2))
+  if grep -q '^CPP_SRCS' "$jemalloc/Makefile.in" && command -v g++ >/dev/null && ! grep -q disable-cxx "$root/../deps/Makefile"; then
     sources=$((sources + 1))
   fi
   objects=$((objects + sources))
