@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::exit::Failure;
 use crate::{
     build::Cache,
-    host::{self, Change, Probe},
+    host::{self, Change, Facts, Probe},
     inventory::{self, Fleet, Fold},
     plan::{Flow, Templates},
     playbook::{self, Playbook},
@@ -60,6 +60,12 @@ pub(super) async fn lock(
         async move { Ok::<_, host::Error>((name, probe.lock(&fleet.name, holder).await?)) }
     });
     Ok(try_join_all(locking).await?.into_iter().collect())
+}
+
+/// The facts of all hosts.
+pub(super) async fn facts(probes: &BTreeMap<String, Probe>) -> Result<BTreeMap<String, Facts>, Failure> {
+    let asking = probes.iter().map(|(name, probe)| async move { Ok::<_, host::Error>((name.clone(), probe.facts().await?)) });
+    Ok(try_join_all(asking).await?.into_iter().collect())
 }
 
 /// The read-only sides of hosts that may be changed.

@@ -171,9 +171,7 @@ impl Desire<'_> {
     }
 
     fn binary(&self) -> Binary {
-        let (engine, version) = (self.fleet.engine, self.fleet.version);
-        let folder = format!("{}/{engine}-{version}-{}", self.layout.bin, self.recipe);
-        Binary { engine, version, folder }
+        Binary::new(self.fleet, &self.layout, self.recipe)
     }
 
     fn password_file(&self, node: &Node) -> Option<String> {

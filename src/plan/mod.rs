@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use desire::{Desired, Job, Templates, desire};
 pub use render::Error as RenderError;
-pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, survey};
+pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, survey};
 pub use text::Detail;
 
 use crate::{

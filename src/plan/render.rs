@@ -42,14 +42,14 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
     context["directives"] = json!(lines);
     context["set"] = json!(set);
     context["binds_source"] = json!(fleet.version >= Version::new(7, 0, 0));
-    render(&format!("{}.conf", fleet.engine), text, context)
+    render(&format!("{}.conf", fleet.engine), text, &context)
 }
 
 /// The systemd template unit of all nodes of a host.
 pub(super) fn unit(text: &str, fleet: &Fleet, layout: &Layout, binary: &str) -> Result<String, Error> {
     let mut context = common(fleet, layout);
     context["binary"] = json!(binary);
-    render("node.service", text, context)
+    render("node.service", text, &context)
 }
 
 /// A template of the user's.
@@ -67,7 +67,7 @@ pub(super) fn template(
         .map(|node| json!({ "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port() }))
         .collect();
     context["host"] = json!({ "name": host.name, "nodes": nodes });
-    render(name, text, context)
+    render(name, text, &context)
 }
 
 fn common(fleet: &Fleet, layout: &Layout) -> Value {
@@ -89,7 +89,7 @@ fn directives(fleet: &Fleet, node: &Node) -> Directives {
     all
 }
 
-fn render(name: &str, text: &str, context: Value) -> Result<String, Error> {
+fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
     let wrong = |source| Error { name: name.to_owned(), source };
     let mut tera = Tera::default();
     tera.autoescape_on(vec![]);

@@ -7,11 +7,11 @@ use futures_util::future::try_join_all;
 use super::{Desired, HostView, Plan, RenderError, Situation, Templates, desire};
 use crate::{
     build::{Artefact, Cache, Want},
-    cluster::{self, Refusal, Servers, Standing, Topology, assess},
+    cluster::{self, HostSide, Refusal, Servers, Standing, Topology, assess},
     host::{self, Facts, Probe},
     inventory::{Fleet, Host},
     playbook::Playbook,
-    resource::{Observed, Questions, Resource},
+    resource::{Binary, Layout, Observed, Questions, Resource},
     secret,
 };
 
@@ -59,6 +59,17 @@ pub fn servers(fleet: &Fleet, probes: &BTreeMap<String, Probe>) -> Result<Server
     let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
     let probes: HashMap<String, Probe> = probes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Servers::new(fleet, probes, password.transpose()?))
+}
+
+/// Where the proof looks on each host, and what should be there.
+pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String, HostSide> {
+    let recipe = Want::of(fleet).recipe.id();
+    let side = |facts: &Facts| {
+        let layout = Layout::new(fleet, facts);
+        let binary = Some(Binary::new(fleet, &layout, &recipe).path());
+        HostSide { layout, binary, init: facts.init }
+    };
+    facts.iter().map(|(host, facts)| (host.clone(), side(facts))).collect()
 }
 
 /// Looks at all hosts at once, then at all servers at once.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use crate::cluster::{Evidence, Verdict};
+use crate::cluster::{Evidence, Status as Verdict};
 
 /// One line an invariant: what holds, and how that is known.
 pub fn table(evidence: &Evidence) -> String {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::cluster::{Evidence, Verdict};
+use crate::cluster::{Evidence, Status as Verdict};
 
 /// One test case an invariant.
 pub fn junit(evidence: &Evidence, cluster: &str) -> String {

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use crate::{
-    cluster::{Standing, State, View},
+    cluster::{Standing, State, View, show_slots},
     inventory::{Fleet, Node},
     plan::Survey,
 };
@@ -71,7 +71,7 @@ impl NodeStatus {
         };
         match survey.cluster.get(node.address) {
             Some(State::Up(view)) => status.up(view),
-            Some(State::Loading) => status.state = "loading".to_owned(),
+            Some(State::Loading(_)) => status.state = "loading".to_owned(),
             Some(State::Down(why)) if process.is_some() => status.problem = Some(why.clone()),
             Some(State::Down(_)) | None => status.problem = Some("it is not running".to_owned()),
         }
@@ -89,7 +89,7 @@ impl NodeStatus {
             }
         } else {
             self.state = "master".to_owned();
-            self.role = myself.map_or_else(String::new, |row| crate::cluster::show_slots(&row.slots));
+            self.role = myself.map_or_else(String::new, |row| show_slots(&row.slots));
         }
         self.keys = Some(view.keys);
         self.memory = Some(view.info("used_memory_human").to_owned());

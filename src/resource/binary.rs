@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Observed, PathState, Questions, Script, quote};
-use crate::inventory::{Engine, Version};
+use super::{Action, Difference, Entry, Kind, Layout, Observed, PathState, Questions, Script, quote};
+use crate::inventory::{Engine, Fleet, Version};
 
 /// An engine's server on a host. It is satisfied by whatever binary of that engine, version and recipe was installed
 /// there whole, so that neither a lost cache nor a new compiler makes anyone build again.
@@ -18,6 +18,12 @@ pub struct Binary {
 }
 
 impl Binary {
+    /// The server a fleet wants, built by the recipe of this id.
+    pub fn new(fleet: &Fleet, layout: &Layout, recipe: &str) -> Self {
+        let (engine, version) = (fleet.engine, fleet.version);
+        Self { engine, version, folder: format!("{}/{engine}-{version}-{recipe}", layout.bin) }
+    }
+
     /// The server itself.
     pub fn path(&self) -> String {
         format!("{}/{}", self.folder, self.engine.server())

@@ -87,8 +87,8 @@ impl Executor<'_> {
             }
             Work::Verify => {
                 let servers = plan::servers(&plan.fleet, &self.probes())?;
-                let evidence = cluster::verify(&servers, &plan.fleet).await;
-                let failed: Vec<String> = evidence.failed().map(ToString::to_string).collect();
+                let evidence = cluster::verify(&servers, &plan.fleet, &plan::sides(&plan.fleet, self.facts)).await;
+                let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
                 outcome.evidence = Some(evidence);
                 if !failed.is_empty() {
                     return Err(Error::Unproven { count: failed.len(), failed });

@@ -33,7 +33,7 @@ impl Nodes<'_> {
             return Ok(0);
         }
         let servers = plan::servers(self.fleet, &self.executor.probes())?;
-        for address in cluster::restart_order(&servers.observe().await) {
+        for address in cluster::order(&servers.observe().await) {
             let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
             let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else { continue };
             if self.executor.cancel.is_raised() {
