@@ -28,6 +28,10 @@ const POLL: Duration = Duration::from_millis(20);
 const ANSWER: Duration = Duration::from_secs(10);
 /// A MEET that led to nothing is sent again: the engine drops a failed handshake in silence.
 const MEET_AGAIN: Duration = Duration::from_secs(1);
+/// How long news of roles and slots may take by itself. The packet that ends a handshake carries none, and the next one
+/// goes out within 0.1 s with `cluster-ping-interval 100`, and within seconds where the engine does not have that.
+const NEWS: Duration = Duration::from_millis(400);
+const NEWS_WITHOUT_INTERVAL: Duration = Duration::from_millis(60);
 /// `CLUSTER_WRITABLE_DELAY`: a master that starts says `cluster_state:fail` for this long, whatever its peers say.
 const WRITABLE_FLOOR: Duration = Duration::from_secs(2);
 
@@ -167,7 +171,7 @@ impl<'a> Forming<'a> {
             }
             if complete && !gaps.is_empty() {
                 let steps = steps::next(self.fleet, &observed, &wanted);
-                let due = self.due(steps);
+                let due = self.due(&observed, steps);
                 self.send(&observed, due).await;
             }
             if let Some(after) = patience.ends(&observed, &gaps) {
@@ -199,8 +203,10 @@ impl<'a> Forming<'a> {
     }
 
     /// Holds back what was sent a moment ago, and what may still come by itself.
-    fn due(&mut self, steps: Vec<(SocketAddr, Step)>) -> Vec<(SocketAddr, Step)> {
+    fn due(&mut self, observed: &Observed, steps: Vec<(SocketAddr, Step)>) -> Vec<(SocketAddr, Step)> {
         let now = Instant::now();
+        let prompt = observed.views().all(|(_, view)| view.tuning.contains_key("cluster-ping-interval"));
+        let patience = if prompt { NEWS } else { NEWS_WITHOUT_INTERVAL };
         let recent = |at: Option<&Instant>| at.is_some_and(|at| now - *at < MEET_AGAIN);
         self.wanted_since.retain(|key, _| steps.contains(key));
         let mut due = Vec::new();
@@ -208,7 +214,7 @@ impl<'a> Forming<'a> {
             let since = *self.wanted_since.entry(key.clone()).or_insert(now);
             let wait = match &key.1 {
                 Step::Meet(_) => recent(self.sent.get(&key)),
-                Step::MeetAgain(_) => now - since < MEET_AGAIN || recent(self.sent.get(&key)),
+                Step::MeetAgain(_) => now - since < patience || recent(self.sent.get(&key)),
                 _ => false,
             };
             if !wait {

@@ -51,6 +51,7 @@ pub(super) fn find(fleet: &Fleet, observed: &Observed, wanted: &Wanted) -> Vec<G
     gaps.slots();
     gaps.roles(fleet.replicas);
     gaps.links();
+    gaps.epochs();
     gaps.sync();
     gaps.state();
     gaps.found.sort_by_key(|gap| gap.kind);
@@ -138,6 +139,15 @@ impl Gaps<'_> {
         }
     }
 
+    /// The newest epoch anybody knows is known to all.
+    fn epochs(&mut self) {
+        let epoch = |view: &View| view.cluster("cluster_current_epoch").parse::<u64>().unwrap_or(0);
+        let newest = self.observed.views().map(|(_, view)| epoch(view)).max().unwrap_or(0);
+        for (node, view) in self.observed.views().filter(|(_, view)| epoch(view) != newest) {
+            self.add(Kind::Link, format!("{node} is at epoch {} and not at {newest} yet", epoch(view)));
+        }
+    }
+
     fn sync(&mut self) {
         for (replica, master) in &self.wanted.replicas {
             let (Some(view), Some(theirs)) = (self.observed.view(*replica), self.observed.view(*master))
@@ -189,6 +199,9 @@ pub(super) fn mismatch(view: &View, peer: &View) -> Option<String> {
     }
     if row.is_replica() != own.is_replica() || row.master != own.master {
         return Some("has not heard of its role yet".to_owned());
+    }
+    if row.epoch != own.epoch {
+        return Some("has not heard of its config epoch yet".to_owned());
     }
     let sorted = |slots: &[SlotRange]| {
         let mut slots = slots.to_vec();

@@ -1,0 +1,82 @@
+//! I33–I37: what survives a restart.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{drift, nodes, slots, steps},
+    Check, Facts, Row,
+};
+use crate::host::InitSystem;
+
+pub(super) fn i33(facts: &Facts<'_>) -> Check {
+    facts.each_host("id, address, role, master and slots of every node", |node, told| {
+        let view = facts.observed.view(node)?;
+        let listing = match nodes::parse(&told.nodes_conf) {
+            Ok(listing) if !listing.rows.is_empty() => listing,
+            Ok(_) => return Some(format!("{node}: nodes.conf is missing or empty")),
+            Err(error) => return Some(format!("{node}: nodes.conf: {error}")),
+        };
+        let (disk, live) = (lasting(&listing.rows), lasting(&view.rows));
+        let differing = disk.symmetric_difference(&live).next()?;
+        Some(format!("{node}: nodes.conf differs from the live view at {differing}"))
+    })
+}
+
+/// The parts of the rows that change only when the cluster does.
+fn lasting(rows: &[Row]) -> BTreeSet<String> {
+    rows.iter()
+        .map(|row| {
+            let slots = slots::show(&slots::join(row.slots.iter().flat_map(|range| range.iter())));
+            let master = row.master.as_deref().unwrap_or("-");
+            format!("{} {} {} {master} {slots}", row.id, row.written_address(), row.is_replica())
+        })
+        .collect()
+}
+
+pub(super) fn i34(facts: &Facts<'_>) -> Check {
+    let planned = facts.fleet.config.get("appendonly").and_then(|lines| lines.last());
+    facts.each("last AOF write, rewrite and RDB save are ok", |node, view| {
+        let keys = ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"];
+        if let Some(key) = keys.into_iter().find(|key| !matches!(view.info(key), "ok" | "")) {
+            return Some(format!("{node} says {key}:{}", view.info(key)));
+        }
+        let on = planned.map(|value| if value.trim() == "yes" { "1" } else { "0" })?;
+        (view.info("aof_enabled") != on).then(|| format!("{node} has aof_enabled:{}", view.info("aof_enabled")))
+    })
+}
+
+pub(super) fn i35(facts: &Facts<'_>) -> Check {
+    let count = facts.fleet.config.len();
+    facts.gather(format!("{count} directives on {} nodes", facts.count()), |node, _| {
+        let Some(details) = facts.details.get(&node) else { return vec![format!("{node} gave no configuration")] };
+        let managed = facts.fleet.nodes().find(|n| n.address == node).map(|n| drift::managed(facts.fleet, n));
+        let compared = managed.unwrap_or_default().into_iter().filter_map(|(name, lines)| {
+            let value = details.config.get(&name)?.clone();
+            (!drift::same(&name, &lines, &value)).then(|| format!("{node} has {name} {value:?}, not {}", lines.join(", ")))
+        });
+        compared.collect()
+    })
+}
+
+pub(super) fn i36(facts: &Facts<'_>) -> Check {
+    if !facts.sides.values().any(|side| side.init == InitSystem::Systemd) {
+        return Check::not_applicable("nodes are processes of our own here: PID 1 is not systemd");
+    }
+    facts.each_host("enabled, never restarted by systemd", |node, told| {
+        if told.enabled.is_empty() {
+            return None;
+        }
+        if !told.enabled.starts_with("enabled") {
+            return Some(format!("{node}: its unit is {}", told.enabled));
+        }
+        (!matches!(told.restarts.as_str(), "" | "0")).then(|| format!("{node} was restarted {} times", told.restarts))
+    })
+}
+
+pub(super) fn i37(facts: &Facts<'_>) -> Check {
+    let left = steps::restore(facts.fleet, facts.observed).into_iter().filter_map(|(node, step)| match step {
+        steps::Step::Tune(name, value) => Some(format!("{node} should have {name} {value} again")),
+        _ => None,
+    });
+    Check::of(left.collect(), "ping interval, sync delay, replica ping period")
+}
