@@ -92,7 +92,7 @@ fn directives(fleet: &Fleet, node: &Node) -> Directives {
 fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
     let wrong = |source| Error { name: name.to_owned(), source };
     let mut tera = Tera::default();
-    tera.autoescape_on(vec![]);
+    tera.autoescape_on(Vec::<&str>::new());
     tera.add_raw_template(name, text).map_err(wrong)?;
     let context = Context::from_serialize(context).map_err(wrong)?;
     tera.render(name, &context).map_err(wrong)

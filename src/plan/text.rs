@@ -20,8 +20,12 @@ impl Plan {
     /// The plan as text, ending in a line of counts.
     pub fn text(&self, detail: Detail) -> String {
         let mut text = String::new();
+        let mut step = "";
         for stage in &self.stages {
-            let _ = writeln!(text, "{}", stage.step.bold());
+            if stage.step != step {
+                let _ = writeln!(text, "{}", stage.step.bold());
+            }
+            step = &stage.step;
             stage.work.write(&mut text, detail);
         }
         let _ = writeln!(text, "\n{}", self.counts());

@@ -93,7 +93,7 @@ impl NodeStatus {
         }
         self.keys = Some(view.keys);
         self.memory = Some(view.info("used_memory_human").to_owned());
-        self.version = Some(view.version().to_owned());
+        self.version = Some(["valkey_version", "redis_version"].map(|key| view.info(key)).into_iter().find(|v| !v.is_empty()).unwrap_or_default().to_owned());
     }
 }
 

@@ -39,7 +39,10 @@ impl Kind for Directory {
         questions.path(&self.path);
     }
 
-    fn compare(&self, seen: &Observed, _: &BTreeSet<String>) -> Option<Difference> {
+    fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
+        if changing.contains(&self.path) {
+            return None;
+        }
         let before = seen.paths.get(&self.path);
         let mut difference = match before {
             None => Difference::new(Action::Create, "it does not exist"),
