@@ -71,6 +71,8 @@ fn every_example_fits_the_schema() {
     let wrong =
         serde_json::json!({ "cluster": { "name": "t", "version": "7.0.15", "mastres": 3 }, "hosts": [] });
     assert_eq!(validator.iter_errors(&wrong).count(), 2);
+    let empty = serde_json::json!({ "cluster": {}, "hosts": [{}] });
+    assert_eq!(validator.iter_errors(&empty).count(), 4, "name and version, name and address");
 }
 
 #[test]
