@@ -1,5 +1,7 @@
 //! Inventories as users write them: the examples load, and every mistake is shown where it stands.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -69,6 +71,8 @@ fn every_example_fits_the_schema() {
     let wrong =
         serde_json::json!({ "cluster": { "name": "t", "version": "7.0.15", "mastres": 3 }, "hosts": [] });
     assert_eq!(validator.iter_errors(&wrong).count(), 2);
+    let empty = serde_json::json!({ "cluster": {}, "hosts": [{}] });
+    assert_eq!(validator.iter_errors(&empty).count(), 4, "name and version, name and address");
 }
 
 #[test]
@@ -231,6 +235,21 @@ fn a_password_is_never_shown() {
     ] {
         let shown = render(&refuse(&format!("{HEAD}{line}\n{LOCAL}")));
         assert!(!shown.contains("hunter"), "{shown}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_damage_makes_it_panic(from in 0usize..900, length in 0usize..40, put in "[a-z0-9=\\[\\]{}\"\n. -]{0,12}") {
+        let mut text = std::fs::read_to_string("inventory/three-shards-two-replicas.toml").unwrap();
+        let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let (start, end) = (floor(from), floor(from + length));
+        text.replace_range(start..end, &put);
+        for fold in [Fold::AsWritten, Fold::SingleHost] {
+            if let Err(error) = inventory::parse("t.toml", &text, fold) {
+                proptest::prop_assert!(!render(&error).is_empty());
+            }
+        }
     }
 }
 

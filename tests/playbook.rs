@@ -1,5 +1,7 @@
 //! Playbooks as users write them: a flow of their own, steps added to ours, and templates in place of ours.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 use std::path::{Path, PathBuf};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};

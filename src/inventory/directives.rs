@@ -24,6 +24,7 @@ const VALKEY: &[Table] = &[
 ];
 
 const PER_NODE: &str = "it differs from node to node, and provision writes it; remove it";
+const SHARED: &str = "every node would get the same one, and they would clash; remove it";
 const PASSWORD: &str = "passwords never stand in an inventory; remove it and set `auth` in [cluster]";
 
 /// What may not be set here, and what to do instead.
@@ -31,9 +32,9 @@ const MANAGED: &[(&str, &str)] = &[
     ("port", "set `port` in [cluster]"),
     ("bind", PER_NODE),
     ("bind-source-addr", PER_NODE),
-    ("rdma-bind", PER_NODE),
-    ("rdma-port", PER_NODE),
-    ("unixsocket", PER_NODE),
+    ("rdma-bind", SHARED),
+    ("rdma-port", SHARED),
+    ("unixsocket", SHARED),
     ("dir", PER_NODE),
     ("pidfile", PER_NODE),
     ("logfile", PER_NODE),
@@ -46,10 +47,10 @@ const MANAGED: &[(&str, &str)] = &[
     ("cluster-announce-port", PER_NODE),
     ("cluster-announce-tls-port", PER_NODE),
     ("cluster-announce-bus-port", PER_NODE),
-    ("replica-announce-ip", PER_NODE),
-    ("replica-announce-port", PER_NODE),
-    ("slave-announce-ip", PER_NODE),
-    ("slave-announce-port", PER_NODE),
+    ("replica-announce-ip", SHARED),
+    ("replica-announce-port", SHARED),
+    ("slave-announce-ip", SHARED),
+    ("slave-announce-port", SHARED),
     ("replicaof", "a cluster decides who replicates whom; set `replicas` in [cluster]"),
     ("slaveof", "a cluster decides who replicates whom; set `replicas` in [cluster]"),
     ("requirepass", PASSWORD),

@@ -40,18 +40,22 @@ pub enum Fold {
 /// Loads an inventory file.
 pub fn load(path: &Path, fold: Fold) -> Result<Fleet, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|cause| LoadError::unreadable(path, &cause))?;
-    parse(&path.display().to_string(), &text, fold)
+    fleet(path, &text, fold)
 }
 
 /// Parses an inventory that `name` stands for: in messages, and as the file relative paths start from.
 pub fn parse(name: &str, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
+    fleet(Path::new(name), text, fold)
+}
+
+fn fleet(file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
     let read = tolerant::read::<written::Inventory>(text);
     let mut problems = read.problems;
-    let setting = resolve::Setting { file: Path::new(name), fold, removed: &read.removed };
+    let setting = resolve::Setting { file, fold, removed: &read.removed };
     match read.value.map(|inventory| resolve::resolve(&inventory, &setting)) {
         Some(Ok(fleet)) if problems.is_empty() => return Ok(fleet),
         Some(Err(more)) => problems.extend(more),
         Some(Ok(_)) | None => {}
     }
-    Err(LoadError::new(name, text, problems))
+    Err(LoadError::new(&file.display().to_string(), text, problems))
 }

@@ -5,6 +5,7 @@ use std::{fmt, ops::Range, path::Path};
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 /// A file that could not be loaded, with every problem that could be found in one go.
+#[derive(Debug)]
 pub struct LoadError {
     source: NamedSource<String>,
     problems: Vec<Problem>,
@@ -86,12 +87,6 @@ fn hide<'a>(text: &str, spans: impl Iterator<Item = &'a Range<usize>>) -> String
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-impl fmt::Debug for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadError").field("name", &self.name()).field("problems", &self.problems).finish()
-    }
 }
 
 impl fmt::Display for LoadError {

@@ -23,7 +23,11 @@ fn without_null(schema: &mut Schema) {
             object.insert("type".to_owned(), kind);
         }
     }
-    if let Some(Value::Array(kinds)) = object.get_mut("anyOf") {
+    if let Some(Value::Array(mut kinds)) = object.remove("anyOf") {
         kinds.retain(|kind| kind.get("type") != Some(&Value::from("null")));
+        match &mut kinds[..] {
+            [Value::Object(only)] => object.append(only),
+            _ => drop(object.insert("anyOf".to_owned(), kinds.into())),
+        }
     }
 }

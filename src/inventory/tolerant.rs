@@ -72,7 +72,8 @@ fn problem(
     if let Some(key) = unknown {
         let problem =
             Problem::new(format!("unknown key `{}`", key.name)).at(span, "not known here").help(key.help());
-        let secret = ["pass", "secret", "token"].iter().any(|word| key.name.to_lowercase().contains(word));
+        let secret =
+            ["pass", "auth", "secret", "token"].iter().any(|word| key.name.to_lowercase().contains(word));
         return match done {
             Some(done) if secret => problem.hide(&done.value),
             _ => problem,

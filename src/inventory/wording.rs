@@ -27,7 +27,7 @@ pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = 
 }
 
 /// "did you mean `x`?", or else what there is to choose from.
-pub(crate) fn suggest<'a>(word: &str, candidates: &[&'a str]) -> String {
+pub(crate) fn suggest(word: &str, candidates: &[&str]) -> String {
     match did_you_mean(word, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => format!("choose one of {}", quoted(candidates)),

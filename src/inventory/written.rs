@@ -36,7 +36,7 @@ pub(super) struct Inventory {
 
 /// The cluster to form.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Cluster {
     /// Names folders, units and locks.
     #[schemars(required, regex(pattern = r"^[a-z][a-z0-9-]{0,31}$"))]
@@ -61,7 +61,7 @@ pub(super) struct Cluster {
 
 /// Where the engine's source may come from.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct SourceTable {
     /// The places to try, in this order.
     #[schemars(with = "Option<Vec<Place>>")]
@@ -79,7 +79,7 @@ pub(super) struct SourceTable {
 
 /// How hosts are reached by SSH.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Ssh {
     /// The account to log in with; anything but root uses sudo.
     pub(super) user: Option<At<String>>,
@@ -87,7 +87,7 @@ pub(super) struct Ssh {
 
 /// A machine.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct HostTable {
     /// A name of your choice, unique in this file.
     #[schemars(required, regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$"))]
@@ -108,7 +108,7 @@ pub(super) struct HostTable {
 
 /// The address the host must have afterwards.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Network {
     /// The address with its prefix length, such as 192.168.2.191/24.
     #[schemars(required)]

@@ -21,6 +21,12 @@ pub(super) fn resolve(
     let modules = config.0.iter().any(|(name, _)| name.value == "loadmodule");
     let mut directives = Directives::new();
     for (name, values) in &config.0 {
+        if !is_plain(name) {
+            let problem = Problem::new(format!("`{}` cannot be a directive", name.escape_debug()));
+            let problem = problem.at(&name.span, "letters, digits, `-`, `_` and `.`");
+            check.report(problem.help("write its name here, and its arguments as the value"));
+            continue;
+        }
         // The options of a loaded module are `module.option`; only the module knows them.
         let of_module = modules && name.contains('.');
         if let Some((engine, version)) = release.filter(|_| !of_module) {
@@ -29,6 +35,12 @@ pub(super) fn resolve(
         directives.insert(name.value.clone(), lines(values, check));
     }
     directives
+}
+
+/// Nothing else may become the start of a line in the engine's file.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(plain)
 }
 
 fn judge(engine: Engine, version: Version, name: &At<String>, value: &Range<usize>, check: &mut Check<'_>) {

@@ -81,9 +81,10 @@ fn duplicate_nodes(hosts: &[Found<'_>], check: &mut Check<'_>) {
         }
         if let Some((socket, other, at, first)) = clash {
             let what = format!("two nodes would listen on {socket}");
-            let help = match other.address == socket {
-                true => "give each node an address and port of its own",
-                false => "one of them is a bus port (port + 10000): keep the ports on a host within 10000",
+            let help = if other.address == socket {
+                "give each node an address and port of its own"
+            } else {
+                "one of them is a bus port (port + 10000): keep the ports on a host within 10000"
             };
             check.report(twice(what, at, first, help));
         }
@@ -130,7 +131,7 @@ fn masters(written: &Inventory, cluster: &cluster::Resolved, hosts: &[Found<'_>]
 /// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written under.
 pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
     let name = "localhost";
-    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..).map(|(node, port)| Node {
+    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {
         name: port.to_string(),
         host: name.to_owned(),
         address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),

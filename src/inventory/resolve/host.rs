@@ -91,18 +91,21 @@ fn address(written: &At<String>, check: &mut Check<'_>) -> Option<Address> {
     if text == "local" {
         return Some(Address::Local);
     }
-    if range::is_dns_name(text) {
-        return Some(Address::Remote(text.to_owned()));
-    }
     let extra = match text {
         _ if text.contains('@') => Some("the account stands in [ssh]: user = \"…\""),
         _ if text.contains("://") => Some("write the address alone"),
+        _ if ["local", "localhost"].contains(&text.to_lowercase().as_str()) => {
+            Some("this machine, without SSH, is \"local\"")
+        }
         _ => None,
     };
     if let Some(help) = extra {
-        let problem = Problem::new(format!("`{}` is more than an address", text.escape_debug()));
+        let problem = Problem::new(format!("`{}` is not an address by itself", text.escape_debug()));
         check.report(problem.at(&written.span, "an IP address, a DNS name or \"local\"").help(help));
         return None;
+    }
+    if range::is_dns_name(text) {
+        return Some(Address::Remote(text.to_owned()));
     }
     let ip = check.address(&written.span, range::ip(text))?;
     if ip.is_unspecified() || ip.is_multicast() {

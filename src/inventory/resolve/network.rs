@@ -1,4 +1,4 @@
-//! The `[hosts.network]` table: checked now; the work that sets a host's address comes with CentOS hosts.
+//! The `[hosts.network]` table: checked now; setting a host's address comes with a later step.
 
 use std::net::IpAddr;
 
