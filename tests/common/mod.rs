@@ -209,14 +209,14 @@ fn cache(uid: Option<u32>) -> PathBuf {
     own
 }
 
-/// All running servers of either engine.
+/// All running servers that provision installed.
 pub fn servers() -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").unwrap();
     processes
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
-            executable.is_ok_and(|path| path.to_string_lossy().contains("-server"))
+            executable.is_ok_and(|path| path.starts_with("/opt/provision") || path.to_string_lossy().contains("/.local/share/provision/"))
         })
         .collect()
 }
