@@ -59,7 +59,7 @@ impl Bench {
     }
 
     async fn shell(&self, script: &str) -> Vec<String> {
-        self.change.run("test", script, Duration::from_secs(120), &mut |_| {}).await.unwrap()
+        self.change.run("test", script, Duration::from_secs(600), &mut |_| {}).await.unwrap()
     }
 
     /// A source tree small enough to compile in no time, packed at some depth.
@@ -354,4 +354,33 @@ async fn valkey_from_a_later_suite() {
     let artefact = bench.build(&bench.want(Engine::Valkey, "9.1.2", source)).await.unwrap();
     objects_were_counted(&bench.heard());
     assert!(known_directive(&artefact.path, "io-threads") && !known_directive(&artefact.path, "io-thread"));
+}
+
+/// The ratio `make bench` reports: ours with its dry run, its checks and its copies against make alone.
+#[tokio::test]
+#[ignore = "compiles six times"]
+async fn overhead_against_bare_make() {
+    let bench = Bench::new("overhead").await;
+    let distribution = bench.want(Engine::Redis, "7.0.15", from(&[Place::SourceCache, Place::Distribution]));
+    let tarball = bench.fetch(&distribution).await.unwrap();
+    let bare = format!(
+        "cd {} && rm -rf bare && mkdir bare && tar -xf {} -C bare --strip-components=1 && \
+         make -j$(nproc) -C bare/src redis-server OPTIMIZATION=-O2 MALLOC=jemalloc BUILD_TLS=no USE_SYSTEMD=no >/dev/null 2>&1",
+        bench.home.path().display(),
+        tarball.path.display()
+    );
+    let mut ratios = Vec::new();
+    for _ in 0..3 {
+        let start = Instant::now();
+        bench.shell(&bare).await;
+        let theirs = start.elapsed();
+        let start = Instant::now();
+        bench.build(&distribution).await.unwrap();
+        let ours = start.elapsed();
+        println!("make {theirs:.2?}, provision {ours:.2?}");
+        ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("median {:.3} of {ratios:.3?}", ratios[1]);
+    assert!(ratios[1] <= 1.05, "{ratios:?}");
 }
