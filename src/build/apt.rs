@@ -38,19 +38,21 @@ impl Apt<'_> {
     /// line for the list of places.
     pub(super) async fn fetch(&self) -> Result<(String, Offer), String> {
         self.prepare().await?;
-        let mut fresh = false;
         let mut offers = self.offers(false).await?;
-        let offer = loop {
+        for fresh in [false, true] {
             match offer::pick(&offers, self.want) {
-                Some(offer) if self.download(offer).await.is_ok() => break offer.clone(),
-                Some(offer) if fresh => return Err(format!("apt could not download {}", offer.file)),
-                None if fresh => return Err(offer::none_of(&offers, self.want, &self.suite())),
-                // The lists are missing or too old.
-                _ => offers = self.offers(true).await?,
+                Some(offer) => match self.download(offer).await {
+                    Ok(()) => return Ok((format!("{}/{}", self.folder(), offer.file), offer.clone())),
+                    Err(reason) if fresh => return Err(reason),
+                    Err(_) => {}
+                },
+                None if fresh => break,
+                None => {}
             }
-            fresh = true;
-        };
-        Ok((format!("{}/{}", self.folder(), offer.file), offer))
+            // The lists are missing, or too old for what the archive has now.
+            offers = self.offers(true).await?;
+        }
+        Err(offer::none_of(&offers, self.want, &self.suite()))
     }
 
     fn suite(&self) -> String {
