@@ -356,7 +356,7 @@ async fn valkey_from_a_later_suite() {
     let source = Source { suite: Some("sid".to_owned()), ..from(&[Place::Distribution]) };
     let artefact = bench.build(&bench.want(Engine::Valkey, "9.1.2", source)).await.unwrap();
     objects_were_counted(&bench.heard());
-    assert!(known_directive(&artefact.path, "io-threads") && !known_directive(&artefact.path, "io-thread"));
+    assert!(known_directive(&artefact.path, "io-threads") && !known_directive(&artefact.path, "io-thredas"));
 }
 
 /// The ratio `make bench` reports: ours with its dry run, its checks and its copies against make alone.

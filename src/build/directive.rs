@@ -6,6 +6,7 @@ use std::{collections::HashSet, fs, io, path::Path};
 ///
 /// A directive's name is a string constant of its own, but the linker keeps a string that ends another (`port` and
 /// `tls-port`, `save` and `background save`) only once: so the words a string ends with count as well.
+/// Hence what ends a longer directive passes for one (`policy`); a misspelt or too new one does not.
 #[derive(Debug)]
 pub struct Names(HashSet<Vec<u8>>);
 
