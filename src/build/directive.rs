@@ -1,28 +1,42 @@
 //! Which configuration directives a binary knows, read from the binary itself.
 
-use std::{fs, io, path::Path};
+use std::{collections::HashSet, fs, io, path::Path};
 
-/// The text in a server binary.
+/// The words that end a C string of a server binary.
+///
+/// A directive's name is a string constant of its own, but the linker keeps a string that ends another (`port` and
+/// `tls-port`, `save` and `background save`) only once: so the words a string ends with count as well.
+/// Hence what ends a longer directive passes for one (`policy`); a misspelt or too new one does not.
 #[derive(Debug)]
-pub struct Names(Vec<u8>);
+pub struct Names(HashSet<Vec<u8>>);
+
+/// No directive is longer.
+const LONGEST: usize = 64;
 
 impl Names {
     pub fn of(binary: &Path) -> io::Result<Self> {
-        Ok(Self(fs::read(binary)?))
+        Ok(Self::in_text(&fs::read(binary)?))
     }
 
-    /// Whether the directive's name stands in the binary as a C string. The linker keeps a string that ends another
-    /// (`port`, `tls-port`) only once, so that a hyphen may stand before the name as well as the other string's end.
-    pub fn knows(&self, directive: &str) -> bool {
-        let name = directive.to_ascii_lowercase().into_bytes();
-        let Some(first) = name.first() else { return false };
-        self.0.windows(name.len() + 2).any(|window| {
-            window[1] == *first
-                && window[name.len() + 1] == 0
-                && matches!(window[0], 0 | b'-')
-                && window[1..].starts_with(&name)
-        })
+    fn in_text(bytes: &[u8]) -> Self {
+        let mut names = HashSet::new();
+        for text in bytes.split(|byte| *byte == 0) {
+            let word = trailing_word(text);
+            let starts = word.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at + 1);
+            names.extend(std::iter::once(0).chain(starts).map(|start| word[start..].to_vec()));
+        }
+        Self(names)
     }
+
+    pub fn knows(&self, directive: &str) -> bool {
+        !directive.is_empty() && self.0.contains(directive.to_ascii_lowercase().as_bytes())
+    }
+}
+
+fn trailing_word(text: &[u8]) -> &[u8] {
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = text.iter().rev().take(LONGEST + 1).take_while(is_word).count();
+    if length > LONGEST { &[] } else { &text[text.len() - length..] }
 }
 
 /// Whether a server binary knows a directive; a binary that cannot be read knows none.
@@ -35,9 +49,14 @@ mod tests {
     use super::Names;
 
     #[test]
-    fn names_are_whole_words() {
-        let names = Names(b"\0maxmemory\0tls-port\0appendonly yes\0".to_vec());
-        assert!(names.knows("maxmemory") && names.knows("MaxMemory") && names.knows("port"));
+    fn names_are_whole_words_at_the_end_of_a_string() {
+        let names = Names::in_text(b"\0maxmemory\0tls-port\0background save\0appendonly yes\0");
+        assert!(
+            names.knows("maxmemory")
+                && names.knows("MaxMemory")
+                && names.knows("port")
+                && names.knows("save")
+        );
         assert!(
             !names.knows("maxmem")
                 && !names.knows("axmemory")

@@ -9,6 +9,7 @@
 mod apt;
 mod artefact;
 mod cache;
+mod check;
 mod diagnose;
 mod digest;
 mod digests;
@@ -17,8 +18,10 @@ mod download;
 mod error;
 mod libc;
 mod make;
+mod offer;
 mod pins;
 mod recipe;
+mod said;
 mod script;
 mod source;
 mod twin;

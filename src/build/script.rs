@@ -57,9 +57,9 @@ if [ ! -f "$jemalloc/configure" ]; then
   echo "provision: without-jemalloc"
 fi
 
-# Python would only regenerate what is checked in.
+# Python would only regenerate what is checked in. A dry run may name an object twice, as it never comes to be.
 set -- "$target" V=1 PYTHON= "$@"
-objects=$(make -n -k -C "$root" "$@" 2>/dev/null | grep -e ' -c ' | grep -cE '\.(c|cc|cpp)( |$)')
+objects=$(make -n -k -C "$root" "$@" 2>/dev/null | grep -e ' -c ' | grep -E '\.(c|cc|cpp)( |$)' | sort -u | wc -l)
 # A dry run cannot look behind jemalloc's configure; each of its sources is compiled twice, once for its symbols.
 if [ -f "$jemalloc/configure" ]; then
   sources=$(sed -n '/^C_SRCS := /,/[^\\]$/p' "$jemalloc/Makefile.in" | grep -c 'src/.*\.c')

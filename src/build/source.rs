@@ -9,7 +9,8 @@ use super::{
     Error, Pins, Refusal, Result, Want,
     apt::Apt,
     cache::{self, Cache},
-    digest, digests, download,
+    check::{self, Expected, Given},
+    digest, download,
 };
 use crate::{
     host::{Change, Facts},
@@ -24,15 +25,6 @@ pub struct Tarball {
     pub sha256: String,
     /// The URL, source package or file it came from.
     pub from: String,
-}
-
-/// What a place gave.
-struct Given {
-    path: PathBuf,
-    sha256: String,
-    from: String,
-    /// Somebody else vouches for the digest: the distribution's signature, or an earlier run that checked it.
-    vouched: bool,
 }
 
 /// One attempt at the source.
@@ -59,7 +51,7 @@ pub async fn fetch(
     let mut search = Search { want, change, facts, cache, pins, events, refusals: Vec::new() };
     for place in &want.source.places {
         if let Some(given) = search.ask(*place).await? {
-            return search.accept(given);
+            return check::accept(given, want, cache, search.pins, events);
         }
     }
     Err(Error::NoSource { title: want.title(), refusals: search.refusals })
@@ -98,8 +90,8 @@ impl Search<'_> {
                 self.refuse("source-cache", format!("{} is damaged", path.display()));
                 continue;
             }
-            let (vouched, expected) = (self.is_vouched(path), self.expected(&from));
-            if vouched || expected.is_none_or(|(_, digests)| digests.iter().any(|d| digest::same(d, &sha256)))
+            let vouched = check::is_vouched(path, self.want);
+            if vouched || Expected::of(self.want, self.pins).is_none_or(|expected| expected.accepts(&sha256))
             {
                 return Ok(Some(Given { path: path.clone(), sha256, from, vouched }));
             }
@@ -169,77 +161,6 @@ impl Search<'_> {
         let sha256 = digest::of_file(&path).map_err(cache::unusable(&path))?;
         Ok(Some(Given { path, sha256, from: file.display().to_string(), vouched: false }))
     }
-
-    /// Who has a say about the digest, and what they accept.
-    fn expected(&self, from: &str) -> Option<(String, Vec<String>)> {
-        let owned = |digests: Vec<&str>| digests.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        if let Some(sha256) = &self.want.source.sha256 {
-            return Some(("source.sha256 of the inventory".to_owned(), vec![sha256.clone()]));
-        }
-        let pinned = owned(self.pins.of(self.want));
-        let known = owned(digests::known(self.want.engine, self.want.version));
-        let lock = self.pins.path().display().to_string();
-        let of_user = self.want.source.file.as_ref().is_some_and(|file| file.display().to_string() == from);
-        match (known.is_empty(), pinned.is_empty()) {
-            (true, true) => None,
-            (true, false) => Some((lock, pinned)),
-            (false, true) => Some(("the table of known sources".to_owned(), known)),
-            // A file the user pinned by hand stands beside the releases the table knows.
-            (false, false) if of_user => Some((lock, [pinned, known].concat())),
-            (false, false) => Some(("the table of known sources".to_owned(), [known, pinned].concat())),
-        }
-    }
-
-    /// Checks the digest, pins it where nobody vouches for it, and moves the file to its place in the cache.
-    fn accept(&mut self, given: Given) -> Result<Tarball> {
-        let demanded = self.want.source.sha256.is_some();
-        match self.expected(&given.from) {
-            Some((origin, expected)) if refused(&given, &expected) && (demanded || !given.vouched) => {
-                let _ = fs::remove_file(&given.path);
-                return Err(mismatch(given, origin, expected));
-            }
-            None if !given.vouched => {
-                self.events.notice(format!(
-                    "nobody vouches for {} from {}; its SHA-256 {} is pinned in {} from now on",
-                    self.want.title(),
-                    given.from,
-                    given.sha256,
-                    self.pins.path().display()
-                ));
-                self.pins.add(self.want, &given.sha256, &given.from);
-                self.pins.save()?;
-            }
-            _ => {}
-        }
-        self.store(given)
-    }
-
-    fn store(&self, given: Given) -> Result<Tarball> {
-        let path =
-            self.cache.sources().join(format!("{}-{}.tar", self.want.stem(), digest::short(&given.sha256)));
-        let note = path.with_extension("from");
-        if given.path != path {
-            cache::write(&note, &format!("{}\n", given.from)).map_err(cache::unusable(&note))?;
-            if given.vouched {
-                let seal = path.with_extension("vouched");
-                cache::write(&seal, &format!("{}\n", given.sha256)).map_err(cache::unusable(&seal))?;
-            }
-            fs::rename(&given.path, &path).map_err(cache::unusable(&path))?;
-        }
-        Ok(Tarball { path, sha256: given.sha256, from: given.from })
-    }
-
-    fn is_vouched(&self, path: &Path) -> bool {
-        self.want.source.sha256.is_none() && path.with_extension("vouched").exists()
-    }
-}
-
-fn refused(given: &Given, expected: &[String]) -> bool {
-    !expected.iter().any(|digest| digest::same(digest, &given.sha256))
-}
-
-fn mismatch(given: Given, origin: String, expected: Vec<String>) -> Error {
-    Error::Mismatch { file: given.from, found: given.sha256, origin, expected }
 }
 
 /// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag archives.
