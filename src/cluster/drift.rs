@@ -3,8 +3,16 @@
 use crate::inventory::{Directives, Fleet, Node};
 
 /// Directives that say nothing here: secrets, and what the engine does not give back or names anew at start.
-const NOT_COMPARED: [&str; 8] =
-    ["requirepass", "masterauth", "user", "include", "loadmodule", "rename-command", "daemonize", "supervised"];
+const NOT_COMPARED: [&str; 8] = [
+    "requirepass",
+    "masterauth",
+    "user",
+    "include",
+    "loadmodule",
+    "rename-command",
+    "daemonize",
+    "supervised",
+];
 
 /// The directives the inventory sets for a node.
 pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
@@ -40,7 +48,10 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
 /// Words in lower case, without quotes, amounts of memory in bytes.
 fn normal(text: &str) -> Vec<String> {
     let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_lowercase());
-    words.filter(|word| !word.is_empty()).map(|word| if word == "replica" { "slave".to_owned() } else { bytes(word) }).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| if word == "replica" { "slave".to_owned() } else { bytes(word) })
+        .collect()
 }
 
 /// `1gb` is 2^30 bytes and `1g` is 10^9, as redis.conf explains.

@@ -1,10 +1,7 @@
 //! Restarting nodes of a live cluster without losing a key: replicas first, and a master only after it has handed its
 //! slots over.
 
-use std::{
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -27,10 +24,14 @@ pub enum Error {
     #[diagnostic(transparent)]
     Resp(#[from] resp::Error),
     #[error("{master} did not hand its slots over to {replica} within {}s: {why}", after.as_secs())]
-    #[diagnostic(help("see that {replica} has replicated everything and that most masters answer, then run the same command again"))]
+    #[diagnostic(help(
+        "see that {replica} has replicated everything and that most masters answer, then run the same command again"
+    ))]
     NotHandedOver { master: SocketAddr, replica: SocketAddr, why: String, after: Duration },
     #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
-    #[diagnostic(help("see in the node's log what it is doing, then run the same command again: it continues here"))]
+    #[diagnostic(help(
+        "see in the node's log what it is doing, then run the same command again: it continues here"
+    ))]
     NotSettled { node: SocketAddr, missing: String, after: Duration },
 }
 
@@ -60,7 +61,9 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
 /// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is lost.
 pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, Error> {
     let observed = servers.observe().await;
-    let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else { return Ok(HandOver::NotNeeded) };
+    let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
+        return Ok(HandOver::NotNeeded);
+    };
     let Some(replica) = heir(&observed, node, view) else { return Ok(HandOver::NoReplica) };
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
@@ -107,7 +110,8 @@ fn heir(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAd
 fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
     let (Some(old_view), Some(new_view)) = (observed.view(old), observed.view(new)) else { return false };
     let heard = observed.views().all(|(_, view)| {
-        let leads = view.rows.iter().any(|row| row.id == new_view.id && row.is_master() && !row.slots.is_empty());
+        let leads =
+            view.rows.iter().any(|row| row.id == new_view.id && row.is_master() && !row.slots.is_empty());
         let follows = view.rows.iter().any(|row| row.id == old_view.id && row.is_replica());
         leads && follows
     });
@@ -142,9 +146,15 @@ fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
         State::Up(view) => view,
     };
     if view.is_replica() && view.info("master_link_status") != "up" {
-        return Some(format!("it has no replication link to {}:{}", view.info("master_host"), view.info("master_port")));
+        return Some(format!(
+            "it has no replication link to {}:{}",
+            view.info("master_host"),
+            view.info("master_port")
+        ));
     }
-    let cut = view.peers().filter(|row| !row.connected && row.address().is_some_and(|a| observed.view(a).is_some()));
+    let cut = view
+        .peers()
+        .filter(|row| !row.connected && row.address().is_some_and(|a| observed.view(a).is_some()));
     if let Some(row) = cut.into_iter().next() {
         return Some(format!("it has no link to {}", row.written_address()));
     }

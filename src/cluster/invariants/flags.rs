@@ -5,7 +5,8 @@ use super::{Check, Facts};
 pub(super) fn i6(facts: &Facts<'_>) -> Check {
     facts.gather("no such flag on any row", |node, view| {
         let flags = ["handshake", "noaddr", "fail", "fail?", "nofailover"];
-        let flagged = view.rows.iter().filter_map(|row| Some((row, flags.into_iter().find(|flag| row.has(flag))?)));
+        let flagged =
+            view.rows.iter().filter_map(|row| Some((row, flags.into_iter().find(|flag| row.has(flag))?)));
         flagged.map(|(row, flag)| format!("{node} has {} as {flag}", row.written_address())).collect()
     })
 }
