@@ -124,8 +124,12 @@ impl Lab {
             paths.log,
             node.ip(),
         ));
+        // Protected mode takes 127.0.0.1 alone for local, and would turn the replicas away.
         if node.simulated {
-            text.push_str(&format!("bind-source-addr {0}\ncluster-announce-ip {0}\n", node.ip()));
+            text.push_str(&format!(
+                "bind-source-addr {0}\ncluster-announce-ip {0}\nprotected-mode no\n",
+                node.ip()
+            ));
         }
         for file in [&paths.config, &paths.log] {
             std::fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
@@ -187,6 +191,15 @@ impl Lab {
         servers
     }
 
+    /// The end of every log, for a test that failed.
+    fn show_logs(&self) {
+        for node in self.fleet.nodes() {
+            let text = std::fs::read_to_string(self.layout.node(node).log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            println!("--- {node}\n{}", lines[lines.len().saturating_sub(15)..].join("\n"));
+        }
+    }
+
     /// Waits for all nodes to answer at all.
     pub(crate) async fn up(&self, servers: &Servers) {
         let end = Instant::now() + Duration::from_secs(10);
@@ -199,6 +212,9 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_logs();
+        }
         for child in self.processes.values_mut() {
             let _ = child.kill();
             let _ = child.wait();

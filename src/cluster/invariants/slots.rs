@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use super::{super::slots, Check, Facts};
 
-pub(super) fn i10(facts: &Facts<'_>) -> Check {
-    let owners = |view: &super::View| {
-        let mut owners: Vec<Option<String>> = vec![None; usize::from(slots::SLOTS)];
-        for row in &view.rows {
-            for slot in row.slots.iter().flat_map(|range| range.iter()) {
-                owners[usize::from(slot)] = Some(row.id.clone());
-            }
+/// The owner of every slot, as one node sees it.
+fn owners(view: &super::View) -> Vec<Option<&str>> {
+    let mut owners = vec![None; usize::from(slots::SLOTS)];
+    for row in &view.rows {
+        for slot in row.slots.iter().flat_map(|range| range.iter()) {
+            owners[usize::from(slot)] = Some(row.id.as_str());
         }
-        owners
-    };
+    }
+    owners
+}
+
+pub(super) fn i10(facts: &Facts<'_>) -> Check {
     let first = facts.observed.views().next().map(|(node, view)| (node, owners(view)));
     facts.each(format!("{} slots, one owner each, on every node", slots::SLOTS), |node, view| {
         let mine = owners(view);
