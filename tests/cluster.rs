@@ -1,5 +1,13 @@
 //! Forming and proving real clusters: every test starts its own servers on loopback.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails aloud"
+)]
+
 #[path = "cluster/lab.rs"]
 mod lab;
 

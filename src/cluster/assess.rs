@@ -9,7 +9,7 @@ use std::{
 use super::{
     gaps,
     nodes::{self, Row},
-    observe::{Observed, State},
+    observe::Observed,
     slots::SLOTS,
     steps,
     topology::Topology,
@@ -118,16 +118,19 @@ impl Member {
 }
 
 fn members(fleet: &Fleet, observed: &Observed, disk: &BTreeMap<SocketAddr, String>) -> Vec<Member> {
-    let member = |address: SocketAddr| match observed.get(address) {
-        Some(State::Up(view)) => {
-            Some(Member { address, id: view.id.clone(), rows: view.rows.clone(), keys: Some(view.keys) })
+    let member = |address: SocketAddr| {
+        if let Some(view) = observed.view(address) {
+            return Some(Member {
+                address,
+                id: view.id.clone(),
+                rows: view.rows.clone(),
+                keys: Some(view.keys),
+            });
         }
-        _ => {
-            // A file the engine could not read either is no ground to refuse: the node itself will say so.
-            let listing = nodes::parse(disk.get(&address)?).ok()?;
-            let id = listing.myself()?.id.clone();
-            Some(Member { address, id, rows: listing.rows, keys: None })
-        }
+        // A file the engine could not read either is no ground to refuse: the node itself will say so.
+        let listing = nodes::parse(disk.get(&address)?).ok()?;
+        let id = listing.myself()?.id.clone();
+        Some(Member { address, id, rows: listing.rows, keys: None })
     };
     fleet.nodes().filter_map(|node| member(node.address)).collect()
 }

@@ -58,13 +58,15 @@ fn names(nodes: &BTreeMap<SocketAddr, String>) -> String {
     nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The first ten, a line each.
 fn lines<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
-    let all: Vec<&String> = texts.into_iter().collect();
-    let mut text: String = all.iter().take(10).map(|line| format!("\n  {line}")).collect();
-    if all.len() > 10 {
-        text.push_str(&format!("\n  and {} more", all.len() - 10));
+    let mut all: Vec<String> = texts.into_iter().cloned().collect();
+    let more = all.len().saturating_sub(10);
+    all.truncate(10);
+    if more > 0 {
+        all.push(format!("and {more} more"));
     }
-    text
+    format!("\n  {}", all.join("\n  "))
 }
 
 /// How the formation went.

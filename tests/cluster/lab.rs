@@ -111,31 +111,22 @@ impl Lab {
     pub(crate) fn start_node(&mut self, address: SocketAddr) {
         let node = self.fleet.nodes().find(|node| node.address == address).unwrap().clone();
         let paths = self.layout.node(&node);
-        let mut text: String = self
-            .fleet
-            .config
-            .iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}\n")))
-            .collect();
-        text.push_str(&format!(
-            "port {}\ncluster-enabled yes\ndir {}\nlogfile {}\nbind {}\n",
-            node.port(),
-            paths.data,
-            paths.log,
-            node.ip(),
-        ));
+        let managed = self.fleet.config.iter();
+        let managed =
+            managed.flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}")));
+        let mut lines: Vec<String> = managed.collect();
+        lines.push(format!("port {}\nbind {}\ncluster-enabled yes", node.port(), node.ip()));
+        lines.push(format!("dir {}\nlogfile {}", paths.data, paths.log));
         // Protected mode takes 127.0.0.1 alone for local, and would turn the replicas away.
         if node.simulated {
-            text.push_str(&format!(
-                "bind-source-addr {0}\ncluster-announce-ip {0}\nprotected-mode no\n",
-                node.ip()
-            ));
+            let ip = node.ip();
+            lines.push(format!("bind-source-addr {ip}\ncluster-announce-ip {ip}\nprotected-mode no"));
         }
         for file in [&paths.config, &paths.log] {
             std::fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
         }
         std::fs::create_dir_all(&paths.data).unwrap();
-        write(&paths.config, &text);
+        write(&paths.config, &(lines.join("\n") + "\n"));
         #[expect(clippy::disallowed_methods, reason = "the test's own servers")]
         let child = std::process::Command::new(server())
             .arg(&paths.config)

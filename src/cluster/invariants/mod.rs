@@ -83,6 +83,9 @@ pub(super) fn replicas_are_up(fleet: &Fleet, topology: &Topology, observed: &Obs
     gaps::find(fleet, observed, &wanted).is_empty()
 }
 
+/// A shard's replicas with their views.
+type Replicas<'a> = Vec<(SocketAddr, &'a View)>;
+
 impl Facts<'_> {
     /// Asks the same of every node; a node that does not answer fails, by name.
     fn each(&self, fine: impl Into<String>, wrong: impl Fn(SocketAddr, &View) -> Option<String>) -> Check {
@@ -116,7 +119,7 @@ impl Facts<'_> {
     }
 
     /// The masters that own slots, with their replicas, as the nodes themselves say.
-    fn shards(&self) -> Vec<(SocketAddr, &View, Vec<(SocketAddr, &View)>)> {
+    fn shards(&self) -> Vec<(SocketAddr, &View, Replicas<'_>)> {
         let own = |view: &View| view.myself().cloned();
         let masters = self
             .observed

@@ -40,22 +40,23 @@ pub(super) fn i21(facts: &Facts<'_>) -> Check {
     }
     let host =
         |address: SocketAddr| facts.fleet.hosts.iter().find(|h| h.nodes.iter().any(|n| n.address == address));
-    let domains: [(&str, fn(&crate::inventory::Host) -> &str); 2] =
-        [("host", |host| &host.name), ("zone", |host| host.zone.as_deref().unwrap_or(&host.name))];
-    let mut wrong = Vec::new();
-    for (kind, domain) in domains {
-        // What the best placement cannot avoid is no fault of the cluster.
-        let bearable =
-            facts.topology.shards.iter().any(|shard| crowded(shard.members(), |a| host(a).map(domain)));
-        for (master, _, replicas) in facts.shards() {
-            let members =
-                std::iter::once(master).chain(replicas.iter().map(|(replica, _): &(_, &View)| *replica));
-            if !bearable && crowded(members, |a| host(a).map(domain)) {
-                wrong.push(format!("two nodes of {master}'s shard share a {kind}"));
-            }
-        }
-    }
+    let mut wrong = crowds(facts, "host", |address| host(address).map(|host| host.name.as_str()));
+    wrong
+        .extend(crowds(facts, "zone", |address| host(address).map(|h| h.zone.as_deref().unwrap_or(&h.name))));
     Check::of(wrong, facts.topology.notes.join("; "))
+}
+
+/// Shards with two nodes in one domain, where the best placement has none; what it cannot avoid is no fault.
+fn crowds<'a>(facts: &Facts<'_>, kind: &str, domain: impl Fn(SocketAddr) -> Option<&'a str>) -> Vec<String> {
+    if facts.topology.shards.iter().any(|shard| crowded(shard.members(), &domain)) {
+        return Vec::new();
+    }
+    let shards = facts.shards();
+    let members = |(master, _, replicas): &(SocketAddr, &View, super::Replicas<'_>)| {
+        std::iter::once(*master).chain(replicas.iter().map(|(replica, _)| *replica)).collect::<Vec<_>>()
+    };
+    let crowded = shards.iter().filter(|shard| crowded(members(shard).into_iter(), &domain));
+    crowded.map(|(master, ..)| format!("two nodes of {master}'s shard share a {kind}")).collect()
 }
 
 /// Whether two members share a domain.
