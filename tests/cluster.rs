@@ -237,7 +237,10 @@ async fn a_replica_that_lost_its_memory_gets_its_place_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nine_nodes_with_two_replicas_each() {
     let lab = Lab::start(9, 2);
-    let servers = lab.formed().await;
+    let servers = lab.servers().await;
+    let formed = lab.form(&servers).await.unwrap();
+    println!("nine nodes formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
+    lab.prove(&servers).await;
     println!("nine nodes proven after {:?}", lab.started.elapsed());
     assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
 }
