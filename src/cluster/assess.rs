@@ -205,3 +205,6 @@ fn refuse_flush(member: &Member) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

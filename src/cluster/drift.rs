@@ -24,21 +24,22 @@ pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
 
 /// Whether the lines of the file and the value of `CONFIG GET` mean the same.
 pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
-    let value = normal(value);
+    let raw = value;
+    let value = normal(raw);
     match name {
         // Each line sets one class; the value has them all.
         "client-output-buffer-limit" => lines.iter().all(|line| {
             let line = normal(line);
             value.windows(line.len()).any(|part| part == line.as_slice())
         }),
-        // Flags in any order.
+        // Letters in any order; their case has a meaning.
         "notify-keyspace-events" => {
             let flags = |text: &str| {
                 let mut flags: Vec<char> = text.chars().filter(|c| *c != '"').collect();
                 flags.sort_unstable();
                 flags
             };
-            lines.last().is_some_and(|line| flags(line) == flags(&value.concat()))
+            lines.last().is_some_and(|line| flags(line) == flags(raw))
         }
         "save" => lines.iter().flat_map(|line| normal(line)).collect::<Vec<_>>() == value,
         _ => lines.last().is_some_and(|line| normal(line) == value),
