@@ -1,4 +1,65 @@
-//! cli
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: one file a verb. A verb wires rooms together and holds no logic of its own.
+
+mod apply;
+mod args;
+mod destroy;
+mod exit;
+mod fleet;
+mod init;
+mod plan;
+mod status;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::{
+    args::{Cli, Verb},
+    exit::{Exit, Failure},
+};
+use crate::{inventory, report};
+
+/// Parses the arguments, runs the verb, prints the error chain if there is one, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report::failure(&miette::miette!("could not start: {error}"));
+            return Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report::failure(&failure.report);
+            failure.exit.into()
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Exit, Failure> {
+    match cli.verb {
+        Verb::Init(args) => init::run(&args),
+        Verb::Plan(args) => plan::run(args).await,
+        Verb::Apply(args) => apply::run(args).await,
+        Verb::Status(args) => status::run(&args).await,
+        Verb::Verify(args) => verify::run(&args).await,
+        Verb::Destroy(args) => destroy::run(&args).await,
+        Verb::Schema => {
+            report::json(&inventory::schema());
+            Ok(Exit::Done)
+        }
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    }
 }

@@ -88,7 +88,7 @@ impl Shell {
         let lost = || Error::ShellLost { host: host.to_owned() };
         self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost())?;
         self.stdin.flush().await.map_err(|_| lost())?;
-        let mut output: Vec<String> = Vec::new();
+        let (mut output, mut empty) = (Vec::new(), false);
         loop {
             let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
             let line = tokio::time::timeout(idle, self.lines.recv())
@@ -96,15 +96,19 @@ impl Shell {
                 .map_err(|_| silent())?
                 .ok_or_else(lost)?;
             if let Some(status) = line.strip_prefix(&self.marker) {
-                if output.last().is_some_and(String::is_empty) {
-                    output.pop();
-                }
                 return Ok((status.trim().parse().unwrap_or(-1), output));
             }
-            on_line(&line);
-            if output.len() < KEEP {
+            // The marker begins a line of its own, even where the script's last line has no end: an empty line is
+            // the script's only if another one follows.
+            if std::mem::replace(&mut empty, line.is_empty()) {
+                on_line("");
+                output.push(String::new());
+            }
+            if !line.is_empty() {
+                on_line(&line);
                 output.push(line);
             }
+            output.truncate(KEEP);
         }
     }
 }

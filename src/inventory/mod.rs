@@ -1,5 +1,61 @@
 //! The inventory: TOML types, loading with spanned errors, and resolution into a [`Fleet`].
+//!
+//! `tolerant` reads as much of the file as can be read, `written` holds what stands there, `resolve` says what it
+//! means. All three go on after a problem, so that one run shows them all.
 
+mod at;
+mod directives;
 mod fleet;
+mod ports;
+mod problem;
+mod range;
+mod resolve;
+mod schema;
+mod tolerant;
+mod wording;
+mod written;
 
-pub use fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Version};
+use std::path::Path;
+
+pub(crate) use self::{
+    at::At,
+    tolerant::{Read, read},
+    wording::{did_you_mean, suggest},
+};
+pub use self::{
+    fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Version},
+    problem::{LoadError, Problem},
+    schema::schema,
+};
+
+/// Whether the fleet stays as it is written, or all its nodes are put onto this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fold {
+    #[default]
+    AsWritten,
+    /// `--single-host`.
+    SingleHost,
+}
+
+/// Loads an inventory file.
+pub fn load(path: &Path, fold: Fold) -> Result<Fleet, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|cause| LoadError::unreadable(path, &cause))?;
+    fleet(path, &text, fold)
+}
+
+/// Parses an inventory that `name` stands for: in messages, and as the file relative paths start from.
+pub fn parse(name: &str, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
+    fleet(Path::new(name), text, fold)
+}
+
+fn fleet(file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
+    let read = tolerant::read::<written::Inventory>(text);
+    let mut problems = read.problems;
+    let setting = resolve::Setting { file, fold, removed: &read.removed };
+    match read.value.map(|inventory| resolve::resolve(&inventory, &setting)) {
+        Some(Ok(fleet)) if problems.is_empty() => return Ok(fleet),
+        Some(Err(more)) => problems.extend(more),
+        Some(Ok(_)) | None => {}
+    }
+    Err(LoadError::new(&file.display().to_string(), text, problems))
+}

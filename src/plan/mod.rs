@@ -1,1 +1,241 @@
-//! plan
+//! The plan: the difference between what is desired and what was observed, as data. It is the contract: the executor
+//! reads nothing else, and a saved plan can be reviewed before it is applied.
+
+mod desire;
+mod render;
+mod survey;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use desire::{Desired, Job, Templates, desire};
+pub use render::Error as RenderError;
+pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, survey};
+pub use text::Detail;
+
+use crate::{
+    cluster::Topology,
+    inventory::Fleet,
+    resource::{Action, Difference, Entry, Listener, Observed, Resource},
+};
+
+/// Everything a run will do, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of provision that made it; another one refuses it.
+    pub provision: String,
+    pub fleet: Fleet,
+    /// What each host must be, and what it was when the plan was made.
+    pub hosts: BTreeMap<String, HostState>,
+    pub stages: Vec<Stage>,
+}
+
+/// The ground a plan stands on, for one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostState {
+    pub desired: Vec<Desired>,
+    /// [`Observed::fingerprint`] when the plan was made.
+    pub fingerprint: String,
+}
+
+/// The part of a plan that one step of the playbook gives. A step with nothing to do gives none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    pub step: String,
+    pub work: Work,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Changes to hosts, which flow independently of each other.
+    Change(Vec<HostChanges>),
+    /// Compiling the server on one host.
+    Build { host: String, why: String },
+    /// Making the nodes one cluster.
+    Form { topology: Topology, why: String },
+    /// Proving it.
+    Verify,
+    /// Undoing what the ledger of each host tells.
+    Undo(Vec<HostUndo>),
+}
+
+/// The changes to one host, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostChanges {
+    pub host: String,
+    pub changes: Vec<Planned>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    pub resource: Resource,
+    pub difference: Difference,
+}
+
+/// What will be undone on one host, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostUndo {
+    pub host: String,
+    pub entries: Vec<Entry>,
+}
+
+/// Everything a plan is computed from. No connection, no clock, no environment.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    pub fleet: &'a Fleet,
+    pub hosts: &'a BTreeMap<String, HostView>,
+    /// Why the server must be compiled, where it is installed nowhere and not in the cache, and on which host.
+    pub build: Option<(String, String)>,
+    pub topology: &'a Topology,
+    /// What forming the cluster has to do, in words; `None` where it is formed.
+    pub form: Option<String>,
+    /// Steps to keep, by name or tag; empty keeps all.
+    pub tags: &'a [String],
+}
+
+/// What is desired of a host, and what was observed there.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    pub desired: Vec<Desired>,
+    pub observed: Observed,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
+    #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
+    PortTaken { host: String, taken: Listener },
+    #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
+    #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
+    NoSystemd { host: String, unit: String },
+}
+
+impl Plan {
+    /// The difference between what is desired and what is. Pure: equal situations give equal plans.
+    pub fn new(situation: &Situation<'_>) -> Result<Self, Error> {
+        for (host, view) in situation.hosts {
+            view.refuse(host)?;
+        }
+        let mut stages = situation.stages();
+        if !stages.is_empty() && situation.keeps("verify", &[]) {
+            stages.push(Stage { step: "verify".to_owned(), work: Work::Verify });
+        }
+        let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
+        Ok(Self { provision: env!("CARGO_PKG_VERSION").to_owned(), fleet: situation.fleet.clone(), hosts, stages })
+    }
+
+    /// A plan that undoes what the ledgers tell.
+    pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>) -> Self {
+        let stages = match undo.iter().all(|host| host.entries.is_empty()) {
+            true => Vec::new(),
+            false => vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }],
+        };
+        let provision = env!("CARGO_PKG_VERSION").to_owned();
+        Self { provision, fleet: fleet.clone(), hosts: BTreeMap::new(), stages }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// How many resources will change, and how many things will be undone.
+    pub fn changes(&self) -> usize {
+        self.stages.iter().map(|stage| stage.work.count()).sum()
+    }
+}
+
+impl HostChanges {
+    /// Whether nodes are started, and not merely restarted.
+    pub fn starts_nodes(&self) -> bool {
+        self.changes.iter().any(|change| {
+            matches!(change.resource, Resource::Process(_)) && change.difference.action == Action::Start
+        })
+    }
+}
+
+impl Work {
+    fn count(&self) -> usize {
+        match self {
+            Self::Change(hosts) => hosts.iter().map(|host| host.changes.len()).sum(),
+            Self::Undo(hosts) => hosts.iter().map(|host| host.entries.len()).sum(),
+            Self::Build { .. } | Self::Form { .. } => 1,
+            Self::Verify => 0,
+        }
+    }
+}
+
+impl Situation<'_> {
+    fn keeps(&self, step: &str, tags: &[String]) -> bool {
+        self.tags.is_empty() || self.tags.iter().any(|tag| tag == step || tags.contains(tag))
+    }
+
+    /// The steps are the same on every host: they come from one playbook.
+    fn stages(&self) -> Vec<Stage> {
+        let Some(steps) = self.hosts.values().next().map(|view| &view.desired) else { return Vec::new() };
+        let mut changing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut stages = Vec::new();
+        for (index, step) in steps.iter().enumerate().filter(|(_, step)| self.keeps(&step.step, &step.tags)) {
+            let hosts: Vec<HostChanges> = self
+                .hosts
+                .iter()
+                .filter_map(|(host, view)| {
+                    view.changes(host, index, changing.entry(host.as_str()).or_default(), self.build.is_some())
+                })
+                .collect();
+            let mut push = |work| stages.push(Stage { step: step.step.clone(), work });
+            if !hosts.is_empty() {
+                push(Work::Change(hosts));
+            }
+            match (step.job, &self.build, &self.form) {
+                (Job::Build, Some((host, why)), _) => push(Work::Build { host: host.clone(), why: why.clone() }),
+                (Job::Form, _, Some(why)) => {
+                    push(Work::Form { topology: self.topology.clone(), why: why.clone() });
+                }
+                _ => {}
+            }
+        }
+        stages
+    }
+}
+
+impl HostView {
+    /// The changes of one step. Packages are for the build only: with an artefact at hand nothing needs a compiler.
+    fn changes(
+        &self,
+        host: &str,
+        step: usize,
+        changing: &mut BTreeSet<String>,
+        builds: bool,
+    ) -> Option<HostChanges> {
+        let step = self.desired.get(step)?;
+        let mut changes = Vec::new();
+        for resource in &step.resources {
+            if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
+                continue;
+            }
+            if let Some(difference) = resource.kind().compare(&self.observed, changing) {
+                changing.extend(resource.kind().writes());
+                changes.push(Planned { resource: resource.clone(), difference });
+            }
+        }
+        (!changes.is_empty()).then(|| HostChanges { host: host.to_owned(), changes })
+    }
+
+    fn refuse(&self, host: &str) -> Result<(), Error> {
+        if let Some(taken) = self.observed.taken.first() {
+            return Err(Error::PortTaken { host: host.to_owned(), taken: taken.clone() });
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> HostState {
+        HostState { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
+    }
+}

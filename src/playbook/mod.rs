@@ -1,6 +1,21 @@
 //! The playbook: the flow as data, an ordered list of typed steps.
+//!
+//! A file of the user's, in a `playbooks/` folder beside the inventory or beside its folder, takes the place of the
+//! compiled-in one of the same name, or extends it. The same holds for templates.
+
+mod action;
+mod load;
+mod order;
+mod templates;
+mod written;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    load::{load, parse},
+    templates::{Template, template},
+};
+pub use crate::inventory::LoadError;
 
 /// A loaded flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,249 @@
+//! The source package of a Debian-like distribution, through the system's own apt, with state of our own: nothing
+//! in /etc or /var/lib/apt is touched, and a plain user can do it. Signatures are apt's business.
+
+use std::{path::Path, time::Duration};
+
+use super::{Want, twin};
+use crate::{
+    host::{Change, Facts},
+    run::StepEvents,
+};
+
+/// The longest silence of apt, which has its own timeouts for each connection.
+const IDLE: Duration = Duration::from_secs(3 * 60);
+
+/// A source package's tarball.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// `5:7.0.15-1~deb12u7`.
+    pub(super) version: String,
+    /// `redis_7.0.15.orig.tar.gz`.
+    pub(super) file: String,
+    pub(super) sha256: String,
+}
+
+/// Prints the system's sources: `== name`, then the file.
+const SOURCES: &str = r#"
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+  [ -r "$file" ] || continue
+  echo "== $file"
+  cat "$file"
+  echo
+done"#;
+
+/// The archives of one host.
+pub(super) struct Apt<'a> {
+    pub(super) want: &'a Want,
+    pub(super) change: &'a Change,
+    pub(super) facts: &'a Facts,
+    pub(super) events: &'a StepEvents,
+}
+
+impl Apt<'_> {
+    /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error is a
+    /// line for the list of places.
+    pub(super) async fn fetch(&self) -> Result<(String, Offer), String> {
+        self.prepare().await?;
+        let mut fresh = false;
+        let mut offers = self.offers(false).await?;
+        let offer = loop {
+            match pick(&offers, self.want) {
+                Some(offer) if self.download(offer).await.is_ok() => break offer.clone(),
+                Some(offer) if fresh => return Err(format!("apt could not download {}", offer.file)),
+                None if fresh => return Err(none_of(&offers, self.want, &self.suite())),
+                // The lists are missing or too old.
+                _ => offers = self.offers(true).await?,
+            }
+            fresh = true;
+        };
+        Ok((format!("{}/{}", self.folder(), offer.file), offer))
+    }
+
+    fn suite(&self) -> String {
+        self.want.source.suite.clone().unwrap_or_else(|| self.facts.codename.clone())
+    }
+
+    /// The lists of each suite have a folder of their own, so that they are downloaded once.
+    fn folder(&self) -> String {
+        let name: String =
+            self.suite().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        format!("{}/provision/apt/{name}", self.facts.cache_home)
+    }
+
+    /// Writes the sources and the configuration of our own apt state.
+    async fn prepare(&self) -> Result<(), String> {
+        if self.facts.distro().is_none_or(|distro| distro.id != "debian") {
+            return Err(format!("no source packages are known for {}", self.facts.os.join(" ")));
+        }
+        let lines = self.change.probe().ask("apt's sources", SOURCES).await.map_err(|e| e.to_string())?;
+        let twins = twin::of(&files(&lines), &self.facts.codename, self.want.source.suite.as_deref());
+        if twins.is_empty() {
+            return Err(format!(
+                "/etc/apt names no archive of {} {}",
+                self.facts.os.join(" "),
+                self.facts.codename
+            ));
+        }
+        let (folder, conf) = (quote(&self.folder()), quote(&configuration(&self.folder())));
+        let script = format!(
+            "set -e\ncommand -v apt-get apt-cache >/dev/null\nmkdir -p {folder}/lists/partial {folder}/cache/archives/partial {folder}/parts\n\
+             printf %s {conf} >{folder}/apt.conf\nprintf %s {} >{folder}/parts/twins.sources",
+            quote(&twins)
+        );
+        self.run("preparing apt's source lists", &script).await.map(drop)
+    }
+
+    async fn offers(&self, update: bool) -> Result<Vec<Offer>, String> {
+        let (conf, package) = (quote(&format!("{}/apt.conf", self.folder())), self.want.engine.name());
+        if update {
+            let what = format!("reading the source lists of {}", self.suite());
+            // Some archives may be out of reach while the one that matters is not: the lists tell.
+            self.run(&what, &format!("apt-get -c {conf} -q update || :")).await?;
+        }
+        let script = format!("apt-cache -c {conf} showsrc --only-source {package} 2>/dev/null || :");
+        Ok(offers(
+            &self.change.probe().ask("apt's source packages", &script).await.map_err(|e| e.to_string())?,
+        ))
+    }
+
+    async fn download(&self, offer: &Offer) -> Result<(), String> {
+        let folder = self.folder();
+        let package = format!("{}={}", self.want.engine.name(), offer.version);
+        let script = format!(
+            "cd {} && apt-get -c {} -q source --download-only --tar-only {}",
+            quote(&folder),
+            quote(&format!("{folder}/apt.conf")),
+            quote(&package)
+        );
+        self.run(&format!("downloading {package}"), &script).await.map(drop)
+    }
+
+    async fn run(&self, what: &str, script: &str) -> Result<Vec<String>, String> {
+        let mut log = |line: &str| self.events.log(line);
+        self.change.run(what, script, IDLE, &mut log).await.map_err(|e| e.to_string().replace('\n', " "))
+    }
+}
+
+/// The system's configuration stays in force (its proxies, its trusted keys), except for where state is kept and for
+/// hooks, which tidy up the system's own state.
+fn configuration(folder: &str) -> String {
+    format!(
+        r#"#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{folder}/parts";
+Dir::State "{folder}";
+Dir::State::lists "{folder}/lists";
+Dir::State::status "/dev/null";
+Dir::Cache "{folder}/cache";
+Dir::Log "{folder}";
+APT::Sandbox::User "";
+APT::Get::List-Cleanup "true";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+Acquire::Languages "none";
+"#
+    )
+}
+
+fn files(lines: &[String]) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("== "), files.last_mut()) {
+            (Some(name), _) => files.push((name.to_owned(), String::new())),
+            (None, Some((_, text))) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    files
+}
+
+/// Reads `apt-cache showsrc`: stanzas with `Version:` and `Checksums-Sha256:`.
+fn offers(lines: &[String]) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for stanza in lines.split(String::is_empty) {
+        let version = stanza.iter().find_map(|line| line.strip_prefix("Version: "));
+        let sums = stanza.iter().skip_while(|line| !line.starts_with("Checksums-Sha256:")).skip(1);
+        let files = sums.take_while(|line| line.starts_with(' ')).filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.nth(1)?))
+        });
+        let orig = files
+            .filter(|(_, file)| {
+                file.contains(".orig.tar.") && Path::new(file).extension().is_none_or(|end| end != "asc")
+            })
+            .last();
+        if let (Some(version), Some((sha256, file))) = (version, orig) {
+            offers.push(Offer {
+                version: version.to_owned(),
+                file: file.to_owned(),
+                sha256: sha256.to_owned(),
+            });
+        }
+    }
+    offers
+}
+
+/// `5:8.1.1+dfsg1-2~deb13u1` → `8.1.1`. A `~rc1` is another version and stays.
+fn upstream(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let version = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);
+    version.split('+').next().unwrap_or(version)
+}
+
+fn pick<'a>(offers: &'a [Offer], want: &Want) -> Option<&'a Offer> {
+    let version = want.version.to_string();
+    offers.iter().find(|offer| upstream(&offer.version) == version)
+}
+
+fn none_of(offers: &[Offer], want: &Want, suite: &str) -> String {
+    let mut versions: Vec<&str> = offers.iter().map(|offer| offer.version.as_str()).collect();
+    versions.dedup();
+    match versions[..] {
+        [] => {
+            format!("{suite} has no source package {}; source.suite may name a release that has", want.engine)
+        }
+        _ => format!("{suite} has {} {}, not {}", want.engine, versions.join(", "), want.version),
+    }
+}
+
+fn quote(text: &str) -> String {
+    super::script::quote(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstream_version_of_debians_versions() {
+        for (version, expected) in [
+            ("5:7.0.15-1~deb12u7", "7.0.15"),
+            ("9.1.2-1", "9.1.2"),
+            ("8.1.1+dfsg1-3+b1", "8.1.1"),
+            ("7.2~rc1-1", "7.2~rc1"),
+            ("6.0.16", "6.0.16"),
+        ] {
+            assert_eq!(upstream(version), expected);
+        }
+    }
+
+    #[test]
+    fn offers_are_read_from_showsrc() {
+        let text = "Package: valkey\nVersion: 8.1.1+dfsg1-3\nChecksums-Sha1:\n aa 1 valkey_8.1.1+dfsg1.orig.tar.xz\n\
+                    Checksums-Sha256:\n bb 1 valkey_8.1.1+dfsg1.orig.tar.xz\n cc 2 valkey_8.1.1+dfsg1-3.debian.tar.xz\n\
+                    dd 3 valkey_8.1.1.orig.tar.xz.asc\nFiles:\n ee 1 valkey_8.1.1+dfsg1.orig.tar.xz\n\nPackage: x\n";
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let expected = Offer {
+            version: "8.1.1+dfsg1-3".to_owned(),
+            file: "valkey_8.1.1+dfsg1.orig.tar.xz".to_owned(),
+            sha256: "bb".to_owned(),
+        };
+        assert_eq!(offers(&lines), [expected]);
+    }
+}

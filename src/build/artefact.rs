@@ -1,0 +1,168 @@
+//! A built binary and where it comes from.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Pins, Result, Want,
+    cache::{self, Cache},
+    digest, libc, make, source,
+};
+use crate::{
+    host::{Change, Facts},
+    inventory::{Engine, Place, Version},
+    run::StepEvents,
+};
+
+/// A built server binary in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artefact {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub size: u64,
+    pub provenance: Provenance,
+}
+
+/// All that made a binary what it is. Kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub engine: Engine,
+    pub version: Version,
+    pub source: SourceRecord,
+    /// [`Recipe::id`](super::Recipe::id).
+    pub recipe: String,
+    pub flags: Vec<String>,
+    /// The compiler's own first line.
+    pub compiler: String,
+    pub arch: String,
+    /// The C library it was linked against; a host must have this version or a newer one.
+    pub libc: String,
+    pub built_at: jiff::Timestamp,
+    /// The host that compiled it.
+    pub host: String,
+    pub sha256: String,
+    pub size: u64,
+}
+
+/// The source of a binary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    pub sha256: String,
+    pub from: String,
+}
+
+/// The name of the file beside each binary.
+const PROVENANCE: &str = "provenance.json";
+
+/// Has the artefact that is wanted: from the cache, else by fetching the source and compiling it on the host. Two
+/// runs that want the same build it once.
+pub async fn build(
+    want: &Want,
+    change: &Change,
+    facts: &Facts,
+    cache: &Cache,
+    pins: &mut Pins,
+    events: &StepEvents,
+) -> Result<Artefact> {
+    let _held = cache.lock(want, events).await?;
+    if let Some(artefact) = cache.find(want, facts) {
+        return Ok(artefact);
+    }
+    let tarball = source::fetch(want, change, facts, cache, pins, events).await?;
+    let folder = cache.artefacts();
+    cache::folder(&folder)?;
+    let temporary =
+        tempfile::Builder::new().prefix(".new-").tempdir_in(&folder).map_err(cache::unusable(&folder))?;
+    let binary = temporary.path().join(want.recipe.target());
+    let job = make::Job { want, change, facts, cache, events };
+    let built = make::make(&job, &tarball, &binary).await?;
+    let size = fs::metadata(&binary).map_err(cache::unusable(&binary))?.len();
+    let provenance = Provenance {
+        engine: want.engine,
+        version: want.version,
+        source: SourceRecord { sha256: tarball.sha256, from: tarball.from },
+        recipe: want.recipe.id(),
+        flags: built.flags,
+        compiler: built.compiler,
+        arch: facts.arch.clone(),
+        libc: facts.libc.clone(),
+        built_at: jiff::Timestamp::now(),
+        host: change.name().to_owned(),
+        sha256: built.sha256,
+        size,
+    };
+    cache.keep(temporary, provenance)
+}
+
+impl Cache {
+    /// An artefact that is what is wanted and runs on the host. It needs neither a compiler nor a network, and asks
+    /// for no particular compiler: an upgrade of it is no reason to build again.
+    pub fn find(&self, want: &Want, facts: &Facts) -> Option<Artefact> {
+        if !want.source.places.contains(&Place::ArtefactCache) {
+            return None;
+        }
+        let entries = fs::read_dir(self.artefacts()).ok()?;
+        let mut fitting: Vec<Artefact> = entries
+            .filter_map(|entry| read(&entry.ok()?.path(), want))
+            .filter(|artefact| artefact.provenance.fits(want, facts))
+            .collect();
+        fitting.sort_by_key(|artefact| artefact.provenance.built_at);
+        fitting.into_iter().rev().find(Artefact::is_whole)
+    }
+
+    /// Puts a finished folder into its place: a rename, so that an artefact is there with its provenance or not at all.
+    fn keep(&self, temporary: tempfile::TempDir, provenance: Provenance) -> Result<Artefact> {
+        let path = self.artefacts().join(provenance.key());
+        let note = temporary.path().join(PROVENANCE);
+        let text = serde_json::to_string_pretty(&provenance).unwrap_or_default();
+        cache::write(&note, &format!("{text}\n")).map_err(cache::unusable(&note))?;
+        let binary = provenance.engine.server();
+        executable(&temporary.path().join(binary))?;
+        executable(temporary.path())?;
+        // What is in the way was found damaged, or it would have been used.
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(cache::unusable(&path))?;
+        }
+        fs::rename(temporary.keep(), &path).map_err(cache::unusable(&path))?;
+        let (sha256, size) = (provenance.sha256.clone(), provenance.size);
+        Ok(Artefact { path: path.join(binary), sha256, size, provenance })
+    }
+}
+
+fn executable(path: &Path) -> Result<()> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(path, mode).map_err(cache::unusable(path))
+}
+
+fn read(folder: &Path, want: &Want) -> Option<Artefact> {
+    let text = fs::read(folder.join(PROVENANCE)).ok()?;
+    let provenance: Provenance = serde_json::from_slice(&text).ok()?;
+    let (sha256, size) = (provenance.sha256.clone(), provenance.size);
+    Some(Artefact { path: folder.join(want.recipe.target()), sha256, size, provenance })
+}
+
+impl Artefact {
+    fn is_whole(&self) -> bool {
+        digest::of_file(&self.path).is_ok_and(|found| digest::same(&found, &self.sha256))
+    }
+}
+
+impl Provenance {
+    fn fits(&self, want: &Want, facts: &Facts) -> bool {
+        self.engine == want.engine
+            && self.version == want.version
+            && self.recipe == want.recipe.id()
+            && self.arch == facts.arch
+            && libc::fits(&facts.libc, &self.libc)
+    }
+
+    /// The name of its folder: what went in, not what came out.
+    fn key(&self) -> String {
+        let parts = [&self.source.sha256, &self.recipe, &self.compiler, &self.arch, &self.libc];
+        digest::of_parts(&parts.map(String::as_str))
+    }
+}

@@ -1,0 +1,104 @@
+//! The cache on the machine that runs provision. Nothing in it is irreplaceable.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use etcetera::{BaseStrategy, choose_base_strategy};
+
+use super::{Error, Result, Want};
+use crate::run::StepEvents;
+
+/// `$XDG_CACHE_HOME/provision`, with a folder for artefacts, sources and build logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// How long another run may hold what this one needs: longer than any build.
+const BUSY: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is looked whether the other run is done.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl Cache {
+    /// The user's own cache.
+    pub fn open() -> Result<Self> {
+        let strategy = choose_base_strategy().map_err(|_| Error::Homeless)?;
+        Ok(Self::at(strategy.cache_dir().join("provision")))
+    }
+
+    /// A cache in a folder of the caller's choice.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn artefacts(&self) -> PathBuf {
+        self.root.join("artefacts")
+    }
+
+    pub fn sources(&self) -> PathBuf {
+        self.root.join("sources")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// Takes the right to fetch and build one thing, so that two runs build it once. The kernel gives it back when
+    /// the file is closed, however the run ends.
+    pub(super) async fn lock(&self, want: &Want, events: &StepEvents) -> Result<File> {
+        let path = self.root.join(format!("{}-{}.lock", want.stem(), want.recipe.id()));
+        folder(&self.root)?;
+        let file = File::options().create(true).append(true).open(&path).map_err(unusable(&path))?;
+        let start = Instant::now();
+        let mut said = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(source)) => return Err(Error::Cache { path, source }),
+                Err(TryLockError::WouldBlock) if start.elapsed() > BUSY => {
+                    return Err(Error::Busy { title: want.title(), waited: BUSY });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if !said {
+                        events.notice(format!("another run is building {}; waiting for it", want.title()));
+                        said = true;
+                    }
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+}
+
+/// The folder, created if missing.
+pub(super) fn folder(path: &Path) -> Result<&Path> {
+    fs::create_dir_all(path).map_err(unusable(path))?;
+    Ok(path)
+}
+
+/// Writes a whole file or none.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn readable() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
+
+pub(super) fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    |source| Error::Cache { path, source }
+}

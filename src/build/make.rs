@@ -1,0 +1,226 @@
+//! One compilation on a host: send the tarball, run the script, understand what it says, take the binary back.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Error, Result, Tarball, Want,
+    cache::{self, Cache},
+    diagnose::diagnose,
+    digest,
+    script::{self, status},
+};
+use crate::{
+    host::{self, Change, Facts},
+    run::StepEvents,
+};
+
+/// The longest silence of a build: one object, or the link.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the small steps around it may be silent.
+const SHORT: Duration = Duration::from_secs(2 * 60);
+
+/// What a compilation gave.
+pub(super) struct Built {
+    pub(super) sha256: String,
+    /// The compiler's own first line.
+    pub(super) compiler: String,
+    /// The variables make was given.
+    pub(super) flags: Vec<String>,
+}
+
+/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept.
+pub(super) async fn make(job: &Job<'_>, tarball: &Tarball, binary: &Path) -> Result<Built> {
+    let key = digest::of_parts(&[&tarball.sha256, &job.want.recipe.id()]);
+    let work = format!("{}/provision/build/{}", job.facts.cache_home, digest::short(&key));
+    let result = job.inside(tarball, &work, binary).await;
+    let tidied =
+        job.change.run("removing the build's work folder", &script::tidy(&work), SHORT, &mut |_| {}).await;
+    let built = result?;
+    tidied?;
+    Ok(built)
+}
+
+/// The parties of a compilation.
+pub(super) struct Job<'a> {
+    pub(super) want: &'a Want,
+    pub(super) change: &'a Change,
+    pub(super) facts: &'a Facts,
+    pub(super) cache: &'a Cache,
+    pub(super) events: &'a StepEvents,
+}
+
+impl Job<'_> {
+    async fn inside(&self, tarball: &Tarball, work: &str, binary: &Path) -> Result<Built> {
+        let change = self.change;
+        change.run("preparing the build's work folder", &script::prepare(work), SHORT, &mut |_| {}).await?;
+        change.put(&tarball.path, &format!("{work}/source.tar"), 0o644, &tarball.sha256).await?;
+        let mut said = Said::new(self.events, self.facts.cores);
+        let what = format!("compiling {}", self.want.title());
+        let script = script::build(self.want, self.facts, work);
+        let ended = change.run(&what, &script, IDLE, &mut |line| said.hear(line)).await;
+        let log = self.keep_log(&said.log, work)?;
+        match ended {
+            Ok(_) => said.finished(),
+            Err(host::Error::Script { status, .. }) => return Err(self.explain(status, said, tarball, log)),
+            Err(other) => return Err(other.into()),
+        }
+        if !said.version.contains(&format!("v={} ", self.want.version)) {
+            let (host, title) = (change.name().to_owned(), self.want.title());
+            return Err(Error::WrongBinary { host, title, answer: said.version, log });
+        }
+        let sha256 = change.probe().get(&format!("{work}/server"), binary).await?;
+        Ok(Built {
+            sha256,
+            flags: said.flags(self.want.recipe.flags(&self.facts.arch)),
+            compiler: said.compiler,
+        })
+    }
+
+    fn keep_log(&self, lines: &[String], work: &str) -> Result<PathBuf> {
+        let key = work.rsplit('/').next().unwrap_or(work);
+        let path = self.cache.logs().join(format!("{}-{key}.log", self.want.stem()));
+        cache::folder(&self.cache.logs())?;
+        let mut text = lines.join("\n");
+        text.push('\n');
+        cache::write(&path, &text).map_err(cache::unusable(&path))?;
+        Ok(path)
+    }
+
+    fn explain(&self, status: i32, said: Said<'_>, tarball: &Tarball, log: PathBuf) -> Error {
+        let (host, title) = (self.change.name().to_owned(), self.want.title());
+        let file = tarball.from.clone();
+        match status {
+            status::EXTRACT => {
+                let reason =
+                    said.log.into_iter().rfind(|line| !line.starts_with("provision: ")).unwrap_or_default();
+                Error::Extract { host, file, reason }
+            }
+            status::VERSION => Error::WrongVersion { file, found: said.found, wanted: title },
+            status::NO_SOURCE => Error::NotASource { file },
+            status::TOOLS => {
+                let packages = self.facts.distro().map(|distro| self.want.recipe.packages(distro).join(" "));
+                let help = packages.map_or_else(
+                    || "install them, then run the same command again".to_owned(),
+                    |packages| format!("install them ({packages}), then run the same command again"),
+                );
+                Error::Tools { host, missing: said.missing, help }
+            }
+            status::HELD => Error::Busy { title, waited: Duration::from_secs(60) },
+            _ => Error::Compile { host, title, diagnosis: Box::new(diagnose(&said.log)), log },
+        }
+    }
+}
+
+/// What the script said so far.
+struct Said<'a> {
+    events: &'a StepEvents,
+    cores: u64,
+    log: Vec<String>,
+    started: u64,
+    total: Option<u64>,
+    compiler: String,
+    /// The tarball carries no jemalloc that can be configured.
+    without_jemalloc: bool,
+    found: String,
+    missing: Vec<String>,
+    version: String,
+}
+
+impl<'a> Said<'a> {
+    fn new(events: &'a StepEvents, cores: u32) -> Self {
+        Self {
+            events,
+            cores: cores.into(),
+            log: Vec::new(),
+            started: 0,
+            total: None,
+            compiler: String::new(),
+            without_jemalloc: false,
+            found: String::new(),
+            missing: Vec::new(),
+            version: String::new(),
+        }
+    }
+
+    fn hear(&mut self, line: &str) {
+        self.log.push(line.to_owned());
+        if let Some(text) = line.strip_prefix("provision: ") {
+            return self.learn(text);
+        }
+        match object(line) {
+            Some(object) => {
+                self.started += 1;
+                self.events.log(&format!("CC {object}"));
+                self.progress();
+            }
+            None => self.events.log(line),
+        }
+    }
+
+    fn learn(&mut self, text: &str) {
+        let (key, value) = text.split_once(' ').unwrap_or((text, ""));
+        match key {
+            "compiler" => value.clone_into(&mut self.compiler),
+            "found" => value.clone_into(&mut self.found),
+            "without-jemalloc" => {
+                self.without_jemalloc = true;
+                self.events.notice(
+                    "this packing of the source lacks a part of jemalloc; the server is built with the C library's \
+                     allocator, which fragments more and cannot defragment itself",
+                );
+            }
+            "missing" => self.missing = value.split_whitespace().map(str::to_owned).collect(),
+            "version" => value.clone_into(&mut self.version),
+            "objects" => {
+                self.total = value.parse().ok();
+                self.progress();
+            }
+            _ => {}
+        }
+    }
+
+    fn flags(&self, mut flags: Vec<String>) -> Vec<String> {
+        for flag in flags.iter_mut().filter(|flag| self.without_jemalloc && flag.starts_with("MALLOC=")) {
+            "MALLOC=libc".clone_into(flag);
+        }
+        flags
+    }
+
+    /// A line tells that a compiler was started: as many as there are cores may still be running.
+    fn progress(&self) {
+        let done = self.started.saturating_sub(self.cores);
+        self.events.progress("objects", self.total.map_or(done, |total| done.min(total)), self.total);
+    }
+
+    fn finished(&mut self) {
+        self.total = Some(self.started);
+        self.events.progress("objects", self.started, self.total);
+    }
+}
+
+/// The source a compiler's command line names, without its folders.
+fn object(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    words.clone().any(|word| word == "-c").then_some(())?;
+    let source = words.rfind(|word| [".c", ".cc", ".cpp"].iter().any(|end| word.ends_with(end)))?;
+    source.rsplit('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compilations_are_told_from_everything_else() {
+        assert_eq!(object("cc -pedantic -O2 -MMD -o adlist.o -c adlist.c"), Some("adlist.c"));
+        assert_eq!(object("gcc -std=gnu99 -c -Iinclude -o src/arena.sym.o src/arena.c"), Some("arena.c"));
+        assert_eq!(object("cc -Wall -Os -g -c linenoise.c"), Some("linenoise.c"));
+        assert_eq!(object("checking whether gcc understands -c and -o together... yes"), None);
+        assert_eq!(object("cc -MM acl.c adlist.c > Makefile.dep"), None);
+        assert_eq!(object("ar rcs libhiredis.a alloc.o net.o"), None);
+    }
+}

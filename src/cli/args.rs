@@ -1,0 +1,124 @@
+//! The command line, as types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Turns bare machines, or this one, into a Redis or Valkey Cluster whose replication is proven.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done or nothing to do, 1 the run failed, 2 `plan` found changes, \
+64 wrong arguments or inventory (nothing was touched), 130 interrupted.")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write a commented inventory to start from.
+    Init(Init),
+    /// Show what `apply` would change, and why. Changes nothing.
+    Plan(Plan),
+    /// Bring the hosts to what the inventory says, form the cluster and prove that it replicates.
+    Apply(Apply),
+    /// Show what runs where.
+    Status(Look),
+    /// Check the numbered invariants of the cluster.
+    Verify(Verify),
+    /// Undo everything provision did, by its ledger: nodes, data, files, accounts.
+    Destroy(Destroy),
+    /// Print the JSON Schema of the inventory, for editors.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The file to write.
+    #[arg(default_value = "inventory.toml")]
+    pub(super) path: PathBuf,
+}
+
+/// Which fleet.
+#[derive(Debug, Args)]
+pub(super) struct Inventory {
+    /// The inventory file.
+    #[arg(value_name = "INVENTORY")]
+    pub(super) path: PathBuf,
+    /// Fold all hosts of the inventory onto this machine.
+    #[arg(long)]
+    pub(super) single_host: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Only the steps with these names or tags.
+    #[arg(long, value_delimiter = ',')]
+    pub(super) tags: Vec<String>,
+    /// Save the plan, for `apply --plan`.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// The inventory file.
+    #[arg(value_name = "INVENTORY", required_unless_present = "plan")]
+    pub(super) path: Option<PathBuf>,
+    /// Fold all hosts of the inventory onto this machine.
+    #[arg(long, conflicts_with = "plan")]
+    pub(super) single_host: bool,
+    /// Apply this saved plan, and refuse if a host is no longer what it was made for.
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    pub(super) plan: Option<PathBuf>,
+    /// Only the steps with these names or tags.
+    #[arg(long, value_delimiter = ',', conflicts_with = "plan")]
+    pub(super) tags: Vec<String>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Look {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Print the evidence as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write the evidence as a JUnit report, for CI.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Destroy {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Do not ask for the cluster's name.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    pub(super) json: bool,
+}

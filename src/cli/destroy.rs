@@ -1,0 +1,56 @@
+//! `provision destroy`: undo by the ledger.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+
+use super::{
+    apply::{carry_out, confirm},
+    args::Destroy,
+    exit::{Exit, Failure},
+    fleet::{Loaded, connect, lock},
+};
+use crate::{
+    host::{Change, Facts, Result},
+    inventory::Fleet,
+    plan::{Detail, HostUndo, Plan},
+    report,
+    resource::{Entry, Layout, quote},
+};
+
+pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
+    let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
+    let fleet = &loaded.fleet;
+    let hosts = lock(fleet, connect(fleet).await?).await?;
+    let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
+    for (name, known, entries) in try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await? {
+        facts.insert(name.clone(), known);
+        undo.push(HostUndo { host: name, entries });
+    }
+    let plan = Plan::undo(fleet, undo);
+    if plan.is_empty() {
+        report::result(&format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name));
+        return Ok(Exit::Done);
+    }
+    if !args.json {
+        report::remark(&plan.text(Detail::Brief));
+    }
+    let question = format!("This deletes the cluster's data. Type its name ({}) to go on: ", fleet.name);
+    if !args.yes && !confirm(&question, |answer| answer == fleet.name)? {
+        report::remark("nothing was changed");
+        return Ok(Exit::Failed);
+    }
+    carry_out("destroy", &plan, &hosts, &facts, &loaded, args.json).await?;
+    if !args.json {
+        report::result(&format!("Cluster {} is gone. The cache of builds is kept in {}.", fleet.name, loaded.cache.root().display()));
+    }
+    Ok(Exit::Done)
+}
+
+async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> Result<(String, Facts, Vec<Entry>)> {
+    let facts = host.probe().facts().await?;
+    let path = Layout::new(fleet, &facts).ledger();
+    let script = format!("[ ! -r {0} ] || cat -- {0}", quote(&path));
+    let lines = host.probe().ask("the ledger", &script).await?;
+    Ok((name.to_owned(), facts, Entry::read(&lines.join("\n"))))
+}

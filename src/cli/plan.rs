@@ -1,0 +1,48 @@
+//! `provision plan`: what `apply` would change. It holds probes only.
+
+use std::{io::Write, path::Path};
+
+use miette::{IntoDiagnostic, WrapErr};
+
+use super::{
+    args::Plan as Args,
+    exit::{Exit, Failure},
+    fleet::{Loaded, connect},
+};
+use crate::{
+    plan::{Detail, Plan, survey},
+    report,
+};
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
+    let probes = connect(&loaded.fleet).await?;
+    let plan = survey(&loaded.fleet, &probes, &loaded.flow()).await?.plan(&loaded.fleet, &args.tags)?;
+    if let Some(file) = &args.output {
+        save(&plan, file)?;
+    }
+    match (args.json, plan.is_empty()) {
+        (true, _) => report::json(&plan),
+        (false, true) => report::result(&nothing(&plan)),
+        (false, false) => report::result(&plan.text(Detail::Full)),
+    }
+    Ok(if plan.is_empty() { Exit::Done } else { Exit::Changes })
+}
+
+/// What is said when there is nothing to do.
+pub(super) fn nothing(plan: &Plan) -> String {
+    let (fleet, nodes) = (&plan.fleet, plan.fleet.nodes().count());
+    format!("Nothing to change: cluster {} runs as the inventory says ({nodes} nodes).", fleet.name)
+}
+
+fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {
+    let write = || -> std::io::Result<()> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut temporary = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        temporary.write_all(&serde_json::to_vec_pretty(plan)?)?;
+        temporary.persist(file)?;
+        Ok(())
+    };
+    let saved = write().into_diagnostic().wrap_err_with(|| format!("could not save the plan in {}", file.display()));
+    saved.map_err(Failure::usage)
+}

@@ -1,0 +1,23 @@
+//! `provision status`: what runs where.
+
+use super::{
+    args::Look,
+    exit::{Exit, Failure},
+    fleet::{Loaded, connect},
+};
+use crate::{
+    plan::survey,
+    report::{self, Status},
+};
+
+pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
+    let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
+    let probes = connect(&loaded.fleet).await?;
+    let status = Status::new(&loaded.fleet, &survey(&loaded.fleet, &probes, &loaded.flow()).await?);
+    if args.json {
+        report::json(&status);
+    } else {
+        report::result(&report::status(&status));
+    }
+    Ok(if status.healthy { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,38 @@
+//! How the state of a cluster is said.
+
+use std::fmt;
+
+use super::{Standing, Topology, slots};
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Formed => f.write_str("formed, and nothing is missing"),
+            Self::Unformed { cold: true } => f.write_str("no node runs yet"),
+            Self::Unformed { cold: false } => f.write_str("the nodes do not know each other yet"),
+            Self::Partial { missing } => some(f, missing, "things are missing"),
+            Self::Degraded { down } => some(f, down, "nodes are down"),
+        }
+    }
+}
+
+/// The one thing there is, or how many there are and the first of them.
+fn some(f: &mut fmt::Formatter<'_>, all: &[String], what: &str) -> fmt::Result {
+    match all {
+        [] => write!(f, "no {what}"),
+        [one] => f.write_str(one),
+        [first, ..] => write!(f, "{} {what}, the first: {first}", all.len()),
+    }
+}
+
+impl fmt::Display for Topology {
+    /// A line a shard, then the notes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for shard in &self.shards {
+            let replicas: Vec<String> = shard.replicas.iter().map(ToString::to_string).collect();
+            let slots = slots::show(&shard.slots);
+            writeln!(f, "{:<21} slots {slots:<12} replicas {}", shard.master, replicas.join(", "))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
+    }
+}

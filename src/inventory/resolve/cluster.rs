@@ -1,0 +1,184 @@
+//! The `[cluster]` table.
+
+use std::ops::Range;
+
+use super::{check::Check, config};
+use crate::{
+    inventory::{
+        at::At,
+        fleet::{Directives, Engine, Version},
+        problem::Problem,
+        wording,
+        written::{Auth, Cluster},
+    },
+    secret::SecretSource,
+};
+
+/// `[cluster]` with its defaults.
+pub(super) struct Resolved {
+    pub(super) name: String,
+    pub(super) engine: Engine,
+    pub(super) version: Version,
+    pub(super) replicas: usize,
+    pub(super) port: u16,
+    pub(super) auth: Option<SecretSource>,
+    pub(super) config: Directives,
+    /// False where the port or the replicas are wrong already: what follows from them would only repeat it.
+    pub(super) sound: bool,
+    known: bool,
+}
+
+impl Resolved {
+    /// What the engine's directives are judged by, where engine and version could be read.
+    pub(super) fn release(&self) -> Option<(Engine, Version)> {
+        self.known.then_some((self.engine, self.version))
+    }
+}
+
+const VERSION_HELP: &str = "a version is major.minor.patch of a release, such as \"7.0.15\"";
+
+pub(super) fn resolve(written: Option<&At<Cluster>>, check: &mut Check<'_>) -> Resolved {
+    let nothing = At { value: Cluster::default(), span: 0..0 };
+    if written.is_none() {
+        let help = "start with [cluster], and `name` and `version` in it";
+        check.missing(&["cluster"], &nothing.span, help);
+    }
+    let cluster = written.unwrap_or(&nothing);
+    let wrong = |path| check.was_removed(path);
+    let unread = wrong(&["cluster"]) || wrong(&["cluster", "port"]) || wrong(&["cluster", "replicas"]);
+    if written.is_some() {
+        required(cluster, check);
+    }
+    let before = check.count();
+    let port = cluster.port.as_ref().map_or(Some(7001), |port| check.port(port));
+    let replicas = cluster.replicas.as_ref().map_or(1, |replicas| count(replicas, check));
+    let sound = !unread && check.count() == before;
+    let engine = cluster.engine.as_ref().map_or(Some(Engine::Redis), |engine| self::engine(engine, check));
+    let version = cluster.version.as_ref().and_then(|version| self::version(version, engine, check));
+    Resolved {
+        name: cluster.name.as_ref().map(|name| self::name(name, check)).unwrap_or_default(),
+        engine: engine.unwrap_or(Engine::Redis),
+        version: version.unwrap_or(Version::new(0, 0, 0)),
+        replicas,
+        port: port.unwrap_or(7001),
+        auth: cluster.auth.as_ref().and_then(|auth| self::auth(auth, check)),
+        config: config::resolve(cluster.config.as_ref(), engine.zip(version), check),
+        sound,
+        known: engine.and(version).is_some(),
+    }
+}
+
+fn required(cluster: &At<Cluster>, check: &mut Check<'_>) {
+    if cluster.name.is_none() {
+        check.missing(&["cluster", "name"], &cluster.span, "give the cluster a name: name = \"orders\"");
+    }
+    if cluster.version.is_none() {
+        check.missing(
+            &["cluster", "version"],
+            &cluster.span,
+            "say which release to build: version = \"7.0.15\"",
+        );
+    }
+}
+
+fn name(name: &At<String>, check: &mut Check<'_>) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let good =
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 32 && name.chars().all(plain);
+    if !good {
+        let kept: String = name.to_lowercase().chars().map(|c| if plain(c) { c } else { '-' }).collect();
+        let kept = kept.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+        let kept = kept.get(..kept.len().min(32)).unwrap_or_default();
+        let help =
+            if kept.is_empty() { "such as \"orders\"".to_owned() } else { format!("such as \"{kept}\"") };
+        let problem = Problem::new(format!("`{}` cannot be a cluster's name", name.value));
+        let rule = "a lowercase letter, then lowercase letters, digits and `-`, at most 32 in all";
+        check.report(problem.at(&name.span, rule).help(help));
+    }
+    name.value.clone()
+}
+
+fn engine(engine: &At<String>, check: &mut Check<'_>) -> Option<Engine> {
+    match engine.as_str() {
+        "redis" => Some(Engine::Redis),
+        "valkey" => Some(Engine::Valkey),
+        other => {
+            let problem = Problem::new(format!("there is no engine `{other}`"));
+            let help = wording::suggest(other, &["redis", "valkey"]);
+            check.report(problem.at(&engine.span, "unknown engine").help(help));
+            None
+        }
+    }
+}
+
+fn version(text: &At<String>, engine: Option<Engine>, check: &mut Check<'_>) -> Option<Version> {
+    let digits = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let Some(version) = text.parse::<Version>().ok().filter(|_| digits) else {
+        let problem = Problem::new(format!("`{}` is not a version", text.value));
+        check.report(problem.at(&text.span, "not major.minor.patch").help(VERSION_HELP));
+        return None;
+    };
+    let too_old = match engine? {
+        Engine::Redis if version.major < 3 => "Redis Cluster came with 3.0",
+        Engine::Valkey if (version.major, version.minor) < (7, 2) => "Valkey began with 7.2.5",
+        _ => return Some(version),
+    };
+    let problem = Problem::new(format!("version {version} cannot form a cluster"));
+    check.report(problem.at(&text.span, too_old).help("take a newer release"));
+    None
+}
+
+fn count(replicas: &At<i64>, check: &mut Check<'_>) -> usize {
+    match usize::try_from(replicas.value) {
+        Ok(count) if count <= 10 => count,
+        _ => {
+            let problem = Problem::new(format!("{} replicas per master", replicas.value));
+            check.report(
+                problem.at(&replicas.span, "0 to 10").help("1 is the usual number; 2 survive a second loss"),
+            );
+            1
+        }
+    }
+}
+
+fn auth(auth: &At<Auth>, check: &mut Check<'_>) -> Option<SecretSource> {
+    let table = match &auth.value {
+        Auth::Generate => return Some(SecretSource::Generate(check.beside("auth"))),
+        Auth::Literal => {
+            let problem = Problem::new("a password must not stand in the inventory").hide(&auth.span);
+            let help =
+                "write auth = \"generate\", or say where it is: { env = \"NAME\" } or { file = \"path\" }";
+            check.report(problem.at(&auth.span, "its value is hidden here").help(help));
+            return None;
+        }
+        Auth::Table(table) => table,
+    };
+    match (&table.env, &table.file) {
+        (Some(env), None) => variable(env, &auth.span, check),
+        (None, Some(file)) => {
+            check.line("the file's name", file).map(|file| SecretSource::File(check.path(&file)))
+        }
+        _ if check.was_removed(&["cluster", "auth", "env"]) => None,
+        _ if check.was_removed(&["cluster", "auth", "file"]) => None,
+        _ => {
+            let problem = Problem::new("`auth` must say one place the password is kept in");
+            check.report(
+                problem
+                    .at(&auth.span, "one of `env` and `file`")
+                    .help("such as { env = \"REDIS_PASSWORD\" }"),
+            );
+            None
+        }
+    }
+}
+
+fn variable(env: &At<String>, auth: &Range<usize>, check: &mut Check<'_>) -> Option<SecretSource> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !env.is_empty() && env.chars().all(plain) && !env.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some(SecretSource::Env(env.value.clone()));
+    }
+    // Somebody may have put the password itself where the variable's name belongs.
+    let problem = Problem::new("`auth.env` is not the name of an environment variable").hide(&env.span);
+    check.report(problem.at(auth, "letters, digits and `_`").help("such as { env = \"REDIS_PASSWORD\" }"));
+    None
+}

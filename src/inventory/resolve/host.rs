@@ -1,0 +1,117 @@
+//! The `[[hosts]]` tables.
+
+use std::ops::Range;
+
+use super::{check::Check, cluster, config, network, nodes};
+use crate::inventory::{
+    at::At,
+    fleet::{Address, Host},
+    problem::Problem,
+    range,
+    written::HostTable,
+};
+
+/// A host, and where its parts are written.
+pub(super) struct Found<'a> {
+    pub(super) host: Host,
+    pub(super) written: &'a HostTable,
+    /// Where each node comes from: its address, or `nodes`, or the host's table.
+    pub(super) nodes_at: Vec<Range<usize>>,
+    /// False where the number of nodes could not be read.
+    pub(super) counted: bool,
+    /// False where the nodes' addresses are not those they would have.
+    pub(super) placed: bool,
+}
+
+pub(super) fn resolve<'a>(
+    written: Option<&'a At<Vec<At<HostTable>>>>,
+    cluster: &cluster::Resolved,
+    check: &mut Check<'_>,
+) -> Vec<Found<'a>> {
+    const HELP: &str = "add a machine: [[hosts]] with name = \"laptop\" and address = \"local\"";
+    let Some(hosts) = written else {
+        check.missing(&["hosts"], &(0..0), HELP);
+        return Vec::new();
+    };
+    if hosts.is_empty() && !check.lost_some_of("hosts") {
+        check.report(Problem::new("there is no host").at(&hosts.span, "empty").help(HELP));
+    }
+    let alone = hosts.len() == 1;
+    hosts.iter().enumerate().map(|(index, table)| host(index, table, alone, cluster, check)).collect()
+}
+
+fn host<'a>(
+    index: usize,
+    table: &'a At<HostTable>,
+    alone: bool,
+    cluster: &cluster::Resolved,
+    check: &mut Check<'_>,
+) -> Found<'a> {
+    let position = index.to_string();
+    let key = |key| ["hosts", &position, key];
+    if table.name.is_none() {
+        check.missing(&key("name"), &table.span, "give the host a name of its own: name = \"laptop\"");
+    }
+    if table.address.is_none() {
+        let help = "say where it answers: address = \"192.168.2.191\", or \"local\" for this machine";
+        check.missing(&key("address"), &table.span, help);
+    }
+    let name = table.name.as_ref().map(|name| self::name(name, check)).unwrap_or_default();
+    let address = table.address.as_ref().and_then(|written| address(written, check));
+    let own = table.network.as_ref().and_then(|network| network::resolve(network, index, check));
+    let config = config::resolve(table.config.as_ref(), cluster.release(), check);
+    let place =
+        nodes::Place { index, name: &name, address: address.as_ref(), own, alone, cluster, config: &config };
+    let nodes = nodes::resolve(table, &place, check);
+    let zone = table.zone.as_ref().and_then(|zone| check.line("`zone`", zone));
+    Found {
+        host: Host { name, address: address.unwrap_or(Address::Local), zone, nodes: nodes.nodes },
+        written: table,
+        nodes_at: nodes.at,
+        counted: nodes.counted,
+        placed: nodes.placed,
+    }
+}
+
+fn name(name: &At<String>, check: &mut Check<'_>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let good = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !good || name.len() > 63 || !name.chars().all(plain) {
+        let problem = Problem::new(format!("`{}` cannot be a host's name", name.value.escape_debug()));
+        let rule = "a letter or digit, then letters, digits, `.` and `-`, at most 63 in all";
+        check.report(
+            problem.at(&name.span, rule).help("such as \"redis-191\"; it need not be the machine's own name"),
+        );
+    }
+    name.value.clone()
+}
+
+fn address(written: &At<String>, check: &mut Check<'_>) -> Option<Address> {
+    let text = written.as_str();
+    if text == "local" {
+        return Some(Address::Local);
+    }
+    let extra = match text {
+        _ if text.contains('@') => Some("the account stands in [ssh]: user = \"…\""),
+        _ if text.contains("://") => Some("write the address alone"),
+        _ if ["local", "localhost"].contains(&text.to_lowercase().as_str()) => {
+            Some("this machine, without SSH, is \"local\"")
+        }
+        _ => None,
+    };
+    if let Some(help) = extra {
+        let problem = Problem::new(format!("`{}` is not an address by itself", text.escape_debug()));
+        check.report(problem.at(&written.span, "an IP address, a DNS name or \"local\"").help(help));
+        return None;
+    }
+    if range::is_dns_name(text) {
+        return Some(Address::Remote(text.to_owned()));
+    }
+    let ip = check.address(&written.span, range::ip(text))?;
+    if ip.is_unspecified() || ip.is_multicast() {
+        let problem = Problem::new(format!("{ip} is no machine's address")).at(&written.span, "here");
+        check.report(problem.help("write the address it answers SSH on, or \"local\" for this machine"));
+        return None;
+    }
+    Some(Address::Remote(ip.to_string()))
+}

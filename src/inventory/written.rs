@@ -1,0 +1,120 @@
+//! The inventory as it is written. Every key is optional here, so that one missing key does not hide the other
+//! problems; `resolve` says what is missing. The doc comments are the descriptions an editor shows.
+
+mod auth;
+mod config;
+mod nodes;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use self::{
+    auth::Auth,
+    config::{Config, Scalar, Values},
+    nodes::{Ips, Nodes, SimulatedTable},
+};
+use super::{
+    at::At,
+    fleet::{Engine, Place},
+};
+
+/// The hosts, and the one cluster they carry.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Inventory {
+    /// The cluster to form.
+    #[schemars(required)]
+    pub(super) cluster: Option<At<Cluster>>,
+    /// Where the engine's source may come from. Without it every place is tried in the built-in order.
+    pub(super) source: Option<At<SourceTable>>,
+    /// How hosts are reached by SSH.
+    pub(super) ssh: Option<At<Ssh>>,
+    /// The machines, one table each.
+    #[schemars(required, length(min = 1))]
+    pub(super) hosts: Option<At<Vec<At<HostTable>>>>,
+}
+
+/// The cluster to form.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Cluster {
+    /// Names folders, units and locks.
+    #[schemars(required, regex(pattern = r"^[a-z][a-z0-9-]{0,31}$"))]
+    pub(super) name: Option<At<String>>,
+    /// The server software; redis where it is not given.
+    #[schemars(with = "Option<Engine>")]
+    pub(super) engine: Option<At<String>>,
+    /// The engine's version: major.minor.patch.
+    #[schemars(required, regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"))]
+    pub(super) version: Option<At<String>>,
+    /// Replicas of each master; 1 where it is not given. Masters follow from the nodes: nodes / (replicas + 1).
+    #[schemars(range(min = 0, max = 10))]
+    pub(super) replicas: Option<At<i64>>,
+    /// The port of a host's first node; 7001 where it is not given. The bus port is the port + 10000.
+    #[schemars(range(min = 1, max = 22767))]
+    pub(super) port: Option<At<i64>>,
+    /// The password clients and nodes use. It never stands here: this says where it is kept.
+    pub(super) auth: Option<At<Auth>>,
+    /// The engine's own directives, for every node.
+    pub(super) config: Option<Config>,
+}
+
+/// Where the engine's source may come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct SourceTable {
+    /// The places to try, in this order.
+    #[schemars(with = "Option<Vec<Place>>")]
+    pub(super) places: Option<At<Vec<At<String>>>>,
+    /// URLs to download from; `{engine}`, `{version}` and `{file}` are filled in.
+    pub(super) mirrors: Option<At<Vec<At<String>>>>,
+    /// A tarball on this machine, relative to the inventory.
+    pub(super) file: Option<At<String>>,
+    /// The release of the distribution whose source package to take, where it is not the running one.
+    pub(super) suite: Option<At<String>>,
+    /// The SHA-256 digest the tarball must have.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub(super) sha256: Option<At<String>>,
+}
+
+/// How hosts are reached by SSH.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Ssh {
+    /// The account to log in with; anything but root uses sudo.
+    pub(super) user: Option<At<String>>,
+}
+
+/// A machine.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct HostTable {
+    /// A name of your choice, unique in this file.
+    #[schemars(required, regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$"))]
+    pub(super) name: Option<At<String>>,
+    /// Where it answers today: an IP address, a DNS name, or "local" for this machine without SSH.
+    #[schemars(required)]
+    pub(super) address: Option<At<String>>,
+    /// A failure domain above the host (rack, room): replicas avoid their master's.
+    pub(super) zone: Option<At<String>>,
+    /// How many nodes it carries, or the addresses it simulates. One host alone carries the smallest cluster;
+    /// several carry one node each.
+    pub(super) nodes: Option<At<Nodes>>,
+    /// Directives for the nodes of this host, which override the cluster's.
+    pub(super) config: Option<Config>,
+    /// The address the host must have afterwards.
+    pub(super) network: Option<At<Network>>,
+}
+
+/// The address the host must have afterwards.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Network {
+    /// The address with its prefix length, such as 192.168.2.191/24.
+    #[schemars(required)]
+    pub(super) address: Option<At<String>>,
+    /// The default route, inside the same subnet.
+    pub(super) gateway: Option<At<String>>,
+    /// Name servers.
+    pub(super) dns: Option<At<Vec<At<String>>>>,
+}

@@ -1,0 +1,205 @@
+//! What must be true: fleet + playbook + facts of a host → resources, step by step.
+
+use serde::{Deserialize, Serialize};
+
+use super::render::{self, Error};
+use crate::{
+    host::{Facts, InitSystem},
+    inventory::{Fleet, Host, Node},
+    playbook::{Action, Playbook, Step},
+    resource::{Binary, Command, Content, Directory, File, Layout, Package, Process, Resource, Unit, User},
+};
+
+/// What one step of the playbook desires of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    pub step: String,
+    pub tags: Vec<String>,
+    pub job: Job,
+    pub resources: Vec<Resource>,
+}
+
+/// What a step does besides bringing resources about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Job {
+    Resources,
+    Build,
+    Start,
+    Form,
+    Verify,
+}
+
+/// The texts of the templates nodes are rendered from.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    pub config: String,
+    pub unit: String,
+}
+
+/// The one host whose resources are desired, with all that decides them.
+struct Desire<'a> {
+    fleet: &'a Fleet,
+    host: &'a Host,
+    facts: &'a Facts,
+    layout: Layout,
+    templates: &'a Templates,
+    /// Names the folder of the binary together with engine and version.
+    recipe: &'a str,
+    /// What a build needs from the distribution.
+    packages: &'a [String],
+}
+
+/// What the playbook desires of a host, in its order.
+pub fn desire(
+    fleet: &Fleet,
+    host: &Host,
+    facts: &Facts,
+    playbook: &Playbook,
+    templates: &Templates,
+    recipe: &str,
+    packages: &[String],
+) -> Result<Vec<Desired>, Error> {
+    let layout = Layout::new(fleet, facts);
+    let desire = Desire { fleet, host, facts, layout, templates, recipe, packages };
+    playbook.steps.iter().map(|step| desire.step(step)).collect()
+}
+
+impl Desire<'_> {
+    fn step(&self, step: &Step) -> Result<Desired, Error> {
+        let (job, resources) = match &step.action {
+            Action::Build => (Job::Build, self.build()),
+            Action::Install => (Job::Resources, self.install()),
+            Action::Configure => (Job::Resources, self.configure()?),
+            Action::Start => (Job::Start, self.start()),
+            Action::Form => (Job::Form, Vec::new()),
+            Action::Verify => (Job::Verify, Vec::new()),
+            other => (Job::Resources, self.user_step(other)?.into_iter().collect()),
+        };
+        Ok(Desired { step: step.name.clone(), tags: step.tags.clone(), job, resources })
+    }
+
+    /// The ledger's folder comes before anything the ledger tells of.
+    fn build(&self) -> Vec<Resource> {
+        let mut resources = folders(&self.layout.state, None, 0o755);
+        if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
+            let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
+            resources.push(Resource::Package(Package { names, distro }));
+        }
+        resources
+    }
+
+    fn install(&self) -> Vec<Resource> {
+        let layout = &self.layout;
+        let mut resources = Vec::new();
+        if let Some(name) = &layout.account {
+            resources.push(Resource::User(User { name: name.clone(), home: Some(layout.data.clone()) }));
+        }
+        resources.extend(folders(&layout.bin, None, 0o755));
+        resources.extend(folders(&layout.etc, self.readable().as_deref(), 0o750));
+        resources.extend(folders(&layout.data, self.owned().as_deref(), 0o750));
+        resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
+        resources.extend(folders(&layout.run, self.owned().as_deref(), 0o755));
+        resources.push(Resource::Binary(self.binary()));
+        resources
+    }
+
+    fn configure(&self) -> Result<Vec<Resource>, Error> {
+        let mut resources = Vec::new();
+        for node in &self.host.nodes {
+            let paths = self.layout.node(node);
+            for (folder, owner) in [(parent(&paths.config), self.readable()), (&*paths.data, self.owned())] {
+                resources.push(Resource::Directory(Directory::ours(folder, 0o750, owner.as_deref())));
+            }
+            let log = parent(&paths.log);
+            resources.push(Resource::Directory(Directory::ours(log, 0o750, self.owned().as_deref())));
+            let text = render::config(&self.templates.config, self.fleet, node, &self.layout)?;
+            let owner = self.readable();
+            if let (Some(auth), Some(path)) = (&self.fleet.auth, self.password_file(node)) {
+                let (content, owner) = (Content::Password(auth.clone()), owner.clone());
+                resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
+            }
+            let (path, content) = (paths.config, Content::Text(text));
+            resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
+        }
+        if self.systemd() {
+            let text = render::unit(&self.templates.unit, self.fleet, &self.layout, &self.binary().path())?;
+            let path = format!("/etc/systemd/system/{}-{}@.service", self.fleet.engine, self.fleet.name);
+            resources.push(Resource::File(File { path, content: Content::Text(text), mode: 0o644, owner: None }));
+        }
+        Ok(resources)
+    }
+
+    fn start(&self) -> Vec<Resource> {
+        let binary = self.binary().path();
+        let process = |node: &Node| {
+            let mut process = Process::new(node, &self.layout.node(node), self.facts, &binary);
+            process.account.clone_from(&self.layout.account);
+            process.config.extend(self.fleet.auth.as_ref().and_then(|_| self.password_file(node)));
+            Resource::Process(process)
+        };
+        self.host.nodes.iter().map(process).collect()
+    }
+
+    /// The resource of a step that is not built in.
+    fn user_step(&self, action: &Action) -> Result<Option<Resource>, Error> {
+        Ok(Some(match action.clone() {
+            Action::Package { names } => {
+                let distro = self.facts.distro().map_or("", |distro| distro.id).to_owned();
+                Resource::Package(Package { names, distro })
+            }
+            Action::Directory { path, mode, owner } => {
+                Resource::Directory(Directory { path, mode: Some(mode), owner, ours: false })
+            }
+            Action::File { path, content, mode, owner } => {
+                Resource::File(File { path, content: Content::Text(content), mode, owner })
+            }
+            Action::Template { path, template, source, mode, owner } => {
+                let text = render::template(&source, &template, self.fleet, self.host, &self.layout)?;
+                Resource::File(File { path, content: Content::Text(text), mode, owner })
+            }
+            Action::User { name, home } => Resource::User(User { name, home }),
+            Action::Command { run, creates, unless } => Resource::Command(Command { run, creates, unless }),
+            Action::Unit { name } => Resource::Unit(Unit { name }),
+            Action::Build
+            | Action::Install
+            | Action::Configure
+            | Action::Start
+            | Action::Form
+            | Action::Verify => return Ok(None),
+        }))
+    }
+
+    fn binary(&self) -> Binary {
+        Binary::new(self.fleet, &self.layout, self.recipe)
+    }
+
+    fn password_file(&self, node: &Node) -> Option<String> {
+        self.fleet.auth.as_ref()?;
+        Some(format!("{}/password.conf", parent(&self.layout.node(node).config)))
+    }
+
+    fn systemd(&self) -> bool {
+        self.facts.init == InitSystem::Systemd && self.facts.is_root()
+    }
+
+    /// The owner of what the servers write.
+    fn owned(&self) -> Option<String> {
+        self.layout.account.as_ref().map(|account| format!("{account}:{account}"))
+    }
+
+    /// The owner of what the servers only read.
+    fn readable(&self) -> Option<String> {
+        self.layout.account.as_ref().map(|account| format!("root:{account}"))
+    }
+}
+
+/// A folder of ours, after all the folders above it.
+fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
+    let above = path.match_indices('/').skip(1).map(|(end, _)| Directory::parent(&path[..end]));
+    above.chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("/", |(folder, _)| folder)
+}

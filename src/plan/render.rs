@@ -1,0 +1,99 @@
+//! Templates: the fleet and a node in, the text of a file out. An undefined variable is an error before any host is
+//! touched.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tera::{Context, Tera};
+
+use crate::{
+    inventory::{Directives, Fleet, Host, Node, Version},
+    resource::Layout,
+};
+
+/// A template that cannot be rendered.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("template {name} cannot be rendered")]
+#[diagnostic(help("mend the template; CONTRIBUTING lists the variables it can use"))]
+pub struct Error {
+    name: String,
+    source: tera::Error,
+}
+
+/// The configuration of one node.
+pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) -> Result<String, Error> {
+    let mut context = common(fleet, layout);
+    let paths = layout.node(node);
+    let folder = paths.config.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let directives = directives(fleet, node);
+    let set: BTreeSet<&String> = directives.keys().collect();
+    let lines: Vec<String> = directives
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}")))
+        .collect();
+    context["node"] = json!({
+        "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port(),
+        "simulated": node.simulated, "host": node.host,
+    });
+    context["paths"] = json!({
+        "config": paths.config, "data": paths.data, "log": paths.log, "pid": paths.pid,
+        "password": fleet.auth.as_ref().map(|_| format!("{folder}/password.conf")),
+    });
+    context["directives"] = json!(lines);
+    context["set"] = json!(set);
+    context["binds_source"] = json!(fleet.version >= Version::new(7, 0, 0));
+    render(&format!("{}.conf", fleet.engine), text, &context)
+}
+
+/// The systemd template unit of all nodes of a host.
+pub(super) fn unit(text: &str, fleet: &Fleet, layout: &Layout, binary: &str) -> Result<String, Error> {
+    let mut context = common(fleet, layout);
+    context["binary"] = json!(binary);
+    render("node.service", text, &context)
+}
+
+/// A template of the user's.
+pub(super) fn template(
+    name: &str,
+    text: &str,
+    fleet: &Fleet,
+    host: &Host,
+    layout: &Layout,
+) -> Result<String, Error> {
+    let mut context = common(fleet, layout);
+    let nodes: Vec<Value> = host
+        .nodes
+        .iter()
+        .map(|node| json!({ "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port() }))
+        .collect();
+    context["host"] = json!({ "name": host.name, "nodes": nodes });
+    render(name, text, &context)
+}
+
+fn common(fleet: &Fleet, layout: &Layout) -> Value {
+    json!({
+        "cluster": fleet.name, "engine": fleet.engine, "version": fleet.version.to_string(),
+        "server": fleet.engine.server(),
+        "folders": {
+            "bin": layout.bin, "etc": layout.etc, "data": layout.data, "log": layout.log, "run": layout.run,
+            "state": layout.state,
+        },
+        "account": layout.account,
+    })
+}
+
+/// The fleet's directives, with the host's over them.
+fn directives(fleet: &Fleet, node: &Node) -> Directives {
+    let mut all = fleet.config.clone();
+    all.extend(node.config.clone());
+    all
+}
+
+fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
+    let wrong = |source| Error { name: name.to_owned(), source };
+    let mut tera = Tera::default();
+    tera.autoescape_on(Vec::<&str>::new());
+    tera.add_raw_template(name, text).map_err(wrong)?;
+    let context = Context::from_serialize(context).map_err(wrong)?;
+    tera.render(name, &context).map_err(wrong)
+}

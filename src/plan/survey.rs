@@ -1,0 +1,170 @@
+//! Looking at the fleet: everything a plan is computed from, gathered through [`Probe`]s, which cannot change a host.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::try_join_all;
+
+use super::{Desired, HostView, Plan, RenderError, Situation, Templates, desire};
+use crate::{
+    build::{Artefact, Cache, Want},
+    cluster::{self, HostSide, Refusal, Servers, Standing, Topology, assess},
+    host::{self, Facts, Probe},
+    inventory::{Fleet, Host},
+    playbook::Playbook,
+    resource::{Binary, Layout, Observed, Questions, Resource},
+    secret,
+};
+
+/// What was found.
+pub struct Survey {
+    pub facts: BTreeMap<String, Facts>,
+    pub views: BTreeMap<String, HostView>,
+    pub topology: Topology,
+    pub standing: Standing,
+    /// What the nodes said.
+    pub cluster: cluster::Observed,
+    /// Why the server must be compiled, and where.
+    build: Option<(String, String)>,
+}
+
+/// Why the fleet could not be looked at, or must not be touched.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] host::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secret(#[from] secret::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refusal(#[from] Refusal),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] super::Error),
+}
+
+/// What the flow is made from, besides the fleet.
+pub struct Flow<'a> {
+    pub playbook: &'a Playbook,
+    pub templates: &'a Templates,
+    pub cache: &'a Cache,
+}
+
+/// Connections to the servers of a fleet. A password that has yet to be drawn is not drawn here.
+pub fn servers(fleet: &Fleet, probes: &BTreeMap<String, Probe>) -> Result<Servers, secret::Error> {
+    let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
+    let probes: HashMap<String, Probe> = probes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Ok(Servers::new(fleet, probes, password.transpose()?))
+}
+
+/// Where the proof looks on each host, and what should be there.
+pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String, HostSide> {
+    let recipe = Want::of(fleet).recipe.id();
+    let side = |facts: &Facts| {
+        let layout = Layout::new(fleet, facts);
+        let binary = Some(Binary::new(fleet, &layout, &recipe).path());
+        HostSide { layout, binary, init: facts.init }
+    };
+    facts.iter().map(|(host, facts)| (host.clone(), side(facts))).collect()
+}
+
+/// Looks at all hosts at once, then at all servers at once.
+pub async fn survey(fleet: &Fleet, probes: &BTreeMap<String, Probe>, flow: &Flow<'_>) -> Result<Survey, Error> {
+    let looks = fleet.hosts.iter().filter_map(|host| {
+        let probe = probes.get(&host.name)?;
+        Some(async move { look(fleet, host, probe, flow).await.map(|seen| (host.name.clone(), seen)) })
+    });
+    let (mut facts, mut views) = (BTreeMap::new(), BTreeMap::new());
+    for (name, (host_facts, view)) in try_join_all(looks).await? {
+        facts.insert(name.clone(), host_facts);
+        views.insert(name, view);
+    }
+    let seen = servers(fleet, probes)?.observe().await;
+    let disk = fleet.nodes().filter_map(|node| {
+        let text = views.get(&node.host)?.observed.nodes_conf.get(&node.name)?;
+        Some((node.address, text.clone()))
+    });
+    let disk = disk.collect();
+    let standing = assess(fleet, &seen, &disk)?;
+    let build = needs_build(fleet, &facts, &views, flow.cache);
+    Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
+}
+
+/// Asks hosts again for what a saved plan desires.
+pub async fn look_again(probe: &Probe, facts: &Facts, desired: &[Desired]) -> host::Result<Observed> {
+    let mut questions = Questions::default();
+    desired.iter().flat_map(|step| &step.resources).for_each(|resource| resource.kind().ask(&mut questions));
+    let lines = probe.ask("the state of its resources", &questions.script(facts)).await?;
+    Ok(Observed::parse(&questions, &lines))
+}
+
+async fn look(
+    fleet: &Fleet,
+    host: &Host,
+    probe: &Probe,
+    flow: &Flow<'_>,
+) -> Result<(Facts, HostView), Error> {
+    let facts = probe.facts().await?;
+    let recipe = Want::of(fleet).recipe;
+    let packages = match facts.distro() {
+        Some(distro) if facts.is_root() => recipe.packages(distro).into_iter().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let desired = desire(fleet, host, &facts, flow.playbook, flow.templates, &recipe.id(), &packages)?;
+    let observed = look_again(probe, &facts, &desired).await?;
+    Ok((facts, HostView { desired, observed }))
+}
+
+/// The first host that lacks the server, where the cache has none that would run there.
+fn needs_build(
+    fleet: &Fleet,
+    facts: &BTreeMap<String, Facts>,
+    views: &BTreeMap<String, HostView>,
+    cache: &Cache,
+) -> Option<(String, String)> {
+    let want = Want::of(fleet);
+    let lacking = views.iter().find(|(_, view)| view.lacks_binary())?.0;
+    match cached(cache, &want, facts.get(lacking)?) {
+        Some(_) => None,
+        None => Some((lacking.clone(), format!("{} is neither installed nor in the cache", want.title()))),
+    }
+}
+
+/// An artefact of the cache that runs on a host.
+pub fn cached(cache: &Cache, want: &Want, facts: &Facts) -> Option<Artefact> {
+    use crate::inventory::Place;
+    want.source.places.contains(&Place::ArtefactCache).then(|| cache.find(want, facts)).flatten()
+}
+
+impl HostView {
+    fn lacks_binary(&self) -> bool {
+        let binaries = self.desired.iter().flat_map(|step| &step.resources);
+        let none = std::collections::BTreeSet::new();
+        binaries
+            .filter(|resource| matches!(resource, Resource::Binary(_)))
+            .any(|resource| resource.kind().compare(&self.observed, &none).is_some())
+    }
+}
+
+impl Survey {
+    /// The plan that follows from what was found.
+    pub fn plan(&self, fleet: &Fleet, tags: &[String]) -> Result<Plan, Error> {
+        let form = match &self.standing {
+            Standing::Formed => None,
+            other => Some(other.to_string()),
+        };
+        let situation = Situation {
+            fleet,
+            hosts: &self.views,
+            build: self.build.clone(),
+            topology: &self.topology,
+            form,
+            tags,
+        };
+        Ok(Plan::new(&situation)?)
+    }
+}

@@ -1,0 +1,129 @@
+//! A plan for people. The text carries colours; the stream it is printed on drops them where they are not wanted.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use super::{Plan, Planned, Work};
+use crate::resource::Action;
+
+/// How much of a plan to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Diffs of all files.
+    Full,
+    /// Diffs of files that exist already; of new ones the name is enough.
+    Brief,
+}
+
+impl Plan {
+    /// The plan as text, ending in a line of counts.
+    pub fn text(&self, detail: Detail) -> String {
+        let mut text = String::new();
+        let mut step = "";
+        for stage in &self.stages {
+            if stage.step != step {
+                let _ = writeln!(text, "{}", stage.step.bold());
+            }
+            step = &stage.step;
+            stage.work.write(&mut text, detail);
+        }
+        let _ = writeln!(text, "\n{}", self.counts());
+        text
+    }
+
+    fn counts(&self) -> String {
+        let mut count = [0usize; 4];
+        let planned = self.stages.iter().flat_map(|stage| match &stage.work {
+            Work::Change(hosts) => hosts.as_slice(),
+            _ => &[],
+        });
+        for change in planned.flat_map(|host| &host.changes) {
+            let slot = match change.difference.action {
+                Action::Create => 0,
+                Action::Update => 1,
+                Action::Start | Action::Restart => 2,
+                Action::Run => 3,
+            };
+            count[slot] += 1;
+        }
+        let [create, update, start, run] = count;
+        let undone: usize = self.stages.iter().map(|stage| stage.work.undone()).sum();
+        let mut parts = Vec::new();
+        for (n, what) in [
+            (create, "to create"),
+            (update, "to update"),
+            (start, "to start or restart"),
+            (run, "to run every time"),
+            (undone, "to undo"),
+        ] {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
+        }
+        if self.stages.iter().any(|stage| matches!(stage.work, Work::Build { .. })) {
+            parts.push("one build".to_owned());
+        }
+        format!("Plan for cluster {}: {}.", self.fleet.name, parts.join(", "))
+    }
+}
+
+impl Work {
+    fn undone(&self) -> usize {
+        match self {
+            Self::Undo(hosts) => hosts.iter().map(|host| host.entries.len()).sum(),
+            _ => 0,
+        }
+    }
+
+    fn write(&self, text: &mut String, detail: Detail) {
+        match self {
+            Self::Change(hosts) => {
+                for (host, change) in hosts.iter().flat_map(|h| h.changes.iter().map(move |c| (&h.host, c))) {
+                    change.write(text, host, detail);
+                }
+            }
+            Self::Build { host, why } => {
+                let _ = writeln!(text, "  {} compile on {host}: {why}", "+".green());
+            }
+            Self::Form { topology, why } => {
+                let _ = writeln!(text, "  {} form the cluster: {why}", "~".yellow());
+                for line in topology.to_string().lines() {
+                    let _ = writeln!(text, "      {line}");
+                }
+            }
+            Self::Verify => {
+                let _ = writeln!(text, "  {} prove that it replicates", "✓".green());
+            }
+            Self::Undo(hosts) => {
+                for (host, entry) in hosts.iter().flat_map(|h| h.entries.iter().map(move |e| (&h.host, e))) {
+                    let _ = writeln!(text, "  {} {host}: {}", "-".red(), entry.title());
+                }
+            }
+        }
+    }
+}
+
+impl Planned {
+    fn write(&self, text: &mut String, host: &str, detail: Detail) {
+        let sign = match self.difference.action {
+            Action::Create | Action::Start => "+".green().to_string(),
+            Action::Update => "~".yellow().to_string(),
+            Action::Restart => "↻".yellow().to_string(),
+            Action::Run => "!".magenta().to_string(),
+        };
+        let title = self.resource.kind().title();
+        let _ = writeln!(text, "  {sign} {host}: {title} {}", format!("({})", self.difference.why).dimmed());
+        let new = self.difference.action == Action::Create;
+        let Some(diff) = self.difference.diff.as_ref().filter(|_| detail == Detail::Full || !new) else { return };
+        for line in diff.lines() {
+            let line = match line.as_bytes().first() {
+                Some(b'+') => line.green().to_string(),
+                Some(b'-') => line.red().to_string(),
+                Some(b'@') => line.cyan().to_string(),
+                _ => line.to_owned(),
+            };
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What runs where.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+use serde::Serialize;
+
+use crate::{
+    cluster::{Standing, State, View, show_slots},
+    inventory::{Fleet, Node},
+    plan::Survey,
+};
+
+/// The state of a fleet.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    pub cluster: String,
+    pub engine: String,
+    pub version: String,
+    /// Whether nothing is missing.
+    pub healthy: bool,
+    /// What is missing, in words.
+    pub standing: String,
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// The state of one node.
+#[derive(Debug, Serialize)]
+pub struct NodeStatus {
+    pub host: String,
+    pub address: String,
+    /// `master`, `replica`, `loading`, `down`.
+    pub state: String,
+    /// A master's slots; a replica's master.
+    pub role: String,
+    pub keys: Option<u64>,
+    pub memory: Option<String>,
+    pub version: Option<String>,
+    pub pid: Option<u32>,
+    /// Why it is down, or that its link is.
+    pub problem: Option<String>,
+}
+
+impl Status {
+    pub fn new(fleet: &Fleet, survey: &Survey) -> Self {
+        let nodes = fleet.nodes().map(|node| NodeStatus::new(node, survey)).collect();
+        Self {
+            cluster: fleet.name.clone(),
+            engine: fleet.engine.to_string(),
+            version: fleet.version.to_string(),
+            healthy: survey.standing == Standing::Formed,
+            standing: survey.standing.to_string(),
+            nodes,
+        }
+    }
+}
+
+impl NodeStatus {
+    fn new(node: &Node, survey: &Survey) -> Self {
+        let process = survey.views.get(&node.host).and_then(|view| view.observed.processes.get(&node.name));
+        let mut status = Self {
+            host: node.host.clone(),
+            address: node.address.to_string(),
+            state: "down".to_owned(),
+            role: String::new(),
+            keys: None,
+            memory: None,
+            version: None,
+            pid: process.map(|process| process.pid),
+            problem: None,
+        };
+        match survey.cluster.get(node.address) {
+            Some(State::Up(view)) => status.up(view),
+            Some(State::Loading(_)) => status.state = "loading".to_owned(),
+            Some(State::Down(why)) if process.is_some() => status.problem = Some(why.clone()),
+            Some(State::Down(_)) | None => status.problem = Some("it is not running".to_owned()),
+        }
+        status
+    }
+
+    fn up(&mut self, view: &View) {
+        let myself = view.myself();
+        if view.is_replica() {
+            let master = myself.and_then(|row| row.master.as_deref()).and_then(|id| view.row(id));
+            self.state = "replica".to_owned();
+            self.role = master.map_or_else(|| "of ?".to_owned(), |row| format!("of {}", row.written_address()));
+            if view.info("master_link_status") != "up" {
+                self.problem = Some("its link to the master is down".to_owned());
+            }
+        } else {
+            self.state = "master".to_owned();
+            self.role = myself.map_or_else(String::new, |row| show_slots(&row.slots));
+        }
+        self.keys = Some(view.keys);
+        self.memory = Some(view.info("used_memory_human").to_owned());
+        self.version = Some(["valkey_version", "redis_version"].map(|key| view.info(key)).into_iter().find(|v| !v.is_empty()).unwrap_or_default().to_owned());
+    }
+}
+
+/// The state as a table.
+pub fn status(status: &Status) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} ({} {}): {}", status.cluster.bold(), status.engine, status.version, status.standing);
+    let rows: Vec<[String; 7]> = status.nodes.iter().map(NodeStatus::row).collect();
+    let head = ["HOST", "NODE", "STATE", "ROLE", "KEYS", "MEMORY", "PID"].map(str::to_owned);
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    for (row, problem) in [(&head, None)].into_iter().chain(rows.iter().zip(status.nodes.iter().map(|n| n.problem.as_ref())))
+    {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        let _ = writeln!(text, "{}", problem.map_or_else(String::new, |problem| problem.red().to_string()));
+    }
+    text
+}
+
+impl NodeStatus {
+    fn row(&self) -> [String; 7] {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        [
+            self.host.clone(),
+            self.address.clone(),
+            self.state.clone(),
+            self.role.clone(),
+            or_dash(self.keys.map(|keys| keys.to_string())),
+            or_dash(self.memory.clone()),
+            or_dash(self.pid.map(|pid| pid.to_string())),
+        ]
+    }
+}

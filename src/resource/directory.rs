@@ -1,0 +1,109 @@
+//! A directory, with its mode and owner.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Difference, Entry, Kind, Observed, PathState, Questions, Script, quote};
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directory {
+    pub path: String,
+    /// `None`: whatever it has, and 0755 where it must be created. A folder above ours is none of our business.
+    pub mode: Option<u32>,
+    /// `user:group`; `None` is whoever runs the script.
+    pub owner: Option<String>,
+    /// Whether everything in it is ours, so that undoing removes it with its content.
+    pub ours: bool,
+}
+
+impl Directory {
+    /// A folder above our own: created where it is missing, and removed again if it is empty then.
+    pub fn parent(path: impl Into<String>) -> Self {
+        Self { path: path.into(), mode: None, owner: None, ours: false }
+    }
+
+    /// A folder whose content is ours.
+    pub fn ours(path: impl Into<String>, mode: u32, owner: Option<&str>) -> Self {
+        Self { path: path.into(), mode: Some(mode), owner: owner.map(str::to_owned), ours: true }
+    }
+}
+
+impl Kind for Directory {
+    fn title(&self) -> String {
+        format!("directory {}", self.path)
+    }
+
+    fn ask(&self, questions: &mut Questions) {
+        questions.path(&self.path);
+    }
+
+    fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
+        if changing.contains(&self.path) {
+            return None;
+        }
+        let before = seen.paths.get(&self.path);
+        let mut difference = match before {
+            None => Difference::new(Action::Create, "it does not exist"),
+            Some(PathState::Directory { mode, owner, group }) => {
+                let why = attributes(self.mode, self.owner.as_deref(), *mode, owner, group)?;
+                Difference::new(Action::Update, why)
+            }
+            Some(PathState::Other { what }) if self.mode.is_none() && what == "symbolic link" => return None,
+            Some(_) => Difference::new(Action::Create, "something else stands there, which will be refused"),
+        };
+        difference.before = before.cloned();
+        Some(difference)
+    }
+
+    fn change(&self, difference: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
+        let path = quote(&self.path);
+        match &difference.before {
+            None => script.remember(&Entry::CreatedDirectory { path: self.path.clone(), ours: self.ours }),
+            Some(PathState::Directory { mode, owner, group }) => script.remember(&Entry::ChangedMode {
+                path: self.path.clone(),
+                mode: *mode,
+                owner: format!("{owner}:{group}"),
+            }),
+            Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
+        }
+        script.push(&format!("[ -d {path} ] || mkdir -p -- {path}"));
+        if let Some(owner) = &self.owner {
+            script.push(&format!("own {path} {}", quote(owner)));
+        }
+        if let Some(mode) = self.mode {
+            script.push(&format!("chmod {mode:04o} {path}"));
+        }
+        Ok(())
+    }
+
+    fn writes(&self) -> Vec<String> {
+        vec![self.path.clone()]
+    }
+}
+
+/// Undoes the creation.
+pub(super) fn undo(path: &str, ours: bool) -> String {
+    let path = quote(path);
+    if ours { format!("rm -rf -- {path}") } else { format!("rmdir -- {path} 2>/dev/null || :") }
+}
+
+/// How mode and owner differ from what is wanted, in words.
+pub(super) fn attributes(
+    mode: Option<u32>,
+    owner: Option<&str>,
+    seen_mode: u32,
+    seen_owner: &str,
+    seen_group: &str,
+) -> Option<String> {
+    let mut why = Vec::new();
+    if let Some(mode) = mode.filter(|mode| *mode != seen_mode) {
+        why.push(format!("its mode is {seen_mode:04o} and must be {mode:04o}"));
+    }
+    let seen = format!("{seen_owner}:{seen_group}");
+    if let Some(owner) = owner.filter(|owner| **owner != seen && **owner != *seen_owner) {
+        why.push(format!("it belongs to {seen} and must belong to {owner}"));
+    }
+    (!why.is_empty()).then(|| why.join(", "))
+}

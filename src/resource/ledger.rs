@@ -1,0 +1,101 @@
+//! The ledger: what we did to a host, one JSON object a line, written before the change it tells of. Undoing reads it
+//! backwards; every undo may be repeated, so that an interrupted one is simply run again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{command, directory, file, package, process, quote, unit, user};
+
+/// One change we made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "kebab-case")]
+pub enum Entry {
+    CreatedDirectory { path: String, ours: bool },
+    ChangedMode { path: String, mode: u32, owner: String },
+    CreatedFile { path: String },
+    ReplacedFile { path: String, backup: String, mode: u32, owner: String },
+    CreatedUser { name: String },
+    InstalledPackages { names: String },
+    RanCommand { run: String },
+    StartedUnit { name: String, was: String },
+    StartedNode { name: String, data: String, started: String, unit: Option<String> },
+}
+
+impl Entry {
+    /// A shell line that remembers the packages in `$missing`, which is known only on the host.
+    pub(super) fn installed_packages(_distro: &str) -> String {
+        r#"[ -z "$missing" ] || ledger "{\"did\":\"installed-packages\",\"names\":\"${missing# }\"}""#.to_owned()
+    }
+
+    /// A shell line that remembers the state in `$was`, which is known only on the host.
+    pub(super) fn started_unit(name: &str) -> String {
+        format!(r#"ledger "{{\"did\":\"started-unit\",\"name\":\"{name}\",\"was\":\"$was\"}}""#)
+    }
+
+    /// What undoing it does, for people.
+    pub fn title(&self) -> String {
+        match self {
+            Self::CreatedDirectory { path, ours: true } => format!("remove directory {path} and all that is in it"),
+            Self::CreatedDirectory { path, ours: false } => format!("remove directory {path} if it is empty"),
+            Self::ChangedMode { path, mode, owner } => format!("give {path} back mode {mode:04o} and owner {owner}"),
+            Self::CreatedFile { path } => format!("remove file {path}"),
+            Self::ReplacedFile { path, .. } => format!("put the former {path} back"),
+            Self::CreatedUser { name } => format!("remove user {name}"),
+            Self::InstalledPackages { names } => format!("keep the installed packages {names}"),
+            Self::RanCommand { run } => {
+                format!("leave what the command `{}` did", run.lines().next().unwrap_or_default())
+            }
+            Self::StartedUnit { name, .. } => format!("stop unit {name}"),
+            Self::StartedNode { name, .. } => format!("stop node {name}"),
+        }
+    }
+
+    /// Whether undoing loses data a user may want.
+    pub fn holds_data(&self) -> bool {
+        matches!(self, Self::CreatedDirectory { ours: true, .. })
+    }
+
+    /// The shell fragment that undoes it; `$state` and the functions of a [`Script`](super::Script) are there.
+    pub fn undo(&self) -> String {
+        match self {
+            Self::CreatedDirectory { path, ours } => directory::undo(path, *ours),
+            Self::ChangedMode { path, mode, owner } => {
+                let path = quote(path);
+                format!("[ ! -e {path} ] || {{ own {path} {}; chmod {mode:04o} {path}; }}", quote(owner))
+            }
+            Self::CreatedFile { path } => file::undo_create(path),
+            Self::ReplacedFile { path, backup, mode, owner } => file::undo_replace(path, backup, *mode, owner),
+            Self::CreatedUser { name } => user::undo(name),
+            Self::InstalledPackages { names } => package::undo(names),
+            Self::RanCommand { run } => command::undo(run),
+            Self::StartedUnit { name, was } => unit::undo(name, was),
+            Self::StartedNode { data, started, unit, .. } => process::undo(data, started, unit.as_deref()),
+        }
+    }
+
+    /// Reads a ledger; what to undo comes first. A line that a power cut left incomplete tells of nothing that was
+    /// done, since it is written before the change. Only the oldest of equal entries counts.
+    pub fn read(text: &str) -> Vec<Self> {
+        let mut seen = std::collections::HashSet::new();
+        let mut entries: Vec<Self> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|entry: &Self| seen.insert(entry.clone()))
+            .collect();
+        entries.reverse();
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_is_read_backwards_and_a_torn_line_is_no_change() {
+        let folder = Entry::CreatedDirectory { path: "/a".into(), ours: true };
+        let file = Entry::CreatedFile { path: "/a/b".into() };
+        let line = |entry: &Entry| serde_json::to_string(entry).unwrap();
+        let text = format!("{}\n{}\n{}\n{{\"did\":\"crea", line(&folder), line(&file), line(&folder));
+        assert_eq!(Entry::read(&text), [file, folder]);
+    }
+}

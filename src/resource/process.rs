@@ -1,0 +1,258 @@
+//! A running node: under systemd where that is PID 1, else a process of our own with a pid file.
+//!
+//! Restarts are level-triggered: what counts is not whether this run changed a file, but whether the process that
+//! runs now was started with the binary and the configuration that stand on disk. A file written at start says which.
+
+use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Difference, Entry, Kind, NodePaths, Observed, Questions, Script, quote};
+use crate::host::{Facts, InitSystem};
+
+/// One node that must run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The node's name.
+    pub node: String,
+    pub ip: IpAddr,
+    pub port: u16,
+    pub bus_port: u16,
+    pub binary: String,
+    /// The files the server reads at start, its configuration first.
+    pub config: Vec<String>,
+    pub data: String,
+    pub log: String,
+    pub started: String,
+    /// The account it runs as; `None` is whoever runs the script.
+    pub account: Option<String>,
+    /// The systemd unit, where systemd starts it.
+    pub unit: Option<String>,
+}
+
+/// Finds a node's process: by the file written at its start, else by its working directory, which is the node's own.
+/// A zombie has no executable and does not count.
+pub(super) const PROBE: &str = r#"
+started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
+cwds=
+find_node() {
+  pid= sum= start=
+  [ ! -r "$1" ] || read -r sum pid start <"$1" || :
+  if [ -n "$3" ]; then pid=$(systemctl show -p MainPID "$3" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
+  elif [ -n "$pid" ] && [ "$(started_at "$pid" 2>/dev/null)" != "$start" ]; then pid=; fi
+  exe=
+  [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || exe=
+  [ -z "$exe" ] || return 0
+  sum= pid=
+  [ -z "$3" ] || return 1
+  [ -n "$cwds" ] || cwds=$(ls -l /proc/[0-9]*/cwd 2>/dev/null) || :
+  for candidate in $(printf '%s\n' "$cwds" | sed -n "s|.*/proc/\([0-9]*\)/cwd -> $2\$|\1|p"); do
+    exe=$(readlink "/proc/$candidate/exe" 2>/dev/null) || continue
+    case $exe in *-server|*-server\ *) pid=$candidate; return 0 ;; esac
+  done
+  exe=
+  return 1
+}
+owner_of() {
+  for p in /proc/[0-9]*; do
+    if ls -l "$p/fd" 2>/dev/null | grep -q -F "socket:[$1]"; then read -r comm <"$p/comm"; echo "$comm (pid ${p#/proc/})"; return; fi
+  done
+  echo "a process of another user"
+}
+node() {
+  name=$1 started=$2 data=$3 unit=$4 pattern=$5; shift 5
+  if find_node "$started" "$data" "$unit"; then
+    now=$(cat -- "$@" | sha256sum)
+    if [ "$sum" = "${now%% *}" ]; then echo "=node $name $pid current $exe"; else echo "=node $name $pid stale $exe"; fi
+    return
+  fi
+  grep -h -E "$pattern" /proc/net/tcp /proc/net/tcp6 | while read -r _ address _ _ _ _ _ _ _ inode _; do
+    echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
+  done
+  [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
+}
+"#;
+
+/// Starts a node in a session of its own, with an empty environment, and remembers what it was started with.
+const START: &str = r#"
+start_node() {
+  binary=$1 log=$2 started=$3 account=$4; shift 4
+  now=$(cat -- "$@" | sha256sum)
+  [ -e "$log" ] || : >"$log"
+  own "$log" "$account"
+  set -- "$binary" "$1"
+  [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
+  ( cd /; umask 077; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >>"$log" 2>&1 ) &
+  echo "${now%% *} $! $(started_at $!)" >"$started.new"
+  mv -f "$started.new" "$started"
+}
+stop_node() {
+  if find_node "$1" "$2" ''; then
+    kill -TERM "$pid"
+    tries=0
+    while [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]; do
+      tries=$((tries + 1))
+      [ $tries -lt 6000 ] || { echo "process $pid did not end within 300 s of SIGTERM"; exit 1; }
+      [ $((tries % 200)) -ne 0 ] || echo "waiting for process $pid to save its data and end"
+      sleep 0.05
+    done
+  fi
+  rm -f -- "$1" "$1.new"
+}
+"#;
+
+impl Process {
+    /// The name of what runs and where its files are.
+    pub fn new(node: &crate::inventory::Node, paths: &NodePaths, facts: &Facts, binary: &str) -> Self {
+        Self {
+            node: node.name.clone(),
+            ip: node.ip(),
+            port: node.port(),
+            bus_port: node.bus_port(),
+            binary: binary.to_owned(),
+            config: vec![paths.config.clone()],
+            data: paths.data.clone(),
+            log: paths.log.clone(),
+            started: paths.started.clone(),
+            account: None,
+            unit: (facts.init == InitSystem::Systemd && facts.is_root()).then(|| paths.unit.clone()),
+        }
+    }
+
+    /// The line of the probe that asks for it.
+    pub(super) fn question(&self, _: &Facts) -> String {
+        let unit = self.unit.as_deref().unwrap_or("");
+        let pattern = listeners(self.ip, self.port, self.bus_port);
+        format!(
+            "node {} {} {} {} {} {}\n",
+            quote(&self.node),
+            quote(&self.started),
+            quote(&self.data),
+            quote(unit),
+            quote(&pattern),
+            self.files()
+        )
+    }
+
+    /// The fragment that stops it and waits until it is gone.
+    pub fn stop(&self, script: &mut Script) {
+        match &self.unit {
+            Some(unit) => script.push(&format!("systemctl stop {}", quote(unit))),
+            None => script.push(&format!("stop_node {} {}", quote(&self.started), quote(&self.data))),
+        }
+    }
+
+    /// The fragment that starts it, unless it runs.
+    pub fn start(&self, script: &mut Script) {
+        if let Some(unit) = &self.unit {
+            script.push(&format!("systemctl enable --quiet {0}; systemctl start {0}", quote(unit)));
+            return;
+        }
+        script.push(&format!(
+            "find_node {0} {1} '' || start_node {2} {3} {0} {4} {5}",
+            quote(&self.started),
+            quote(&self.data),
+            quote(&self.binary),
+            quote(&self.log),
+            quote(self.account.as_deref().unwrap_or("")),
+            self.files()
+        ));
+    }
+
+    /// The functions that find a running node, for read-only scripts.
+    pub fn probe() -> &'static str {
+        PROBE
+    }
+
+    /// The functions its fragments call; once a script.
+    pub fn functions(script: &mut Script) {
+        script.push(PROBE);
+        script.push(START);
+    }
+
+    fn files(&self) -> String {
+        self.config.iter().map(|path| quote(path).into_owned()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Kind for Process {
+    fn title(&self) -> String {
+        format!("node {}", self.node)
+    }
+
+    fn ask(&self, questions: &mut Questions) {
+        questions.process(self);
+    }
+
+    fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
+        let Some(process) = seen.processes.get(&self.node) else {
+            return Some(Difference::new(Action::Start, "it is not running"));
+        };
+        let restart = |why: &str| Some(Difference::new(Action::Restart, why));
+        if changing.contains(&self.binary) || process.executable != self.binary {
+            return restart("it runs another binary than the one installed");
+        }
+        if self.config.iter().any(|path| changing.contains(path)) {
+            return restart("its configuration changes");
+        }
+        if !process.current {
+            return restart("its configuration changed after it was started");
+        }
+        None
+    }
+
+    fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
+        script.remember(&Entry::StartedNode {
+            name: self.node.clone(),
+            data: self.data.clone(),
+            started: self.started.clone(),
+            unit: self.unit.clone(),
+        });
+        self.start(script);
+        Ok(())
+    }
+}
+
+/// Stops the node.
+pub(super) fn undo(data: &str, started: &str, unit: Option<&str>) -> String {
+    match unit {
+        Some(unit) => format!("systemctl disable --quiet --now {} 2>/dev/null || :", quote(unit)),
+        None => format!("stop_node {} {}", quote(started), quote(data)),
+    }
+}
+
+/// A pattern for lines of `/proc/net/tcp` and `tcp6` that listen (state 0A) where the node wants to: on its own
+/// address or on the unspecified one. Addresses stand there as the kernel's words, low byte first.
+fn listeners(ip: IpAddr, port: u16, bus_port: u16) -> String {
+    let mut hex = String::new();
+    let any6 = "0".repeat(32);
+    let addresses = match ip {
+        IpAddr::V4(v4) => {
+            for byte in v4.octets().iter().rev() {
+                let _ = write!(hex, "{byte:02X}");
+            }
+            format!("00000000|{hex}|{any6}|0000000000000000FFFF0000{hex}")
+        }
+        IpAddr::V6(v6) => {
+            for word in v6.octets().chunks(4) {
+                for byte in word.iter().rev() {
+                    let _ = write!(hex, "{byte:02X}");
+                }
+            }
+            format!("{hex}|{any6}")
+        }
+    };
+    format!("^ *[0-9]+: ({addresses}):({port:04X}|{bus_port:04X}) [0-9A-F]+:0000 0A ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_looked_for_on_the_node_s_own_and_on_any_address() {
+        let pattern = listeners("127.0.1.2".parse().unwrap(), 7001, 17001);
+        assert!(pattern.contains("(00000000|0201007F|"), "{pattern}");
+        assert!(pattern.contains("(1B59|4269)"), "{pattern}");
+    }
+}

@@ -1,0 +1,151 @@
+//! The probe: all questions about a host in one read-only script, its answers a line each.
+//!
+//! Paths are asked with one `stat` and one `sha256sum` for all of them: a process a question would make a no-op slow.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use super::{Process, quote};
+use crate::host::{Facts, InitSystem};
+
+/// What is to be asked.
+#[derive(Debug, Default)]
+pub struct Questions {
+    /// Paths whose type, mode, owner and size are asked.
+    paths: BTreeSet<String>,
+    /// Files whose SHA-256 is asked.
+    sums: BTreeSet<String>,
+    /// Files whose text is asked, unless their SHA-256 is in `known`.
+    texts: BTreeSet<String>,
+    known: BTreeSet<String>,
+    packages: BTreeSet<String>,
+    users: BTreeSet<String>,
+    /// Guards: commands whose success is asked.
+    guards: BTreeSet<String>,
+    units: BTreeSet<String>,
+    processes: Vec<Process>,
+}
+
+/// The longest text that is brought home for a diff, in bytes.
+const LONGEST_TEXT: usize = 65_536;
+
+impl Questions {
+    /// Asks what stands at a path.
+    pub fn path(&mut self, path: &str) {
+        self.paths.insert(path.to_owned());
+    }
+
+    /// Asks for a file's digest.
+    pub fn sum(&mut self, path: &str) {
+        self.path(path);
+        self.sums.insert(path.to_owned());
+    }
+
+    /// Asks for a file's digest, and for its text where the digest is not the one given.
+    pub fn text(&mut self, path: &str, unless: Option<&str>) {
+        self.sum(path);
+        self.texts.insert(path.to_owned());
+        self.known.extend(unless.map(str::to_owned));
+    }
+
+    pub fn package(&mut self, name: &str) {
+        self.packages.insert(name.to_owned());
+    }
+
+    pub fn user(&mut self, name: &str) {
+        self.users.insert(name.to_owned());
+    }
+
+    /// Asks whether a command succeeds. The user vouches that it only reads.
+    pub fn guard(&mut self, command: &str) {
+        self.guards.insert(command.to_owned());
+    }
+
+    pub fn unit(&mut self, name: &str) {
+        self.units.insert(name.to_owned());
+    }
+
+    pub fn process(&mut self, process: &Process) {
+        self.processes.push(process.clone());
+    }
+
+    /// The script; its answers are for [`Observed::parse`](super::Observed::parse).
+    pub fn script(&self, facts: &Facts) -> String {
+        let mut text = String::from("set -u\nexec 2>/dev/null\n");
+        if !self.paths.is_empty() {
+            let _ = writeln!(text, "stat -c '=path %F|%a|%U|%G|%s|%n' -- {}", words(&self.paths));
+        }
+        self.ask_sums(&mut text);
+        if let (false, Some(distro)) = (self.packages.is_empty(), facts.distro()) {
+            let installed = distro.installed;
+            let _ = writeln!(
+                text,
+                "installed() {{ {installed}\n}}\ninstalled {} | sed 's/^/=package /'",
+                words(&self.packages)
+            );
+        }
+        for user in &self.users {
+            let _ = writeln!(text, "id -u {0} >/dev/null && echo '=user '{0}", quote(user));
+        }
+        for (index, guard) in self.guards.iter().enumerate() {
+            let _ = writeln!(text, "( {guard}\n) >/dev/null && echo '=guard {index}'");
+        }
+        self.ask_units(&mut text, facts);
+        self.ask_processes(&mut text, facts);
+        text.push_str("true\n");
+        text
+    }
+
+    /// The guards in the order their answers are numbered in.
+    pub(super) fn guards(&self) -> impl Iterator<Item = &String> {
+        self.guards.iter()
+    }
+
+    fn ask_sums(&self, text: &mut String) {
+        if self.sums.is_empty() {
+            return;
+        }
+        let known: Vec<_> = self.known.iter().map(String::as_str).collect();
+        let _ = write!(
+            text,
+            r#"known=' {} '
+texts={}
+sha256sum -- {} | while read -r sum path; do
+  echo "=sum $sum $path"
+  case $known in *" $sum "*) continue ;; esac
+  case $texts in *"|$path|"*) ;; *) continue ;; esac
+  [ "$(stat -c %s -- "$path")" -gt {LONGEST_TEXT} ] || echo "=text $(base64 -w 0 -- "$path") $path"
+done
+"#,
+            known.join(" "),
+            quote(&format!("|{}|", self.texts.iter().cloned().collect::<Vec<_>>().join("|"))),
+            words(&self.sums),
+        );
+    }
+
+    fn ask_units(&self, text: &mut String, facts: &Facts) {
+        if facts.init != InitSystem::Systemd {
+            return;
+        }
+        for unit in &self.units {
+            let unit = quote(unit);
+            let _ = writeln!(
+                text,
+                "echo '=unit '{unit}\" $(systemctl is-enabled {unit}) $(systemctl is-active {unit})\""
+            );
+        }
+    }
+
+    fn ask_processes(&self, text: &mut String, facts: &Facts) {
+        if self.processes.is_empty() {
+            return;
+        }
+        text.push_str(super::process::PROBE);
+        for process in &self.processes {
+            text.push_str(&process.question(facts));
+        }
+    }
+}
+
+fn words(set: &BTreeSet<String>) -> String {
+    set.iter().map(|word| quote(word).into_owned()).collect::<Vec<_>>().join(" ")
+}

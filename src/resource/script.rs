@@ -1,0 +1,106 @@
+//! Building the one script that changes a host: fragments with a begin and an end mark, and the functions they use.
+
+use std::{borrow::Cow, fmt::Write};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::{Entry, Layout, PathState};
+
+/// A shell word. NUL cannot stand in one; nothing that is loaded from TOML holds it.
+pub fn quote(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed("''"))
+}
+
+/// A script under construction.
+#[derive(Debug)]
+pub struct Script {
+    text: String,
+}
+
+/// The functions fragments call. `write` is the atomic put for small files; its temporary name is fixed, so that an
+/// interrupted write leaves at most one file, which the next one overwrites.
+const PRELUDE: &str = r#"
+set -eu
+umask 022
+ledger() { [ -d "$state" ] || mkdir -p "$state"; printf '%s\n' "$1" >>"$ledger"; }
+sum() { if [ -f "$1" ]; then s=$(sha256sum <"$1"); echo "${s%% *}"; else echo none; fi; }
+unchanged() { [ "$(sum "$1")" = "$2" ] || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
+backup() { mkdir -p "$state/backup"; [ -e "$state/backup/$2" ] || cp -p -- "$1" "$state/backup/$2"; }
+own() { [ -z "$2" ] || chown "$2" "$1"; }
+context() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :; }
+write() {
+  ( umask 077; base64 -d >"$1.provision-new" )
+  own "$1.provision-new" "$3"; chmod "$2" "$1.provision-new"; mv -f -- "$1.provision-new" "$1"; context "$1"
+}
+"#;
+
+impl Script {
+    pub fn new(layout: &Layout) -> Self {
+        let (state, ledger) = (quote(&layout.state).into_owned(), layout.ledger());
+        Self { text: format!("state={state}\nledger={}\n{PRELUDE}", quote(&ledger)) }
+    }
+
+    /// Lines of shell, taken as they are.
+    pub fn push(&mut self, lines: &str) {
+        self.text.push_str(lines);
+        self.text.push('\n');
+    }
+
+    /// Marks where the change number `index` begins; see [`mark`].
+    pub fn begin(&mut self, index: usize) {
+        let _ = writeln!(self.text, "echo '@begin {index}'");
+    }
+
+    /// Marks where it ended well.
+    pub fn end(&mut self, index: usize) {
+        let _ = writeln!(self.text, "echo '@end {index}'");
+    }
+
+    /// Remembers a change before it is made, so that whatever is on the host can be undone.
+    pub fn remember(&mut self, entry: &Entry) {
+        let line = serde_json::to_string(entry).unwrap_or_default();
+        let _ = writeln!(self.text, "ledger {}", quote(&line));
+    }
+
+    /// Refuses to go on where a file is not what the plan saw.
+    pub fn unchanged(&mut self, path: &str, before: Option<&PathState>) {
+        let sum = match before {
+            Some(PathState::File { sha256, .. }) => sha256.as_str(),
+            _ => "none",
+        };
+        let _ = writeln!(self.text, "unchanged {} {sum}", quote(path));
+    }
+
+    /// Writes a file atomically; the content travels inside the script, on standard input, never in an argument.
+    pub fn write(&mut self, path: &str, content: &[u8], mode: u32, owner: Option<&str>) {
+        let path = quote(path);
+        let owner = quote(owner.unwrap_or(""));
+        let body = BASE64_STANDARD.encode(content);
+        let _ = writeln!(self.text, "write {path} {mode:04o} {owner} <<'END'");
+        for line in body.as_bytes().chunks(76) {
+            let _ = writeln!(self.text, "{}", String::from_utf8_lossy(line));
+        }
+        self.text.push_str("END\n");
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A mark in a script's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    Begin(usize),
+    End(usize),
+}
+
+/// The mark a line of output is, if it is one.
+pub fn mark(line: &str) -> Option<Mark> {
+    let (word, index) = line.strip_prefix('@')?.split_once(' ')?;
+    match (word, index.parse().ok()?) {
+        ("begin", index) => Some(Mark::Begin(index)),
+        ("end", index) => Some(Mark::End(index)),
+        _ => None,
+    }
+}

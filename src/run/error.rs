@@ -1,0 +1,54 @@
+//! Why a run stopped.
+
+use crate::{build, cluster, host, plan, secret};
+
+/// Why a run stopped. Whatever was done until then is in the ledger, and running again continues.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] host::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Build(#[from] build::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Form(#[from] cluster::FormError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rolling(#[from] cluster::RollingError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secret(#[from] secret::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Survey(#[from] plan::SurveyError),
+    #[error("interrupted after the step `{after}`")]
+    #[diagnostic(help("run the same command again: it continues where this one stopped"))]
+    Interrupted { after: String },
+    #[error("{host}: node {node} ended right after its start; the end of {log}:{}", indented(.lines))]
+    #[diagnostic(help("mend what the log names (usually a directive under [cluster.config]) and apply again"))]
+    NodeEnded { host: String, node: String, log: String, lines: Vec<String> },
+    #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
+    #[diagnostic(help("look at the machine's load and disk, then apply again"))]
+    NodeSilent { host: String, node: String, log: String, seconds: u64, lines: Vec<String> },
+    #[error("{engine} {version} does not know the directive{} {}", if .names.len() == 1 { "" } else { "s" }, .names.join(", "))]
+    #[diagnostic(help("remove it from [cluster.config], or use a version that has it; no node was touched"))]
+    UnknownDirective { engine: String, version: String, names: Vec<String> },
+    #[error("{what} was in the cache when the plan was made and is gone now")]
+    #[diagnostic(help("run the same command again: it will be compiled"))]
+    ArtefactGone { what: String },
+    #[error("{host}: its state is not the one the plan was made for")]
+    #[diagnostic(help("make a new plan: `provision plan INVENTORY -o FILE`"))]
+    Moved { host: String },
+    #[error("the plan was made by provision {theirs}, and this is {ours}")]
+    #[diagnostic(help("make a new plan with this version: `provision plan INVENTORY -o FILE`"))]
+    OtherVersion { theirs: String, ours: String },
+    #[error("{count} of the invariants do not hold: {}", .failed.join(", "))]
+    #[diagnostic(help("the table above has the evidence; `provision apply` repairs what it can"))]
+    Unproven { count: usize, failed: Vec<String> },
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}

@@ -1,0 +1,50 @@
+//! The journal: one file a run, one JSON event a line, kept in the user's cache.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Event;
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+/// A line: when, and what.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: Timestamp,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl Journal {
+    /// Starts the journal of a run of `cluster` below the folder.
+    pub fn create(folder: &Path, cluster: &str) -> io::Result<Self> {
+        let folder = folder.join("journal").join(cluster);
+        std::fs::create_dir_all(&folder)?;
+        let name = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
+        let path = folder.join(format!("{name}-{}.jsonl", std::process::id()));
+        Ok(Self { file: File::create(&path)?, path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds an event. A full disk must not stop the work it tells of.
+    pub fn write(&mut self, event: &Event) {
+        if let Ok(line) = serde_json::to_string(&Line { at: Timestamp::now(), event }) {
+            let _ = writeln!(self.file, "{line}");
+        }
+    }
+}

