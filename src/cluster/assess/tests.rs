@@ -132,7 +132,7 @@ fn keys_of_a_lonely_node_are_not_flushed() {
 #[test]
 fn the_file_of_a_stopped_node_speaks_for_it() {
     let mut file = myself(7001, "0-8191");
-    write!(file, "{}vars currentEpoch 2 lastVoteEpoch 0\n", row("alien", "10.9.9.9:6379", "8192-16383"))
+    writeln!(file, "{}vars currentEpoch 2 lastVoteEpoch 0", row("alien", "10.9.9.9:6379", "8192-16383"))
         .unwrap();
     let observed = Observed { nodes: vec![(at(7001), State::Down("connection refused".to_owned()))] };
     let refused = assess(&fleet(), &observed, &BTreeMap::from([(at(7001), file)]));
