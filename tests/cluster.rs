@@ -186,6 +186,7 @@ async fn after_a_failover_there_is_nothing_to_do() {
     let heir = lab.addresses()[3];
     assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::To(heir));
     assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::NotNeeded);
+    lab.form(&servers).await.unwrap();
     lab.prove(&servers).await;
     assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
 }
@@ -204,11 +205,13 @@ async fn a_rolling_restart_keeps_every_key() {
         hand_over(&servers, node).await.unwrap();
         lab.kill(node);
         lab.start_node(node);
-        settled(&servers, node, Duration::from_secs(20)).await.unwrap();
+        let took = settled(&servers, node, Duration::from_secs(20)).await.unwrap();
+        println!("{node} restarted and settled after {took:?}");
     }
     let observed = servers.observe().await;
     let keys: u64 = observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys).sum();
     assert_eq!(keys, 300);
+    lab.form(&servers).await.unwrap();
     lab.prove(&servers).await;
 }
 
