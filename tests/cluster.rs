@@ -230,7 +230,7 @@ async fn a_replica_that_lost_its_memory_gets_its_place_back() {
     let servers = lab.formed().await;
     let victim = lab.addresses()[3];
     lab.kill(victim);
-    std::fs::remove_file(lab.nodes_conf(victim)).unwrap();
+    std::fs::remove_dir_all(lab.nodes_conf(victim).parent().unwrap()).unwrap();
     lab.start_node(victim);
     lab.up(&servers).await;
     lab.form(&servers).await.unwrap();

@@ -55,7 +55,8 @@ pub enum Refusal {
     SameId { one: SocketAddr, other: SocketAddr, id: String },
     #[error("{one} and {other} both own slot {slot} and do not know each other: they belong to two clusters")]
     #[diagnostic(help(
-        "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again"
+        "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again. \
+         A node that lost its nodes.conf but kept its keys also looks like this: it claims the slots of its keys"
     ))]
     TwoClusters { one: SocketAddr, other: SocketAddr, slot: u16 },
     #[error("{node} holds {keys} keys but no slots, and joining the cluster would delete them")]

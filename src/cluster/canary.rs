@@ -159,7 +159,9 @@ impl Canary {
     }
 
     async fn remove(&mut self, servers: &Servers, master: SocketAddr) {
-        let commands = [words(&format!("DEL {}", self.key)), words(&format!("EXISTS {}", self.key))];
+        let (key, replicas) = (&self.key, self.acknowledged.0);
+        let commands = [format!("DEL {key}"), format!("EXISTS {key}"), format!("WAIT {replicas} {WAIT_MS}")]
+            .map(|text| words(&text));
         let replies = servers.tell(master, &commands).await;
         self.removed = replies.is_ok_and(|replies| replies[1] == Reply::Int(0));
     }
