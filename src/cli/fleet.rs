@@ -64,7 +64,9 @@ pub(super) async fn lock(
 
 /// The facts of all hosts.
 pub(super) async fn facts(probes: &BTreeMap<String, Probe>) -> Result<BTreeMap<String, Facts>, Failure> {
-    let asking = probes.iter().map(|(name, probe)| async move { Ok::<_, host::Error>((name.clone(), probe.facts().await?)) });
+    let asking = probes
+        .iter()
+        .map(|(name, probe)| async move { Ok::<_, host::Error>((name.clone(), probe.facts().await?)) });
     Ok(try_join_all(asking).await?.into_iter().collect())
 }
 

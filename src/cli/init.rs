@@ -18,7 +18,11 @@ pub(super) fn run(args: &Init) -> Result<Exit, Failure> {
     let mut file = match file {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let help = "name another file: `provision init other.toml`";
-            return Err(Failure::usage(miette!(help = help, "{} exists already, and is left as it is", path.display())));
+            return Err(Failure::usage(miette!(
+                help = help,
+                "{} exists already, and is left as it is",
+                path.display()
+            )));
         }
         other => other.into_diagnostic().wrap_err_with(|| format!("could not write {}", path.display())),
     }

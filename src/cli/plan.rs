@@ -43,6 +43,7 @@ fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {
         temporary.persist(file)?;
         Ok(())
     };
-    let saved = write().into_diagnostic().wrap_err_with(|| format!("could not save the plan in {}", file.display()));
+    let saved =
+        write().into_diagnostic().wrap_err_with(|| format!("could not save the plan in {}", file.display()));
     saved.map_err(Failure::usage)
 }

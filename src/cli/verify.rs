@@ -19,7 +19,8 @@ pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let probes = connect(&loaded.fleet).await?;
     let servers = servers(&loaded.fleet, &probes)?;
-    let evidence = cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&probes).await?)).await;
+    let evidence =
+        cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&probes).await?)).await;
     if let Some(file) = &args.junit {
         let written = std::fs::File::create(file)
             .and_then(|mut file| file.write_all(report::junit(&evidence, &loaded.fleet.name).as_bytes()))

@@ -9,7 +9,7 @@ use std::{
 use super::{
     gaps,
     nodes::{self, Row},
-    observe::{Observed, State},
+    observe::Observed,
     slots::SLOTS,
     steps,
     topology::Topology,
@@ -55,7 +55,8 @@ pub enum Refusal {
     SameId { one: SocketAddr, other: SocketAddr, id: String },
     #[error("{one} and {other} both own slot {slot} and do not know each other: they belong to two clusters")]
     #[diagnostic(help(
-        "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again"
+        "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again. \
+         A node that lost its nodes.conf but kept its keys also looks like this: it claims the slots of its keys"
     ))]
     TwoClusters { one: SocketAddr, other: SocketAddr, slot: u16 },
     #[error("{node} holds {keys} keys but no slots, and joining the cluster would delete them")]
@@ -118,16 +119,19 @@ impl Member {
 }
 
 fn members(fleet: &Fleet, observed: &Observed, disk: &BTreeMap<SocketAddr, String>) -> Vec<Member> {
-    let member = |address: SocketAddr| match observed.get(address) {
-        Some(State::Up(view)) => {
-            Some(Member { address, id: view.id.clone(), rows: view.rows.clone(), keys: Some(view.keys) })
+    let member = |address: SocketAddr| {
+        if let Some(view) = observed.view(address) {
+            return Some(Member {
+                address,
+                id: view.id.clone(),
+                rows: view.rows.clone(),
+                keys: Some(view.keys),
+            });
         }
-        _ => {
-            // A file the engine could not read either is no ground to refuse: the node itself will say so.
-            let listing = nodes::parse(disk.get(&address)?).ok()?;
-            let id = listing.myself()?.id.clone();
-            Some(Member { address, id, rows: listing.rows, keys: None })
-        }
+        // A file the engine could not read either is no ground to refuse: the node itself will say so.
+        let listing = nodes::parse(disk.get(&address)?).ok()?;
+        let id = listing.myself()?.id.clone();
+        Some(Member { address, id, rows: listing.rows, keys: None })
     };
     fleet.nodes().filter_map(|node| member(node.address)).collect()
 }
@@ -202,3 +206,6 @@ fn refuse_flush(member: &Member) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

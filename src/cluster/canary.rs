@@ -94,9 +94,8 @@ async fn one(
 
 /// The first key of the run that the master owns: as many tries as there are masters, on average.
 fn key(view: &View, nonce: &str) -> (String, u16) {
-    let owns = |slot: u16| {
-        view.myself().is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)))
-    };
+    let owns =
+        |slot: u16| view.myself().is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)));
     let tries = (0u32..1_000_000).map(|n| format!("provision:canary:{nonce}:{n}"));
     let mut found = tries.map(|key| (slots::of_key(&key), key)).filter(|(slot, _)| owns(*slot));
     found.next().map_or_else(|| (format!("provision:canary:{nonce}"), 0), |(slot, key)| (key, slot))
@@ -150,7 +149,8 @@ impl Canary {
         let Some((slot, place)) = moved.as_deref().and_then(|text| text.split_once(' ')) else {
             return Err(format!("{wrong} answered {reply:?} instead of MOVED"));
         };
-        let target: SocketAddr = place.parse().map_err(|_| format!("{wrong} points to {place}, which is no address"))?;
+        let target: SocketAddr =
+            place.parse().map_err(|_| format!("{wrong} points to {place}, which is no address"))?;
         let there = servers.ask(target, &get).await.map_err(|error| error.to_string())?.swap_remove(0);
         if there.text() != nonce {
             return Err(format!("{wrong} points to {target}, which does not have the key"));
@@ -159,7 +159,9 @@ impl Canary {
     }
 
     async fn remove(&mut self, servers: &Servers, master: SocketAddr) {
-        let commands = [words(&format!("DEL {}", self.key)), words(&format!("EXISTS {}", self.key))];
+        let (key, replicas) = (&self.key, self.acknowledged.0);
+        let commands = [format!("DEL {key}"), format!("EXISTS {key}"), format!("WAIT {replicas} {WAIT_MS}")]
+            .map(|text| words(&text));
         let replies = servers.tell(master, &commands).await;
         self.removed = replies.is_ok_and(|replies| replies[1] == Reply::Int(0));
     }

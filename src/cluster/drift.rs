@@ -3,8 +3,16 @@
 use crate::inventory::{Directives, Fleet, Node};
 
 /// Directives that say nothing here: secrets, and what the engine does not give back or names anew at start.
-const NOT_COMPARED: [&str; 8] =
-    ["requirepass", "masterauth", "user", "include", "loadmodule", "rename-command", "daemonize", "supervised"];
+const NOT_COMPARED: [&str; 8] = [
+    "requirepass",
+    "masterauth",
+    "user",
+    "include",
+    "loadmodule",
+    "rename-command",
+    "daemonize",
+    "supervised",
+];
 
 /// The directives the inventory sets for a node.
 pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
@@ -16,21 +24,22 @@ pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
 
 /// Whether the lines of the file and the value of `CONFIG GET` mean the same.
 pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
-    let value = normal(value);
+    let raw = value;
+    let value = normal(raw);
     match name {
         // Each line sets one class; the value has them all.
         "client-output-buffer-limit" => lines.iter().all(|line| {
             let line = normal(line);
             value.windows(line.len()).any(|part| part == line.as_slice())
         }),
-        // Flags in any order.
+        // Letters in any order; their case has a meaning.
         "notify-keyspace-events" => {
             let flags = |text: &str| {
                 let mut flags: Vec<char> = text.chars().filter(|c| *c != '"').collect();
                 flags.sort_unstable();
                 flags
             };
-            lines.last().is_some_and(|line| flags(line) == flags(&value.concat()))
+            lines.last().is_some_and(|line| flags(line) == flags(raw))
         }
         "save" => lines.iter().flat_map(|line| normal(line)).collect::<Vec<_>>() == value,
         _ => lines.last().is_some_and(|line| normal(line) == value),
@@ -40,7 +49,10 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
 /// Words in lower case, without quotes, amounts of memory in bytes.
 fn normal(text: &str) -> Vec<String> {
     let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_lowercase());
-    words.filter(|word| !word.is_empty()).map(|word| if word == "replica" { "slave".to_owned() } else { bytes(word) }).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| if word == "replica" { "slave".to_owned() } else { bytes(word) })
+        .collect()
 }
 
 /// `1gb` is 2^30 bytes and `1g` is 10^9, as redis.conf explains.

@@ -58,11 +58,12 @@ impl Check {
         if wrong.is_empty() {
             return Self::Pass(fine.into());
         }
-        let mut text = wrong.iter().take(4).cloned().collect::<Vec<_>>().join("; ");
-        if wrong.len() > 4 {
-            text.push_str(&format!("; and {} more", wrong.len() - 4));
+        let more = wrong.len().saturating_sub(4);
+        let mut told: Vec<String> = wrong.into_iter().take(4).collect();
+        if more > 0 {
+            told.push(format!("and {more} more"));
         }
-        Self::Fail(text)
+        Self::Fail(told.join("; "))
     }
 
     pub(super) fn not_applicable(why: &str) -> Self {

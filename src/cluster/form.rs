@@ -32,6 +32,8 @@ const MEET_AGAIN: Duration = Duration::from_secs(1);
 /// goes out within 0.1 s with `cluster-ping-interval 100`, and within seconds where the engine does not have that.
 const NEWS: Duration = Duration::from_millis(400);
 const NEWS_WITHOUT_INTERVAL: Duration = Duration::from_millis(60);
+/// How often a pair that knows each other is introduced again for the sake of its news.
+const NEWS_AGAIN: Duration = Duration::from_millis(300);
 /// `CLUSTER_WRITABLE_DELAY`: a master that starts says `cluster_state:fail` for this long, whatever its peers say.
 const WRITABLE_FLOOR: Duration = Duration::from_secs(2);
 
@@ -58,13 +60,15 @@ fn names(nodes: &BTreeMap<SocketAddr, String>) -> String {
     nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The first ten, a line each.
 fn lines<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
-    let all: Vec<&String> = texts.into_iter().collect();
-    let mut text: String = all.iter().take(10).map(|line| format!("\n  {line}")).collect();
-    if all.len() > 10 {
-        text.push_str(&format!("\n  and {} more", all.len() - 10));
+    let mut all: Vec<String> = texts.into_iter().cloned().collect();
+    let more = all.len().saturating_sub(10);
+    all.truncate(10);
+    if more > 0 {
+        all.push(format!("and {more} more"));
     }
-    text
+    format!("\n  {}", all.join("\n  "))
 }
 
 /// How the formation went.
@@ -207,14 +211,14 @@ impl<'a> Forming<'a> {
         let now = Instant::now();
         let prompt = observed.views().all(|(_, view)| view.tuning.contains_key("cluster-ping-interval"));
         let patience = if prompt { NEWS } else { NEWS_WITHOUT_INTERVAL };
-        let recent = |at: Option<&Instant>| at.is_some_and(|at| now - *at < MEET_AGAIN);
+        let recent = |at: Option<&Instant>, pause| at.is_some_and(|at| now - *at < pause);
         self.wanted_since.retain(|key, _| steps.contains(key));
         let mut due = Vec::new();
         for key in steps {
             let since = *self.wanted_since.entry(key.clone()).or_insert(now);
             let wait = match &key.1 {
-                Step::Meet(_) => recent(self.sent.get(&key)),
-                Step::MeetAgain(_) => now - since < patience || recent(self.sent.get(&key)),
+                Step::Meet(_) => recent(self.sent.get(&key), MEET_AGAIN),
+                Step::MeetAgain(_) => now - since < patience || recent(self.sent.get(&key), NEWS_AGAIN),
                 _ => false,
             };
             if !wait {

@@ -200,7 +200,8 @@ pub(super) fn mismatch(view: &View, peer: &View) -> Option<String> {
     if row.is_replica() != own.is_replica() || row.master != own.master {
         return Some("has not heard of its role yet".to_owned());
     }
-    if row.epoch != own.epoch {
+    // Up to 6.2 a replica's row has an epoch of its own, which means nothing and is not spread.
+    if own.is_master() && row.epoch != own.epoch {
         return Some("has not heard of its config epoch yet".to_owned());
     }
     let sorted = |slots: &[SlotRange]| {

@@ -77,7 +77,7 @@ fn quote(text: &str) -> String {
 }
 
 fn script(host: &Host, side: &HostSide, observed: &Observed) -> String {
-    let mut script = format!("faults={}\n{FUNCTIONS}", quote(FAULTS));
+    let mut lines = vec![format!("faults={}\n{FUNCTIONS}", quote(FAULTS))];
     let binary = side.binary.as_deref().map_or_else(|| "''".to_owned(), quote);
     for node in &host.nodes {
         let paths = side.layout.node(node);
@@ -85,9 +85,9 @@ fn script(host: &Host, side: &HostSide, observed: &Observed) -> String {
         let pid = if pid.bytes().all(|byte| byte.is_ascii_digit()) { pid } else { "" };
         let unit = if side.init == InitSystem::Systemd { quote(&paths.unit) } else { "''".to_owned() };
         let (conf, log) = (quote(&format!("{}/nodes.conf", paths.data)), quote(&paths.log));
-        script.push_str(&format!("look {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
+        lines.push(format!("look {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
     }
-    script
+    lines.concat()
 }
 
 /// A line a fact, its kind in front; the last megabyte of a log is enough to see what ails it now.

@@ -30,7 +30,7 @@ pub use nodes::{Listing, Malformed, Row, parse as parse_nodes};
 pub use observe::{Observed, State, View};
 pub use resp::{Command, Error, Reply, Servers};
 pub use rolling::{Error as RollingError, HandOver, hand_over, order, settled};
-pub use slots::{SlotRange, of_key as slot_of_key, };
 pub(crate) use slots::show as show_slots;
+pub use slots::{SlotRange, of_key as slot_of_key};
 pub use topology::{Shard, Topology};
 pub use verify::verify;

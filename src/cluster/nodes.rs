@@ -154,8 +154,8 @@ struct Place {
 /// `ip:port@cport[,hostname][,key=value…]`; the colons of an IPv6 address stand before the last one.
 fn place(word: &str) -> Option<Place> {
     let mut parts = word.split(',');
-    let (ip, ports) = parts.next()?.rsplit_once(':')?;
-    let (port, bus_port) = ports.split_once('@').unwrap_or((ports, "0"));
+    let (ip, both) = parts.next()?.rsplit_once(':')?;
+    let (port, bus_port) = both.split_once('@').unwrap_or((both, "0"));
     let (mut hostname, mut aux) = (None, Vec::new());
     for (index, part) in parts.enumerate() {
         match part.split_once('=') {

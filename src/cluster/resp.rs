@@ -139,7 +139,7 @@ impl From<Value> for Reply {
 
 /// Connections to all nodes of a fleet, opened when first needed and again after a failure.
 pub struct Servers {
-    servers: Vec<Server>,
+    all: Vec<Server>,
     slots: Semaphore,
     writes: AtomicUsize,
 }
@@ -153,11 +153,7 @@ struct Server {
 
 impl Servers {
     /// `probes` by the host's name; the nodes of a host without one are down.
-    #[expect(
-        clippy::needless_pass_by_value,
-        clippy::implicit_hasher,
-        reason = "the connections move in here"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "the connections move in here")]
     pub fn new(fleet: &Fleet, probes: HashMap<String, Probe>, secret: Option<SecretString>) -> Self {
         let server = |node: &Node| Server {
             node: node.clone(),
@@ -166,7 +162,7 @@ impl Servers {
             connection: Mutex::new(None),
         };
         Self {
-            servers: fleet.nodes().map(server).collect(),
+            all: fleet.nodes().map(server).collect(),
             slots: Semaphore::new(AT_ONCE),
             writes: AtomicUsize::new(0),
         }
@@ -174,12 +170,12 @@ impl Servers {
 
     /// The nodes, in the order of the inventory.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.servers.iter().map(|server| &server.node)
+        self.all.iter().map(|server| &server.node)
     }
 
     /// A host's read-only side.
     pub fn probe(&self, host: &str) -> Option<&Probe> {
-        self.servers.iter().find(|server| server.node.host == host)?.probe.as_ref()
+        self.all.iter().find(|server| server.node.host == host)?.probe.as_ref()
     }
 
     /// How many commands that change a server were sent so far: tests count them.
@@ -220,7 +216,7 @@ impl Servers {
     }
 
     async fn pipeline(&self, node: SocketAddr, commands: &[Command]) -> Result<Vec<Reply>, Error> {
-        let Some(server) = self.servers.iter().find(|server| server.node.address == node) else {
+        let Some(server) = self.all.iter().find(|server| server.node.address == node) else {
             return Err(Error::NoHost { node, host: "(not in the inventory)".to_owned() });
         };
         let _slot = self.slots.acquire().await;

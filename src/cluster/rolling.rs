@@ -1,10 +1,7 @@
 //! Restarting nodes of a live cluster without losing a key: replicas first, and a master only after it has handed its
 //! slots over.
 
-use std::{
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -27,10 +24,14 @@ pub enum Error {
     #[diagnostic(transparent)]
     Resp(#[from] resp::Error),
     #[error("{master} did not hand its slots over to {replica} within {}s: {why}", after.as_secs())]
-    #[diagnostic(help("see that {replica} has replicated everything and that most masters answer, then run the same command again"))]
+    #[diagnostic(help(
+        "see that {replica} has replicated everything and that most masters answer, then run the same command again"
+    ))]
     NotHandedOver { master: SocketAddr, replica: SocketAddr, why: String, after: Duration },
     #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
-    #[diagnostic(help("see in the node's log what it is doing, then run the same command again: it continues here"))]
+    #[diagnostic(help(
+        "see in the node's log what it is doing, then run the same command again: it continues here"
+    ))]
     NotSettled { node: SocketAddr, missing: String, after: Duration },
 }
 
@@ -58,9 +59,15 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
 }
 
 /// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is lost.
+///
+/// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after 5 s.
+/// [`form()`](super::form()) puts that setting back, and I37 tells where it was not.
 pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, Error> {
     let observed = servers.observe().await;
-    let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else { return Ok(HandOver::NotNeeded) };
+    sync_at_once(servers, &observed).await;
+    let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
+        return Ok(HandOver::NotNeeded);
+    };
     let Some(replica) = heir(&observed, node, view) else { return Ok(HandOver::NoReplica) };
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
@@ -82,6 +89,14 @@ pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, 
         }
         sleep(POLL).await;
     }
+}
+
+/// A node that cannot be told is slow to serve its replica, and no worse.
+async fn sync_at_once(servers: &Servers, observed: &Observed) {
+    let name = "repl-diskless-sync-delay";
+    let slow = observed.views().filter(|(_, view)| view.tuning.get(name).is_some_and(|value| value != "0"));
+    let command = words(&format!("CONFIG SET {name} 0"));
+    servers.tell_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
 }
 
 fn owns_slots(view: &View) -> bool {
@@ -107,7 +122,8 @@ fn heir(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAd
 fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
     let (Some(old_view), Some(new_view)) = (observed.view(old), observed.view(new)) else { return false };
     let heard = observed.views().all(|(_, view)| {
-        let leads = view.rows.iter().any(|row| row.id == new_view.id && row.is_master() && !row.slots.is_empty());
+        let leads =
+            view.rows.iter().any(|row| row.id == new_view.id && row.is_master() && !row.slots.is_empty());
         let follows = view.rows.iter().any(|row| row.id == old_view.id && row.is_replica());
         leads && follows
     });
@@ -142,9 +158,15 @@ fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
         State::Up(view) => view,
     };
     if view.is_replica() && view.info("master_link_status") != "up" {
-        return Some(format!("it has no replication link to {}:{}", view.info("master_host"), view.info("master_port")));
+        return Some(format!(
+            "it has no replication link to {}:{}",
+            view.info("master_host"),
+            view.info("master_port")
+        ));
     }
-    let cut = view.peers().filter(|row| !row.connected && row.address().is_some_and(|a| observed.view(a).is_some()));
+    let cut = view
+        .peers()
+        .filter(|row| !row.connected && row.address().is_some_and(|a| observed.view(a).is_some()));
     if let Some(row) = cut.into_iter().next() {
         return Some(format!("it has no link to {}", row.written_address()));
     }

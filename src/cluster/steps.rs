@@ -181,11 +181,11 @@ impl Steps<'_> {
         (one, its_master): (SocketAddr, SocketAddr),
         (other, others_master): (SocketAddr, SocketAddr),
         by_hand: bool,
-    ) -> Option<(SocketAddr, Step)> {
-        let (view, peer) = (self.view(one)?, self.view(other)?);
+    ) -> Vec<(SocketAddr, Step)> {
+        let (Some(view), Some(peer)) = (self.view(one), self.view(other)) else { return Vec::new() };
         let (forth, back) = (mismatch(view, peer).is_some(), mismatch(peer, view).is_some());
         if !forth && !back {
-            return None;
+            return Vec::new();
         }
         let strangers = !self.knows(one, other) && !self.knows(other, one);
         let masters = one == its_master && other == others_master;
@@ -194,9 +194,11 @@ impl Steps<'_> {
             || ((other == others_master || self.knows(one, others_master))
                 && (one == its_master || self.knows(other, its_master)));
         if strangers && prepared && (masters || by_hand) {
-            return Some((one, Step::Meet(other)));
+            return vec![(one, Step::Meet(other))];
         }
-        Some(if forth { (one, Step::MeetAgain(other)) } else { (other, Step::MeetAgain(one)) })
+        // A handshake tells the one who is met of the one who meets, and not the other way round.
+        let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
+        news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }
 }
 

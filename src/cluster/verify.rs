@@ -9,8 +9,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    canary,
-    drift,
+    canary, drift,
     evidence::{Check, Evidence, Invariant, Status},
     hostside::{self, HostSide},
     invariants::{self, Facts, TABLE},
@@ -51,7 +50,8 @@ pub async fn verify(servers: &Servers, fleet: &Fleet, sides: &BTreeMap<String, H
             hostside::ask(servers, fleet, &observed, sides),
             fly_if_settled(servers, fleet, &topology, &observed),
         );
-        let facts = Facts { fleet, topology: &topology, observed: &observed, details, canaries, hosts, sides };
+        let facts =
+            Facts { fleet, topology: &topology, observed: &observed, details, canaries, hosts, sides };
         let judged = judge(&facts);
         let now = millis(began.elapsed());
         for (id, _, check) in &judged {

@@ -125,7 +125,12 @@ impl Desire<'_> {
         if self.systemd() {
             let text = render::unit(&self.templates.unit, self.fleet, &self.layout, &self.binary().path())?;
             let path = format!("/etc/systemd/system/{}-{}@.service", self.fleet.engine, self.fleet.name);
-            resources.push(Resource::File(File { path, content: Content::Text(text), mode: 0o644, owner: None }));
+            resources.push(Resource::File(File {
+                path,
+                content: Content::Text(text),
+                mode: 0o644,
+                owner: None,
+            }));
         }
         Ok(resources)
     }

@@ -127,7 +127,12 @@ impl Plan {
             stages.push(Stage { step: "verify".to_owned(), work: Work::Verify });
         }
         let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
-        Ok(Self { provision: env!("CARGO_PKG_VERSION").to_owned(), fleet: situation.fleet.clone(), hosts, stages })
+        Ok(Self {
+            provision: env!("CARGO_PKG_VERSION").to_owned(),
+            fleet: situation.fleet.clone(),
+            hosts,
+            stages,
+        })
     }
 
     /// A plan that undoes what the ledgers tell.
@@ -186,7 +191,12 @@ impl Situation<'_> {
                 .hosts
                 .iter()
                 .filter_map(|(host, view)| {
-                    view.changes(host, index, changing.entry(host.as_str()).or_default(), self.build.is_some())
+                    view.changes(
+                        host,
+                        index,
+                        changing.entry(host.as_str()).or_default(),
+                        self.build.is_some(),
+                    )
                 })
                 .collect();
             let mut push = |work| stages.push(Stage { step: step.step.clone(), work });
@@ -194,7 +204,9 @@ impl Situation<'_> {
                 push(Work::Change(hosts));
             }
             match (step.job, &self.build, &self.form) {
-                (Job::Build, Some((host, why)), _) => push(Work::Build { host: host.clone(), why: why.clone() }),
+                (Job::Build, Some((host, why)), _) => {
+                    push(Work::Build { host: host.clone(), why: why.clone() })
+                }
                 (Job::Form, _, Some(why)) => {
                     push(Work::Form { topology: self.topology.clone(), why: why.clone() });
                 }

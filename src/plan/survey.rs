@@ -73,7 +73,11 @@ pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String,
 }
 
 /// Looks at all hosts at once, then at all servers at once.
-pub async fn survey(fleet: &Fleet, probes: &BTreeMap<String, Probe>, flow: &Flow<'_>) -> Result<Survey, Error> {
+pub async fn survey(
+    fleet: &Fleet,
+    probes: &BTreeMap<String, Probe>,
+    flow: &Flow<'_>,
+) -> Result<Survey, Error> {
     let looks = fleet.hosts.iter().filter_map(|host| {
         let probe = probes.get(&host.name)?;
         Some(async move { look(fleet, host, probe, flow).await.map(|seen| (host.name.clone(), seen)) })

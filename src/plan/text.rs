@@ -115,7 +115,9 @@ impl Planned {
         let title = self.resource.kind().title();
         let _ = writeln!(text, "  {sign} {host}: {title} {}", format!("({})", self.difference.why).dimmed());
         let new = self.difference.action == Action::Create;
-        let Some(diff) = self.difference.diff.as_ref().filter(|_| detail == Detail::Full || !new) else { return };
+        let Some(diff) = self.difference.diff.as_ref().filter(|_| detail == Detail::Full || !new) else {
+            return;
+        };
         for line in diff.lines() {
             let line = match line.as_bytes().first() {
                 Some(b'+') => line.green().to_string(),

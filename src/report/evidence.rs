@@ -9,7 +9,8 @@ use crate::cluster::{Evidence, Status as Verdict};
 /// One line an invariant: what holds, and how that is known.
 pub fn table(evidence: &Evidence) -> String {
     let mut text = String::new();
-    let width = evidence.invariants.iter().map(|invariant| invariant.title.chars().count()).max().unwrap_or(0);
+    let width =
+        evidence.invariants.iter().map(|invariant| invariant.title.chars().count()).max().unwrap_or(0);
     for invariant in &evidence.invariants {
         let sign = match invariant.status {
             Verdict::Pass => "✓".green().to_string(),

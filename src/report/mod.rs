@@ -48,7 +48,11 @@ trait Consumer: Send {
 }
 
 /// Consumes events until the run is finished.
-pub fn follow(mut events: UnboundedReceiver<Event>, style: Style, mut journal: Option<Journal>) -> JoinHandle<()> {
+pub fn follow(
+    mut events: UnboundedReceiver<Event>,
+    style: Style,
+    mut journal: Option<Journal>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut consumer: Box<dyn Consumer> = match style {
             Style::Bars => Box::new(bars::Bars::default()),
@@ -120,6 +124,7 @@ fn at(host: Option<&String>) -> String {
 
 /// `writable after 2.04s (the engine's own floor is 2.00s)`.
 fn waited(what: &str, took_ms: u64, floor_ms: Option<u64>) -> String {
-    let floor = floor_ms.map_or_else(String::new, |floor| format!(" (the engine's own floor is {})", took(floor)));
+    let floor =
+        floor_ms.map_or_else(String::new, |floor| format!(" (the engine's own floor is {})", took(floor)));
     format!("{what} after {}{floor}", took(took_ms))
 }

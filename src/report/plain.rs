@@ -12,13 +12,17 @@ impl Consumer for Plain {
             Event::StepStarted { step, host } => format!("{}{step}", at(host.as_ref())),
             Event::Changed { host, what, .. } => format!("  {}{what}", at(host.as_ref())),
             Event::Log { host, line, .. } => format!("  {}| {}", at(host.as_ref()), harmless(line)),
-            Event::Waited { what, took_ms, floor_ms, .. } => format!("  {}", waited(what, *took_ms, *floor_ms)),
+            Event::Waited { what, took_ms, floor_ms, .. } => {
+                format!("  {}", waited(what, *took_ms, *floor_ms))
+            }
             Event::Notice { host, text } => format!("note: {}{text}", at(host.as_ref())),
             Event::StepFinished { step, host, changed, took_ms } => {
                 format!("{}{step} done, {changed} changed, {}", at(host.as_ref()), took(*took_ms))
             }
             Event::StepFailed { step, host, .. } => format!("{}{step} failed", at(host.as_ref())),
-            Event::RunFinished { changed, took_ms, ok: true } => format!("done, {changed} changed, {}", took(*took_ms)),
+            Event::RunFinished { changed, took_ms, ok: true } => {
+                format!("done, {changed} changed, {}", took(*took_ms))
+            }
             Event::Progress { .. } | Event::RunFinished { ok: false, .. } => return,
         };
         remark(&line);

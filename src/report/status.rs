@@ -83,7 +83,8 @@ impl NodeStatus {
         if view.is_replica() {
             let master = myself.and_then(|row| row.master.as_deref()).and_then(|id| view.row(id));
             self.state = "replica".to_owned();
-            self.role = master.map_or_else(|| "of ?".to_owned(), |row| format!("of {}", row.written_address()));
+            self.role =
+                master.map_or_else(|| "of ?".to_owned(), |row| format!("of {}", row.written_address()));
             if view.info("master_link_status") != "up" {
                 self.problem = Some("its link to the master is down".to_owned());
             }
@@ -93,19 +94,35 @@ impl NodeStatus {
         }
         self.keys = Some(view.keys);
         self.memory = Some(view.info("used_memory_human").to_owned());
-        self.version = Some(["valkey_version", "redis_version"].map(|key| view.info(key)).into_iter().find(|v| !v.is_empty()).unwrap_or_default().to_owned());
+        self.version = Some(
+            ["valkey_version", "redis_version"]
+                .map(|key| view.info(key))
+                .into_iter()
+                .find(|v| !v.is_empty())
+                .unwrap_or_default()
+                .to_owned(),
+        );
     }
 }
 
 /// The state as a table.
 pub fn status(status: &Status) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{} ({} {}): {}", status.cluster.bold(), status.engine, status.version, status.standing);
+    let _ = writeln!(
+        text,
+        "{} ({} {}): {}",
+        status.cluster.bold(),
+        status.engine,
+        status.version,
+        status.standing
+    );
     let rows: Vec<[String; 7]> = status.nodes.iter().map(NodeStatus::row).collect();
     let head = ["HOST", "NODE", "STATE", "ROLE", "KEYS", "MEMORY", "PID"].map(str::to_owned);
-    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
-    for (row, problem) in [(&head, None)].into_iter().chain(rows.iter().zip(status.nodes.iter().map(|n| n.problem.as_ref())))
+    for (row, problem) in
+        [(&head, None)].into_iter().chain(rows.iter().zip(status.nodes.iter().map(|n| n.problem.as_ref())))
     {
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(text, "{cell:width$}  ");

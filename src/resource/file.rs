@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use similar::TextDiff;
 
-use super::{Action, Difference, Entry, Kind, Observed, PathState, Questions, Script, directory::attributes, quote};
+use super::{
+    Action, Difference, Entry, Kind, Observed, PathState, Questions, Script, directory::attributes, quote,
+};
 use crate::secret::{Error, ExposeSecret, SecretSource};
 
 /// A file.
@@ -88,7 +90,9 @@ impl Kind for File {
         };
         difference.diff = self.diff(seen);
         difference.before = match (before, &self.content) {
-            (Some(PathState::File { .. }), Content::Password(_)) => before.cloned().map(PathState::without_sum),
+            (Some(PathState::File { .. }), Content::Password(_)) => {
+                before.cloned().map(PathState::without_sum)
+            }
             _ => before.cloned(),
         };
         Some(difference)

@@ -23,7 +23,8 @@ pub enum Entry {
 impl Entry {
     /// A shell line that remembers the packages in `$missing`, which is known only on the host.
     pub(super) fn installed_packages(_distro: &str) -> String {
-        r#"[ -z "$missing" ] || ledger "{\"did\":\"installed-packages\",\"names\":\"${missing# }\"}""#.to_owned()
+        r#"[ -z "$missing" ] || ledger "{\"did\":\"installed-packages\",\"names\":\"${missing# }\"}""#
+            .to_owned()
     }
 
     /// A shell line that remembers the state in `$was`, which is known only on the host.
@@ -34,9 +35,13 @@ impl Entry {
     /// What undoing it does, for people.
     pub fn title(&self) -> String {
         match self {
-            Self::CreatedDirectory { path, ours: true } => format!("remove directory {path} and all that is in it"),
+            Self::CreatedDirectory { path, ours: true } => {
+                format!("remove directory {path} and all that is in it")
+            }
             Self::CreatedDirectory { path, ours: false } => format!("remove directory {path} if it is empty"),
-            Self::ChangedMode { path, mode, owner } => format!("give {path} back mode {mode:04o} and owner {owner}"),
+            Self::ChangedMode { path, mode, owner } => {
+                format!("give {path} back mode {mode:04o} and owner {owner}")
+            }
             Self::CreatedFile { path } => format!("remove file {path}"),
             Self::ReplacedFile { path, .. } => format!("put the former {path} back"),
             Self::CreatedUser { name } => format!("remove user {name}"),
@@ -63,7 +68,9 @@ impl Entry {
                 format!("[ ! -e {path} ] || {{ own {path} {}; chmod {mode:04o} {path}; }}", quote(owner))
             }
             Self::CreatedFile { path } => file::undo_create(path),
-            Self::ReplacedFile { path, backup, mode, owner } => file::undo_replace(path, backup, *mode, owner),
+            Self::ReplacedFile { path, backup, mode, owner } => {
+                file::undo_replace(path, backup, *mode, owner)
+            }
             Self::CreatedUser { name } => user::undo(name),
             Self::InstalledPackages { names } => package::undo(names),
             Self::RanCommand { run } => command::undo(run),

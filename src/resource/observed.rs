@@ -31,10 +31,22 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum PathState {
-    Directory { mode: u32, owner: String, group: String },
-    File { mode: u32, owner: String, group: String, size: u64, sha256: String },
+    Directory {
+        mode: u32,
+        owner: String,
+        group: String,
+    },
+    File {
+        mode: u32,
+        owner: String,
+        group: String,
+        size: u64,
+        sha256: String,
+    },
     /// A link, a device, a socket: what `stat` calls it.
-    Other { what: String },
+    Other {
+        what: String,
+    },
 }
 
 /// What systemd says of a unit.
@@ -110,7 +122,8 @@ impl Observed {
             }
             "taken" => {
                 let mut parts = rest.splitn(3, ' ');
-                let (node, port, owner) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
+                let (node, port, owner) =
+                    (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
                 self.taken.push(Listener { node, port, owner: owner.to_owned() });
             }
             "conf" => {

@@ -26,7 +26,8 @@ impl Kind for Unit {
             return Some(Difference::new(Action::Start, "systemd does not know it yet"));
         };
         let running = state.active == "active" && matches!(state.enabled.as_str(), "enabled" | "static");
-        (!running).then(|| Difference::new(Action::Start, format!("it is {} and {}", state.enabled, state.active)))
+        (!running)
+            .then(|| Difference::new(Action::Start, format!("it is {} and {}", state.enabled, state.active)))
     }
 
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {

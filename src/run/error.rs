@@ -27,7 +27,9 @@ pub enum Error {
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
     Interrupted { after: String },
     #[error("{host}: node {node} ended right after its start; the end of {log}:{}", indented(.lines))]
-    #[diagnostic(help("mend what the log names (usually a directive under [cluster.config]) and apply again"))]
+    #[diagnostic(help(
+        "mend what the log names (usually a directive under [cluster.config]) and apply again"
+    ))]
     NodeEnded { host: String, node: String, log: String, lines: Vec<String> },
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help("look at the machine's load and disk, then apply again"))]

@@ -87,8 +87,10 @@ impl Executor<'_> {
             }
             Work::Verify => {
                 let servers = plan::servers(&plan.fleet, &self.probes())?;
-                let evidence = cluster::verify(&servers, &plan.fleet, &plan::sides(&plan.fleet, self.facts)).await;
-                let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
+                let evidence =
+                    cluster::verify(&servers, &plan.fleet, &plan::sides(&plan.fleet, self.facts)).await;
+                let failed: Vec<String> =
+                    evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
                 outcome.evidence = Some(evidence);
                 if !failed.is_empty() {
                     return Err(Error::Unproven { count: failed.len(), failed });
@@ -120,7 +122,9 @@ impl Executor<'_> {
     }
 
     async fn build(&self, plan: &Plan, step: &str, host: &str) -> Result<Option<Artefact>, Error> {
-        let (Some(change), Some(facts)) = (self.hosts.get(host), self.facts.get(host)) else { return Ok(None) };
+        let (Some(change), Some(facts)) = (self.hosts.get(host), self.facts.get(host)) else {
+            return Ok(None);
+        };
         let mut pins = Pins::load(&plan.fleet.inventory)?;
         let events = self.events.step(step, Some(host));
         let want = Want::of(&plan.fleet);

@@ -43,7 +43,9 @@ impl Nodes<'_> {
         let servers = plan::servers(self.fleet, &self.executor.probes())?;
         for address in cluster::order(&servers.observe().await) {
             let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
-            let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else { continue };
+            let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else {
+                continue;
+            };
             if self.executor.cancel.is_raised() {
                 return Err(Error::Interrupted { after: self.step.to_owned() });
             }

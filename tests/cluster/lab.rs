@@ -10,7 +10,7 @@ use std::{
 };
 
 use provision::{
-    cluster::{Command, FormError, Formed, Servers, Topology, form},
+    cluster::{Command, Evidence, FormError, Formed, HostSide, Reply, Servers, Topology, form, verify},
     host::{Facts, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Version},
     resource::Layout,
@@ -19,17 +19,17 @@ use provision::{
 use tokio::time::Instant;
 
 /// A fleet of one host and the processes of its nodes.
-pub struct Lab {
-    pub fleet: Fleet,
-    pub layout: Layout,
-    pub started: Instant,
+pub(crate) struct Lab {
+    pub(crate) fleet: Fleet,
+    pub(crate) layout: Layout,
+    pub(crate) started: Instant,
     folder: tempfile::TempDir,
     processes: HashMap<SocketAddr, Child>,
 }
 
 /// The server under test: `PROVISION_TEST_SERVER`, else the one in the PATH.
 #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
-pub fn server() -> PathBuf {
+pub(crate) fn server() -> PathBuf {
     if let Ok(path) = std::env::var("PROVISION_TEST_SERVER") {
         return path.into();
     }
@@ -55,7 +55,7 @@ fn free_port() -> u16 {
 
 impl Lab {
     /// `count` nodes on free ports of 127.0.0.1, started.
-    pub fn start(count: usize, replicas: usize) -> Self {
+    pub(crate) fn start(count: usize, replicas: usize) -> Self {
         let addresses = (0..count).map(|_| SocketAddr::from(([127, 0, 0, 1], free_port()))).collect();
         let mut lab = Self::stopped(addresses, replicas, false);
         lab.start_all();
@@ -63,7 +63,7 @@ impl Lab {
     }
 
     /// Nodes that do not run yet.
-    pub fn stopped(addresses: Vec<SocketAddr>, replicas: usize, simulated: bool) -> Self {
+    pub(crate) fn stopped(addresses: Vec<SocketAddr>, replicas: usize, simulated: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let node = |address: SocketAddr| Node {
             name: if simulated {
@@ -97,41 +97,36 @@ impl Lab {
         Self { fleet, layout, started: Instant::now(), folder, processes: HashMap::new() }
     }
 
-    pub fn addresses(&self) -> Vec<SocketAddr> {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.fleet.nodes().map(|node| node.address).collect()
     }
 
-    pub fn start_all(&mut self) {
+    pub(crate) fn start_all(&mut self) {
         for address in self.addresses() {
             self.start_node(address);
         }
         self.started = Instant::now();
     }
 
-    pub fn start_node(&mut self, address: SocketAddr) {
+    pub(crate) fn start_node(&mut self, address: SocketAddr) {
         let node = self.fleet.nodes().find(|node| node.address == address).unwrap().clone();
         let paths = self.layout.node(&node);
-        let mut text: String = self
-            .fleet
-            .config
-            .iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}\n")))
-            .collect();
-        text.push_str(&format!(
-            "port {}\ncluster-enabled yes\ndir {}\nlogfile {}\nbind {}\n",
-            node.port(),
-            paths.data,
-            paths.log,
-            node.ip(),
-        ));
+        let managed = self.fleet.config.iter();
+        let managed =
+            managed.flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}")));
+        let mut lines: Vec<String> = managed.collect();
+        lines.push(format!("port {}\nbind {}\ncluster-enabled yes", node.port(), node.ip()));
+        lines.push(format!("dir {}\nlogfile {}", paths.data, paths.log));
+        // Protected mode takes 127.0.0.1 alone for local, and would turn the replicas away.
         if node.simulated {
-            text.push_str(&format!("bind-source-addr {0}\ncluster-announce-ip {0}\n", node.ip()));
+            let ip = node.ip();
+            lines.push(format!("bind-source-addr {ip}\ncluster-announce-ip {ip}\nprotected-mode no"));
         }
         for file in [&paths.config, &paths.log] {
             std::fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
         }
         std::fs::create_dir_all(&paths.data).unwrap();
-        write(&paths.config, &text);
+        write(&paths.config, &(lines.join("\n") + "\n"));
         #[expect(clippy::disallowed_methods, reason = "the test's own servers")]
         let child = std::process::Command::new(server())
             .arg(&paths.config)
@@ -144,28 +139,60 @@ impl Lab {
     }
 
     /// SIGKILL, as a crash would.
-    pub fn kill(&mut self, address: SocketAddr) {
+    pub(crate) fn kill(&mut self, address: SocketAddr) {
         let mut child = self.processes.remove(&address).expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    pub fn nodes_conf(&self, address: SocketAddr) -> PathBuf {
+    pub(crate) fn nodes_conf(&self, address: SocketAddr) -> PathBuf {
         let node = self.fleet.nodes().find(|node| node.address == address).unwrap();
         Path::new(&self.layout.node(node).data).join("nodes.conf")
     }
 
-    pub async fn servers(&self) -> Servers {
+    pub(crate) async fn servers(&self) -> Servers {
         let probe = Probe::connect(&self.fleet.hosts[0]).await.unwrap();
         Servers::new(&self.fleet, HashMap::from([("here".to_owned(), probe)]), None)
     }
 
-    pub async fn form(&self, servers: &Servers) -> Result<Formed, FormError> {
+    pub(crate) async fn form(&self, servers: &Servers) -> Result<Formed, FormError> {
         form(servers, &self.fleet, &Topology::place(&self.fleet), Some(self.started), &silent()).await
     }
 
+    pub(crate) async fn verify(&self, servers: &Servers) -> Evidence {
+        let binary = Some(server().display().to_string());
+        let side = HostSide { layout: self.layout.clone(), binary, init: provision::host::InitSystem::Other };
+        verify(servers, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
+    }
+
+    /// Verifies, and shows what failed where something did.
+    pub(crate) async fn prove(&self, servers: &Servers) -> Evidence {
+        let evidence = self.verify(servers).await;
+        let failed: Vec<_> =
+            evidence.failed().map(|i| format!("{} {}: {}", i.id, i.title, i.evidence)).collect();
+        assert!(evidence.holds(), "{failed:#?}");
+        evidence
+    }
+
+    /// Forms and proves.
+    pub(crate) async fn formed(&self) -> Servers {
+        let servers = self.servers().await;
+        self.form(&servers).await.unwrap();
+        self.prove(&servers).await;
+        servers
+    }
+
+    /// The end of every log, for a test that failed.
+    fn show_logs(&self) {
+        for node in self.fleet.nodes() {
+            let text = std::fs::read_to_string(self.layout.node(node).log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            println!("--- {node}\n{}", lines[lines.len().saturating_sub(15)..].join("\n"));
+        }
+    }
+
     /// Waits for all nodes to answer at all.
-    pub async fn up(&self, servers: &Servers) {
+    pub(crate) async fn up(&self, servers: &Servers) {
         let end = Instant::now() + Duration::from_secs(10);
         while servers.observe().await.down().next().is_some() {
             assert!(Instant::now() < end, "the servers did not start: see {}", self.folder.path().display());
@@ -176,6 +203,9 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_logs();
+        }
         for child in self.processes.values_mut() {
             let _ = child.kill();
             let _ = child.wait();
@@ -183,16 +213,16 @@ impl Drop for Lab {
     }
 }
 
-pub fn silent() -> StepEvents {
+pub(crate) fn silent() -> StepEvents {
     Events::silent().step("form", None)
 }
 
-pub fn command(text: &str) -> Command {
+pub(crate) fn command(text: &str) -> Command {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Sends one command and returns its reply.
-pub async fn tell(servers: &Servers, node: SocketAddr, text: &str) -> provision::cluster::Reply {
+pub(crate) async fn tell(servers: &Servers, node: SocketAddr, text: &str) -> Reply {
     servers.tell(node, &[command(text)]).await.unwrap().remove(0)
 }
 
@@ -226,12 +256,12 @@ fn facts(folder: &Path) -> Facts {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own files")]
-pub fn write(path: impl AsRef<Path>, text: &str) {
+pub(crate) fn write(path: impl AsRef<Path>, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
 /// 127.0.1.1 to 127.0.1.`count`, on one port that is free on all of them.
-pub fn simulated(count: u8) -> Vec<SocketAddr> {
+pub(crate) fn simulated(count: u8) -> Vec<SocketAddr> {
     let port = free_port();
     (1..=count).map(|last| SocketAddr::new(IpAddr::from([127, 0, 1, last]), port)).collect()
 }

@@ -204,7 +204,9 @@ fn cache(uid: Option<u32>) -> PathBuf {
     let own = std::env::temp_dir().join(format!("provision-story-cache-{uid}"));
     if !own.exists() {
         assert!(Command::new("cp").arg("-a").args([&shared, &own]).status().unwrap().success());
-        assert!(Command::new("chown").args(["-R", &format!("{uid}:{uid}")]).arg(&own).status().unwrap().success());
+        assert!(
+            Command::new("chown").args(["-R", &format!("{uid}:{uid}")]).arg(&own).status().unwrap().success()
+        );
     }
     own
 }

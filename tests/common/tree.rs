@@ -49,10 +49,14 @@ pub fn same(before: &Tree, after: &Tree) {
     for (path, line) in before {
         match after.get(path) {
             None => differences.push(format!("gone: {}", path.display())),
-            Some(other) if other != line => differences.push(format!("{}: {line} -> {other}", path.display())),
+            Some(other) if other != line => {
+                differences.push(format!("{}: {line} -> {other}", path.display()))
+            }
             Some(_) => {}
         }
     }
-    differences.extend(after.keys().filter(|path| !before.contains_key(*path)).map(|p| format!("new: {}", p.display())));
+    differences.extend(
+        after.keys().filter(|path| !before.contains_key(*path)).map(|p| format!("new: {}", p.display())),
+    );
     assert!(differences.is_empty(), "the tree changed:\n{}", differences.join("\n"));
 }

@@ -41,18 +41,22 @@ pub(super) fn i34(facts: &Facts<'_>) -> Check {
             return Some(format!("{node} says {key}:{}", view.info(key)));
         }
         let on = planned.map(|value| if value.trim() == "yes" { "1" } else { "0" })?;
-        (view.info("aof_enabled") != on).then(|| format!("{node} has aof_enabled:{}", view.info("aof_enabled")))
+        (view.info("aof_enabled") != on)
+            .then(|| format!("{node} has aof_enabled:{}", view.info("aof_enabled")))
     })
 }
 
 pub(super) fn i35(facts: &Facts<'_>) -> Check {
     let count = facts.fleet.config.len();
     facts.gather(format!("{count} directives on {} nodes", facts.count()), |node, _| {
-        let Some(details) = facts.details.get(&node) else { return vec![format!("{node} gave no configuration")] };
+        let Some(details) = facts.details.get(&node) else {
+            return vec![format!("{node} gave no configuration")];
+        };
         let managed = facts.fleet.nodes().find(|n| n.address == node).map(|n| drift::managed(facts.fleet, n));
         let compared = managed.unwrap_or_default().into_iter().filter_map(|(name, lines)| {
             let value = details.config.get(&name)?.clone();
-            (!drift::same(&name, &lines, &value)).then(|| format!("{node} has {name} {value:?}, not {}", lines.join(", ")))
+            (!drift::same(&name, &lines, &value))
+                .then(|| format!("{node} has {name} {value:?}, not {}", lines.join(", ")))
         });
         compared.collect()
     })
@@ -69,14 +73,16 @@ pub(super) fn i36(facts: &Facts<'_>) -> Check {
         if !told.enabled.starts_with("enabled") {
             return Some(format!("{node}: its unit is {}", told.enabled));
         }
-        (!matches!(told.restarts.as_str(), "" | "0")).then(|| format!("{node} was restarted {} times", told.restarts))
+        (!matches!(told.restarts.as_str(), "" | "0"))
+            .then(|| format!("{node} was restarted {} times", told.restarts))
     })
 }
 
 pub(super) fn i37(facts: &Facts<'_>) -> Check {
-    let left = steps::restore(facts.fleet, facts.observed).into_iter().filter_map(|(node, step)| match step {
-        steps::Step::Tune(name, value) => Some(format!("{node} should have {name} {value} again")),
-        _ => None,
-    });
+    let left =
+        steps::restore(facts.fleet, facts.observed).into_iter().filter_map(|(node, step)| match step {
+            steps::Step::Tune(name, value) => Some(format!("{node} should have {name} {value} again")),
+            _ => None,
+        });
     Check::of(left.collect(), "ping interval, sync delay, replica ping period")
 }

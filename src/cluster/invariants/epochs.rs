@@ -6,7 +6,8 @@ use super::{Check, Facts};
 
 pub(super) fn i16(facts: &Facts<'_>) -> Check {
     let mut seen: BTreeMap<u64, _> = BTreeMap::new();
-    let mut wrong: Vec<String> = facts.observed.down().map(|(node, _)| format!("{node} does not answer")).collect();
+    let mut wrong: Vec<String> =
+        facts.observed.down().map(|(node, _)| format!("{node} does not answer")).collect();
     for (master, view, _) in facts.shards() {
         let epoch = view.myself().map_or(0, |own| own.epoch);
         if epoch == 0 {
@@ -27,7 +28,9 @@ pub(super) fn i17(facts: &Facts<'_>) -> Check {
             let own = master.myself().map(|own| own.epoch);
             view.rows.iter().find(|row| row.id == master.id).map(|row| row.epoch) != own
         });
-        differing.map(|(master, ..)| format!("{node} has another epoch for {master} than it has itself")).collect()
+        differing
+            .map(|(master, ..)| format!("{node} has another epoch for {master} than it has itself"))
+            .collect()
     })
 }
 
@@ -36,6 +39,7 @@ pub(super) fn i18(facts: &Facts<'_>) -> Check {
     let newest = facts.observed.views().map(|(_, view)| current(view)).max().unwrap_or(0);
     facts.each(format!("epoch {newest}"), |node, view| {
         let own = view.cluster("cluster_my_epoch").parse::<u64>().unwrap_or(0);
-        (current(view) != newest || own > newest).then(|| format!("{node} is at epoch {}, others at {newest}", current(view)))
+        (current(view) != newest || own > newest)
+            .then(|| format!("{node} is at epoch {}, others at {newest}", current(view)))
     })
 }

@@ -22,7 +22,8 @@ pub(super) fn i2(facts: &Facts<'_>) -> Check {
         let foreign = view.peers().filter(|row| !ids.contains(row.id.as_str())).filter(|row| {
             !row.address().is_some_and(|address| facts.observed.down().any(|(down, _)| down == address))
         });
-        let foreign = foreign.map(|row| format!("{node} knows stranger {} at {}", row.id, row.written_address()));
+        let foreign =
+            foreign.map(|row| format!("{node} knows stranger {} at {}", row.id, row.written_address()));
         let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != **id));
         let unknown = unknown.map(|id| format!("{node} does not know {}", facts.name(id)));
         foreign.chain(unknown).collect()
@@ -34,19 +35,26 @@ pub(super) fn i3(facts: &Facts<'_>) -> Check {
     facts.gather(fine, |node, view| {
         let known = view.rows.iter().filter_map(|row| Some((row, facts.observed.address_of(&row.id)?)));
         let expected = |address: std::net::SocketAddr| {
-            let bus = facts.fleet.nodes().find(|node| node.address == address).map(crate::inventory::Node::bus_port);
+            let bus = facts
+                .fleet
+                .nodes()
+                .find(|node| node.address == address)
+                .map(crate::inventory::Node::bus_port);
             (Some(address), bus.unwrap_or(0))
         };
         known
             .filter(|(row, address)| (row.address(), row.bus_port) != expected(*address))
-            .map(|(row, address)| format!("{node} has {address} as {}@{}", row.written_address(), row.bus_port))
+            .map(|(row, address)| {
+                format!("{node} has {address} as {}@{}", row.written_address(), row.bus_port)
+            })
             .collect()
     })
 }
 
 pub(super) fn i4(facts: &Facts<'_>) -> Check {
     let build = |view: &super::View| {
-        let parts = ["server_name", "redis_version", "valkey_version", "redis_build_id"].map(|key| view.info(key));
+        let parts =
+            ["server_name", "redis_version", "valkey_version", "redis_build_id"].map(|key| view.info(key));
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     };
     let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| build(view)).collect();
@@ -56,7 +64,8 @@ pub(super) fn i4(facts: &Facts<'_>) -> Check {
     }
     facts.each(fine, |node, view| {
         let mode = view.info("redis_mode");
-        (mode != "cluster" && view.info("server_mode") != "cluster").then(|| format!("{node} runs in mode {mode:?}"))
+        (mode != "cluster" && view.info("server_mode") != "cluster")
+            .then(|| format!("{node} runs in mode {mode:?}"))
     })
 }
 

@@ -83,6 +83,9 @@ pub(super) fn replicas_are_up(fleet: &Fleet, topology: &Topology, observed: &Obs
     gaps::find(fleet, observed, &wanted).is_empty()
 }
 
+/// A shard's replicas with their views.
+type Replicas<'a> = Vec<(SocketAddr, &'a View)>;
+
 impl Facts<'_> {
     /// Asks the same of every node; a node that does not answer fails, by name.
     fn each(&self, fine: impl Into<String>, wrong: impl Fn(SocketAddr, &View) -> Option<String>) -> Check {
@@ -96,7 +99,11 @@ impl Facts<'_> {
     }
 
     /// The same for what only hosts can tell.
-    fn each_host(&self, fine: impl Into<String>, wrong: impl Fn(SocketAddr, &NodeFacts) -> Option<String>) -> Check {
+    fn each_host(
+        &self,
+        fine: impl Into<String>,
+        wrong: impl Fn(SocketAddr, &NodeFacts) -> Option<String>,
+    ) -> Check {
         if self.sides.is_empty() {
             return Check::not_applicable("the hosts were not asked");
         }
@@ -112,15 +119,17 @@ impl Facts<'_> {
     }
 
     /// The masters that own slots, with their replicas, as the nodes themselves say.
-    fn shards(&self) -> Vec<(SocketAddr, &View, Vec<(SocketAddr, &View)>)> {
+    fn shards(&self) -> Vec<(SocketAddr, &View, Replicas<'_>)> {
         let own = |view: &View| view.myself().cloned();
-        let masters = self.observed.views().filter(|(_, view)| {
-            view.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty())
-        });
+        let masters = self
+            .observed
+            .views()
+            .filter(|(_, view)| view.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty()));
         masters
             .map(|(address, view)| {
                 let follows = |row: &Row| row.is_replica() && row.master.as_deref() == Some(&view.id);
-                let replicas = self.observed.views().filter(|(_, peer)| own(peer).as_ref().is_some_and(follows));
+                let replicas =
+                    self.observed.views().filter(|(_, peer)| own(peer).as_ref().is_some_and(follows));
                 (address, view, replicas.collect())
             })
             .collect()

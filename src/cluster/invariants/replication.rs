@@ -13,14 +13,17 @@ pub(super) fn i22(facts: &Facts<'_>) -> Check {
         let port = format!("port={}", replica.port());
         let lines = view.info.iter().filter(|(key, _)| is_replica_key(key)).map(|(_, line)| line);
         let mine = lines.filter(|line| line.split(',').any(|part| part == port));
-        let lag = mine.filter_map(|line| line.split(',').find_map(|part| part.strip_prefix("lag=")?.parse::<i64>().ok()));
+        let lag = mine.filter_map(|line| {
+            line.split(',').find_map(|part| part.strip_prefix("lag=")?.parse::<i64>().ok())
+        });
         lag.max().filter(|lag| *lag > 1).map(|lag| format!("{replica} lags {lag} s behind {master}"))
     })
 }
 
 pub(super) fn i23(facts: &Facts<'_>) -> Check {
     facts.each_replica("link up, no sync in progress, read-only", |(replica, view), (master, _)| {
-        let period: i64 = view.tuning.get("repl-ping-replica-period").and_then(|v| v.parse().ok()).unwrap_or(10);
+        let period: i64 =
+            view.tuning.get("repl-ping-replica-period").and_then(|v| v.parse().ok()).unwrap_or(10);
         let heard: i64 = view.info("master_last_io_seconds_ago").parse().unwrap_or(i64::MAX);
         if view.info("master_link_status") != "up" {
             return Some(format!("{replica} has no link to {master}"));
@@ -55,7 +58,9 @@ pub(super) fn i25(facts: &Facts<'_>) -> Check {
         if usize::try_from(got) != Ok(of) || of < facts.fleet.replicas {
             wrong.push(format!("{master}: WAIT counted {got} of {} replicas", of.max(facts.fleet.replicas)));
         }
-        for (replica, (_, offset)) in canary.replicas.iter().filter(|(_, (_, offset))| *offset < canary.offset) {
+        for (replica, (_, offset)) in
+            canary.replicas.iter().filter(|(_, (_, offset))| *offset < canary.offset)
+        {
             wrong.push(format!("{replica} is {} bytes behind {master}", canary.offset - offset));
         }
         told.push(format!("{master} WAIT {of} = {got}"));

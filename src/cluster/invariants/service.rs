@@ -4,8 +4,9 @@ use super::{Check, Facts, replication::unflown};
 
 pub(super) fn i29(facts: &Facts<'_>) -> Check {
     let states = facts.observed.views().filter(|(_, view)| view.cluster("cluster_state") != "ok");
-    let mut wrong: Vec<String> =
-        states.map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster("cluster_state"))).collect();
+    let mut wrong: Vec<String> = states
+        .map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster("cluster_state")))
+        .collect();
     wrong.extend(unflown(facts));
     let slots: Vec<String> = facts.canaries.values().map(|canary| canary.slot.to_string()).collect();
     Check::of(wrong, format!("ok on {} nodes; SET, GET, DEL in slots {}", facts.count(), slots.join(", ")))
@@ -25,7 +26,8 @@ pub(super) fn i30(facts: &Facts<'_>) -> Check {
 
 pub(super) fn i31(facts: &Facts<'_>) -> Check {
     let left = facts.canaries.iter().filter(|(_, canary)| !canary.removed && canary.trouble.is_none());
-    let wrong: Vec<String> = left.map(|(master, canary)| format!("{} is still on {master}", canary.key)).collect();
+    let wrong: Vec<String> =
+        left.map(|(master, canary)| format!("{} is still on {master}", canary.key)).collect();
     let keys: u64 = facts.shards().iter().map(|(_, view, _)| view.keys).sum();
     Check::of(wrong, format!("0 of {} left; the cluster holds {keys} keys", facts.canaries.len()))
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use super::{super::slots, Check, Facts};
 
-pub(super) fn i10(facts: &Facts<'_>) -> Check {
-    let owners = |view: &super::View| {
-        let mut owners: Vec<Option<String>> = vec![None; usize::from(slots::SLOTS)];
-        for row in &view.rows {
-            for slot in row.slots.iter().flat_map(|range| range.iter()) {
-                owners[usize::from(slot)] = Some(row.id.clone());
-            }
+/// The owner of every slot, as one node sees it.
+fn owners(view: &super::View) -> Vec<Option<&str>> {
+    let mut owners = vec![None; usize::from(slots::SLOTS)];
+    for row in &view.rows {
+        for slot in row.slots.iter().flat_map(|range| range.iter()) {
+            owners[usize::from(slot)] = Some(row.id.as_str());
         }
-        owners
-    };
+    }
+    owners
+}
+
+pub(super) fn i10(facts: &Facts<'_>) -> Check {
     let first = facts.observed.views().next().map(|(node, view)| (node, owners(view)));
     facts.each(format!("{} slots, one owner each, on every node", slots::SLOTS), |node, view| {
         let mine = owners(view);
@@ -33,7 +35,8 @@ pub(super) fn i10(facts: &Facts<'_>) -> Check {
 
 /// Who owns a range may change by failover, which is fine; where slots were moved, the plan no longer speaks of them.
 pub(super) fn i11(facts: &Facts<'_>) -> Check {
-    let planned: BTreeSet<String> = facts.topology.shards.iter().map(|shard| slots::show(&shard.slots)).collect();
+    let planned: BTreeSet<String> =
+        facts.topology.shards.iter().map(|shard| slots::show(&shard.slots)).collect();
     let live: BTreeSet<String> = facts
         .shards()
         .iter()
@@ -44,7 +47,11 @@ pub(super) fn i11(facts: &Facts<'_>) -> Check {
         return facts.each(String::new(), |_, _| None);
     }
     let text = live.iter().cloned().collect::<Vec<_>>().join(" | ");
-    if planned == live { Check::Pass(text) } else { Check::NotApplicable(format!("slots were moved: {text}")) }
+    if planned == live {
+        Check::Pass(text)
+    } else {
+        Check::NotApplicable(format!("slots were moved: {text}"))
+    }
 }
 
 pub(super) fn i12(facts: &Facts<'_>) -> Check {
@@ -56,8 +63,10 @@ pub(super) fn i12(facts: &Facts<'_>) -> Check {
 
 pub(super) fn i13(facts: &Facts<'_>) -> Check {
     facts.each("cluster_slots_ok:16384, none fail or pfail", |node, view| {
-        let [ok, pfail, fail] = ["cluster_slots_ok", "cluster_slots_pfail", "cluster_slots_fail"].map(|k| view.cluster(k));
-        ((ok, pfail, fail) != ("16384", "0", "0")).then(|| format!("{node}: {ok} ok, {pfail} pfail, {fail} fail"))
+        let [ok, pfail, fail] =
+            ["cluster_slots_ok", "cluster_slots_pfail", "cluster_slots_fail"].map(|k| view.cluster(k));
+        ((ok, pfail, fail) != ("16384", "0", "0"))
+            .then(|| format!("{node}: {ok} ok, {pfail} pfail, {fail} fail"))
     })
 }
 
