@@ -58,6 +58,11 @@ pub(super) fn find(fleet: &Fleet, observed: &Observed, wanted: &Wanted) -> Vec<G
     gaps.found
 }
 
+/// Whether a node owns slots under the epoch nodes are born with.
+pub(super) fn lacks_epoch(view: &View) -> bool {
+    view.myself().is_some_and(|own| own.is_master() && own.epoch == 0 && !own.slots.is_empty())
+}
+
 struct Gaps<'a> {
     observed: &'a Observed,
     wanted: &'a Wanted,
@@ -145,6 +150,9 @@ impl Gaps<'_> {
         let newest = self.observed.views().map(|(_, view)| epoch(view)).max().unwrap_or(0);
         for (node, view) in self.observed.views().filter(|(_, view)| epoch(view) != newest) {
             self.add(Kind::Link, format!("{node} is at epoch {} and not at {newest} yet", epoch(view)));
+        }
+        for (node, _) in self.observed.views().filter(|(_, view)| lacks_epoch(view)) {
+            self.add(Kind::Link, format!("{node} owns slots and has no config epoch"));
         }
     }
 

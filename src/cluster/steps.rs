@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
-    gaps::mismatch,
+    gaps::{self, mismatch},
     observe::{Observed, TUNING, View},
     resp::Command,
     slots::SlotRange,
@@ -18,6 +18,8 @@ pub(super) enum Step {
     Tune(&'static str, String),
     /// One MULTI: the config epoch, where it can still be set, and slots.
     Claim { epoch: Option<u64>, slots: Vec<SlotRange> },
+    /// Take a new config epoch: a master that has none loses every argument about its slots.
+    Bump,
     /// Drop an id that no node has any more.
     Forget(String),
     /// Shake hands with this node.
@@ -35,6 +37,7 @@ const INTRODUCE: usize = 50;
 pub(super) fn next(fleet: &Fleet, observed: &Observed, wanted: &Wanted) -> Vec<(SocketAddr, Step)> {
     let steps = Steps { observed, wanted, fleet };
     let mut list = steps.claims();
+    list.extend(steps.bump());
     list.extend(steps.forgets());
     list.extend(steps.shards());
     list.extend(steps.introductions());
@@ -113,6 +116,14 @@ impl Steps<'_> {
             }
         }
         list
+    }
+
+    /// Masters that met before they were given an epoch settle who has which among themselves, and one is left with
+    /// none. One at a time: two that bump at once would collide again.
+    fn bump(&self) -> Option<(SocketAddr, Step)> {
+        let mut met = self.wanted.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
+        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && gaps::lacks_epoch(view))?;
+        Some((master, Step::Bump))
     }
 
     fn forgets(&self) -> Vec<(SocketAddr, Step)> {
@@ -208,6 +219,7 @@ pub(super) fn commands(step: &Step, view: Option<&View>) -> Vec<Command> {
     match step {
         Step::Tune(name, value) => vec![vec![word("CONFIG"), word("SET"), word(name), value.clone()]],
         Step::Claim { epoch, slots } => claim(*epoch, slots, view.is_some_and(|view| view.slot_ranges)),
+        Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
         Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.clone()]],
         Step::Meet(to) | Step::MeetAgain(to) => {
             vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]

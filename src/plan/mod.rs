@@ -56,7 +56,12 @@ pub enum Work {
     /// Compiling the server on one host.
     Build { host: String, why: String },
     /// Making the nodes one cluster.
-    Form { topology: Topology, why: String },
+    Form {
+        topology: Topology,
+        why: String,
+        /// Whether nothing was missing when the plan was made: what is left to do comes from restarting nodes.
+        whole: bool,
+    },
     /// Proving it.
     Verify,
     /// Undoing what the ledger of each host tells.
@@ -166,6 +171,12 @@ impl HostChanges {
 }
 
 impl Work {
+    fn restarts_nodes(&self) -> bool {
+        let Self::Change(hosts) = self else { return false };
+        let mut changes = hosts.iter().flat_map(|host| &host.changes);
+        changes.any(|change| change.difference.action == Action::Restart)
+    }
+
     fn count(&self) -> usize {
         match self {
             Self::Change(hosts) => hosts.iter().map(|host| host.changes.len()).sum(),
@@ -179,6 +190,13 @@ impl Work {
 impl Situation<'_> {
     fn keeps(&self, step: &str, tags: &[String]) -> bool {
         self.tags.is_empty() || self.tags.iter().any(|tag| tag == step || tags.contains(tag))
+    }
+
+    /// Forming is due where something is missing, and after restarts, which change settings for a while.
+    fn form(&self, missing: Option<&str>, before: &[Stage]) -> Option<Work> {
+        let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
+        let why = missing.or_else(|| restarts.then_some("see that it is whole again after the restarts"))?;
+        Some(Work::Form { topology: self.topology.clone(), why: why.to_owned(), whole: missing.is_none() })
     }
 
     /// The steps are the same on every host: they come from one playbook.
@@ -207,8 +225,11 @@ impl Situation<'_> {
                 (Job::Build, Some((host, why)), _) => {
                     push(Work::Build { host: host.clone(), why: why.clone() })
                 }
-                (Job::Form, _, Some(why)) => {
-                    push(Work::Form { topology: self.topology.clone(), why: why.clone() });
+                (Job::Form, _, form) => {
+                    stages.extend(
+                        self.form(form.as_deref(), &stages)
+                            .map(|work| Stage { step: step.step.clone(), work }),
+                    );
                 }
                 _ => {}
             }

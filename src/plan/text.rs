@@ -86,7 +86,10 @@ impl Work {
             Self::Build { host, why } => {
                 let _ = writeln!(text, "  {} compile on {host}: {why}", "+".green());
             }
-            Self::Form { topology, why } => {
+            Self::Form { why, whole: true, .. } => {
+                let _ = writeln!(text, "  {} {why}", "~".yellow());
+            }
+            Self::Form { topology, why, .. } => {
                 let _ = writeln!(text, "  {} form the cluster: {why}", "~".yellow());
                 for line in topology.to_string().lines() {
                     let _ = writeln!(text, "      {line}");

@@ -115,7 +115,7 @@ impl Executor<'_> {
             Some(async move { run.changes(&changes.changes, &plan.fleet, self.cache, built).await })
         });
         let mut changed: usize = try_join_all(runs).await?.into_iter().sum();
-        let whole = !plan.stages.iter().any(|stage| matches!(stage.work, Work::Form { .. }));
+        let whole = !plan.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. }));
         let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole };
         changed += nodes.restart(hosts).await?;
         Ok(changed)

@@ -218,7 +218,10 @@ pub fn servers() -> Vec<u32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
-            executable.is_ok_and(|path| path.starts_with("/opt/provision") || path.to_string_lossy().contains("/.local/share/provision/"))
+            executable.is_ok_and(|path| {
+                path.starts_with("/opt/provision")
+                    || path.to_string_lossy().contains("/.local/share/provision/")
+            })
         })
         .collect()
 }
