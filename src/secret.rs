@@ -73,9 +73,8 @@ fn generate(path: &std::path::Path) -> Result<(), Error> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut bits = [0u8; 32];
     std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).map_err(unwritable)?;
-    let word: String = bits.iter().map(|b| format!("{b:02x}")).collect();
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
-    writeln!(file, "{word}").map_err(unwritable)?;
+    writeln!(file, "{}", hex::encode(bits)).map_err(unwritable)?;
     file.persist_noclobber(path).map_err(|e| unwritable(e.error))?;
     Ok(())
 }

@@ -1,5 +1,13 @@
 //! The main job on one machine, as its users live it: real builds, real servers, the real binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
+)]
+
 mod common;
 
 use std::{
@@ -7,7 +15,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use common::{
@@ -50,11 +58,9 @@ fn one_command_gives_a_cluster_that_an_independent_client_uses() {
     let story = Sandbox::new("first", 7101);
     let run = story.apply().ok();
     assert!(run.stdout.contains("Cluster first is ready"), "{}", run.stdout);
-    let script = format!(
-        "from redis.cluster import RedisCluster\n\
+    let script = "from redis.cluster import RedisCluster\n\
          RedisCluster(host='127.0.0.1', port=7101).set('hello', 'world')\n\
-         assert RedisCluster(host='127.0.0.1', port=7106).get('hello') == b'world'\n"
-    );
+         assert RedisCluster(host='127.0.0.1', port=7106).get('hello') == b'world'\n";
     let python = std::env::var("PROVISION_TEST_PYTHON")
         .expect("PROVISION_TEST_PYTHON must name a python with redis-py; `make test` sets it");
     let output = Command::new(python).args(["-c", &script]).output().unwrap();
@@ -147,9 +153,8 @@ fn killing_provision_anywhere_in_a_cold_apply_is_mended_by_running_it_again() {
     for turn in 0..20u32 {
         story.destroy().ok();
         // Spread over the whole run, and at another moment in each test run.
-        let jitter =
-            std::time::SystemTime::now().elapsed().map_or_else(|e| e.duration(), |d| d).subsec_nanos() % 1000;
-        let moment = whole * (turn * 1000 + (std::process::id() + jitter) % 1000) / 20_000;
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+        let moment = whole * (turn * 1000 + since.subsec_millis()) / 20_000;
         let mut child = story.spawn_apply();
         std::thread::sleep(moment);
         child.kill().unwrap();
@@ -236,7 +241,7 @@ fn a_plain_user_needs_no_root() {
     let warm = Sandbox::new("warm", 7191);
     warm.apply().ok();
     drop(warm);
-    let story = Sandbox::new("plain", 7191).as_user(65534);
+    let story = Sandbox::new("plain", 7191).for_user(65534);
     let tree = |story: &Sandbox| tree::of(&[&story.home()], Times::Ignored, &|_| false);
     let home = tree(&story);
     story.apply().ok();
@@ -445,5 +450,4 @@ fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
     story.destroy().ok();
     let run = story.apply().ok();
     assert!(run.text().contains("floor is 2.00s"), "{}", run.text());
-    let _ = Duration::ZERO;
 }

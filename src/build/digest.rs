@@ -14,11 +14,7 @@ impl Hasher {
     }
 
     pub(super) fn hex(self) -> String {
-        use std::fmt::Write;
-        self.0.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(self.0.finalize())
     }
 }
 

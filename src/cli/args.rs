@@ -106,7 +106,7 @@ pub(super) struct Verify {
     /// Print the evidence as JSON.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write the evidence as a JUnit report, for CI.
+    /// Write the evidence as a `JUnit` report, for CI.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 }

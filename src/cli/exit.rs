@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use miette::Report;
 
-use crate::{inventory, playbook, run};
+use crate::{inventory, run};
 
 /// The exit codes; the meaning of each is part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

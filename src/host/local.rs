@@ -16,7 +16,7 @@ pub(super) struct Local;
 impl Local {
     /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a script
     /// half-way through; it ends by itself when its standard input closes.
-    pub(super) async fn shell(&self, host: &str) -> Result<Shell> {
+    pub(super) fn shell(host: &str) -> Result<Shell> {
         let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
         let mut child = sh()
             .arg("-s")
@@ -64,7 +64,7 @@ impl Local {
             return Err("it could not be read".to_owned());
         }
         temporary.persist(local).map_err(|e| e.error.to_string())?;
-        Ok(hex(&hash.finalize()))
+        Ok(hex::encode(hash.finalize()))
     }
 
     pub(super) async fn put(
@@ -116,13 +116,5 @@ fn marker() -> io::Result<String> {
     use io::Read;
     let mut bits = [0u8; 12];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
-    Ok(format!("provision-{}", hex(&bits)))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(format!("provision-{}", hex::encode(bits)))
 }

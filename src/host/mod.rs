@@ -88,6 +88,7 @@ const QUESTION: Duration = Duration::from_secs(60);
 
 impl Probe {
     /// Connects to a host and starts the shell that all later scripts go through.
+    #[expect(clippy::unused_async, reason = "the other kinds of ways wait for the network")]
     pub async fn connect(host: &Host) -> Result<Self> {
         let transport = match &host.address {
             Address::Local => Transport::Local(Local),
@@ -96,7 +97,7 @@ impl Probe {
             }
         };
         let shell = match &transport {
-            Transport::Local(local) => local.shell(&host.name).await?,
+            Transport::Local(_) => Local::shell(&host.name)?,
         };
         Ok(Self { inner: Arc::new(Inner { name: host.name.clone(), transport, shell: Mutex::new(shell) }) })
     }

@@ -142,10 +142,9 @@ impl Plan {
 
     /// A plan that undoes what the ledgers tell.
     pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>) -> Self {
-        let stages = match undo.iter().all(|host| host.entries.is_empty()) {
-            true => Vec::new(),
-            false => vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }],
-        };
+        let empty = undo.iter().all(|host| host.entries.is_empty());
+        let stages =
+            if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         Self { provision, fleet: fleet.clone(), hosts: BTreeMap::new(), stages }
     }
@@ -223,7 +222,7 @@ impl Situation<'_> {
             }
             match (step.job, &self.build, &self.form) {
                 (Job::Build, Some((host, why)), _) => {
-                    push(Work::Build { host: host.clone(), why: why.clone() })
+                    push(Work::Build { host: host.clone(), why: why.clone() });
                 }
                 (Job::Form, _, form) => {
                     stages.extend(

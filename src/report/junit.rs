@@ -1,4 +1,4 @@
-//! The evidence as a JUnit report, which CI systems show as tests.
+//! The evidence as a `JUnit` report, which CI systems show as tests.
 
 use std::fmt::Write;
 

@@ -48,8 +48,7 @@ impl Content {
         if matches!(self, Self::Password(source) if source.is_missing()) {
             return None;
         }
-        let digest = Sha256::digest(self.bytes().ok()?);
-        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex::encode(Sha256::digest(self.bytes().ok()?)))
     }
 
     fn text(&self) -> Option<&str> {

@@ -158,6 +158,6 @@ impl Observed {
         let mut copy = self.clone();
         copy.processes.values_mut().for_each(|process| process.pid = 0);
         let text = serde_json::to_vec(&copy).unwrap_or_default();
-        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(Sha256::digest(&text))
     }
 }

@@ -25,10 +25,6 @@ impl Cancel {
             let text = "stopping after the current step; press Ctrl-C again to stop now".to_owned();
             events.emit(Event::Notice { host: None, text });
             if tokio::signal::ctrl_c().await.is_ok() {
-                #[expect(
-                    clippy::exit,
-                    reason = "the user asked twice; running scripts finish on their hosts"
-                )]
                 std::process::exit(130);
             }
         });

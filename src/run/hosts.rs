@@ -33,7 +33,7 @@ impl HostRun<'_> {
     ) -> Result<usize, Error> {
         let titles: Vec<String> = changes.iter().map(|change| change.resource.kind().title()).collect();
         let mut script = self.script(changes);
-        let (mut changed, mut started) = (0, Vec::new());
+        let (mut done, mut starting) = (0, Vec::new());
         for (index, planned) in changes.iter().enumerate() {
             if planned.difference.action == Action::Restart {
                 continue;
@@ -42,18 +42,18 @@ impl HostRun<'_> {
             planned.resource.kind().change(&planned.difference, &mut script)?;
             match &planned.resource {
                 Resource::Binary(binary) => {
-                    changed += self.run(&script, &titles).await?;
+                    done += self.run(&script, &titles).await?;
                     script = self.script(changes);
                     self.install(binary, fleet, cache, built, &mut script).await?;
                 }
-                Resource::Process(process) => started.push(process),
+                Resource::Process(process) => starting.push(process),
                 _ => {}
             }
             script.end(index);
         }
-        changed += self.run(&script, &titles).await?;
-        nodes::ready(self.change.probe(), &started).await?;
-        Ok(changed)
+        done += self.run(&script, &titles).await?;
+        nodes::ready(self.change.probe(), &starting).await?;
+        Ok(done)
     }
 
     /// Undoes entries of the ledger, newest first, and at last the ledger itself.

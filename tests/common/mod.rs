@@ -1,5 +1,5 @@
 //! A sandbox for stories: an inventory in a folder of its own, the real binary, and a clean host afterwards.
-#![allow(dead_code, reason = "each story uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each story uses a part of it")]
 
 pub mod resp;
 pub mod tree;
@@ -83,7 +83,7 @@ impl Sandbox {
     }
 
     /// Makes it belong to a plain user, with a home folder of its own.
-    pub fn as_user(mut self, uid: u32) -> Self {
+    pub fn for_user(mut self, uid: u32) -> Self {
         self.uid = Some(uid);
         std::fs::create_dir(self.home()).unwrap();
         for path in [self.folder.path().to_owned(), self.home(), self.inventory()] {
@@ -182,9 +182,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let run = self.destroy();
-        if run.code != 0 && !std::thread::panicking() {
-            panic!("destroy failed: {}", run.text());
-        }
+        assert!(run.code == 0 || std::thread::panicking(), "destroy failed: {}", run.text());
     }
 }
 

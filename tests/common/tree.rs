@@ -50,7 +50,7 @@ pub fn same(before: &Tree, after: &Tree) {
         match after.get(path) {
             None => differences.push(format!("gone: {}", path.display())),
             Some(other) if other != line => {
-                differences.push(format!("{}: {line} -> {other}", path.display()))
+                differences.push(format!("{}: {line} -> {other}", path.display()));
             }
             Some(_) => {}
         }
