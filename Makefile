@@ -10,7 +10,7 @@ test: prepare
 
 bench: prepare
 	cargo build --release
-	tests/bench.sh
+	$(PYTHON) bench/run.py
 
 lint:
 	cargo fmt --check

@@ -63,7 +63,7 @@ fn one_command_gives_a_cluster_that_an_independent_client_uses() {
          assert RedisCluster(host='127.0.0.1', port=7106).get('hello') == b'world'\n";
     let python = std::env::var("PROVISION_TEST_PYTHON")
         .expect("PROVISION_TEST_PYTHON must name a python with redis-py; `make test` sets it");
-    let output = Command::new(python).args(["-c", &script]).output().unwrap();
+    let output = Command::new(python).args(["-c", script]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -30,7 +30,7 @@ pub struct View {
     pub rows: Vec<Row>,
     /// `CLUSTER INFO`.
     pub cluster: BTreeMap<String, String>,
-    /// `INFO` server, replication, persistence and stats, in one map: their keys are distinct.
+    /// `INFO` server, replication, persistence, stats and memory, in one map: their keys are distinct.
     pub info: BTreeMap<String, String>,
     /// Keys in all databases.
     pub keys: u64,
@@ -138,6 +138,7 @@ fn questions() -> Vec<Command> {
         "INFO replication",
         "INFO persistence",
         "INFO stats",
+        "INFO memory",
         "INFO keyspace",
         "CONFIG GET cluster-node-timeout",
         "COMMAND INFO cluster|addslotsrange",
@@ -177,8 +178,20 @@ fn plain(error: &Error) -> String {
 }
 
 fn view(replies: &[Reply]) -> Result<View, String> {
-    let [id, rows, cluster, server, replication, persistence, stats, keyspace, timeout, ranges, tuning @ ..] =
-        replies
+    let [
+        id,
+        rows,
+        cluster,
+        server,
+        replication,
+        persistence,
+        stats,
+        memory,
+        keyspace,
+        timeout,
+        ranges,
+        tuning @ ..,
+    ] = replies
     else {
         return Err("it gave fewer replies than commands".to_owned());
     };
@@ -188,7 +201,8 @@ fn view(replies: &[Reply]) -> Result<View, String> {
         }
     }
     let listing = nodes::parse(rows.text()).map_err(|error| format!("CLUSTER NODES: {error}"))?;
-    let info = [server, replication, persistence, stats].into_iter().flat_map(|reply| pairs(reply.text()));
+    let info =
+        [server, replication, persistence, stats, memory].into_iter().flat_map(|reply| pairs(reply.text()));
     let values = TUNING.iter().zip(tuning);
     Ok(View {
         id: id.text().to_owned(),

@@ -40,15 +40,17 @@ pub enum Fold {
 /// Loads an inventory file.
 pub fn load(path: &Path, fold: Fold) -> Result<Fleet, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|cause| LoadError::unreadable(path, &cause))?;
-    fleet(path, &text, fold)
+    // A plan that is saved here may be applied from another folder.
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    fleet(&path.display().to_string(), &file, &text, fold)
 }
 
 /// Parses an inventory that `name` stands for: in messages, and as the file relative paths start from.
 pub fn parse(name: &str, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
-    fleet(Path::new(name), text, fold)
+    fleet(name, Path::new(name), text, fold)
 }
 
-fn fleet(file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
+fn fleet(name: &str, file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
     let read = tolerant::read::<written::Inventory>(text);
     let mut problems = read.problems;
     let setting = resolve::Setting { file, fold, removed: &read.removed };
@@ -57,5 +59,5 @@ fn fleet(file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
         Some(Err(more)) => problems.extend(more),
         Some(Ok(_)) | None => {}
     }
-    Err(LoadError::new(&file.display().to_string(), text, problems))
+    Err(LoadError::new(name, text, problems))
 }

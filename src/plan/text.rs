@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::{Plan, Planned, Work};
-use crate::resource::Action;
+use super::{HostChanges, HostUndo, Plan, Planned, Work};
+use crate::resource::{Action, Entry, Resource};
 
 /// How much of a plan to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,7 @@ impl Work {
     fn write(&self, text: &mut String, detail: Detail) {
         match self {
             Self::Change(hosts) => {
-                for (host, change) in hosts.iter().flat_map(|h| h.changes.iter().map(move |c| (&h.host, c))) {
-                    change.write(text, host, detail);
-                }
+                hosts.iter().for_each(|host| host.write(text, detail));
             }
             Self::Build { host, why } => {
                 let _ = writeln!(text, "  {} compile on {host}: {why}", "+".green());
@@ -99,11 +97,52 @@ impl Work {
                 let _ = writeln!(text, "  {} prove that it replicates", "✓".green());
             }
             Self::Undo(hosts) => {
-                for (host, entry) in hosts.iter().flat_map(|h| h.entries.iter().map(move |e| (&h.host, e))) {
+                for (host, entry) in hosts.iter().flat_map(|h| h.outermost().map(move |e| (&h.host, e))) {
                     let _ = writeln!(text, "  {} {host}: {}", "-".red(), entry.title());
                 }
             }
         }
+    }
+}
+
+impl HostChanges {
+    /// Folders are many and tell little: in brief they are a number.
+    fn write(&self, text: &mut String, detail: Detail) {
+        let folder = |change: &&Planned| {
+            let new = change.difference.action == Action::Create;
+            detail == Detail::Brief && new && matches!(change.resource, Resource::Directory(_))
+        };
+        let mut line = |what: &str| {
+            let _ = writeln!(text, "  {} {}: {what}", "+".green(), self.host);
+        };
+        match self.changes.iter().filter(folder).count() {
+            0 => {}
+            1 => line("one directory"),
+            n => line(&format!("{n} directories")),
+        }
+        self.changes
+            .iter()
+            .filter(|change| !folder(change))
+            .for_each(|change| change.write(text, &self.host, detail));
+    }
+}
+
+impl HostUndo {
+    /// What is undone, without what goes together with the folder it is in.
+    fn outermost(&self) -> impl Iterator<Item = &Entry> {
+        let inside = |path: &str| {
+            self.entries.iter().any(|entry| match entry {
+                Entry::CreatedDirectory { path: folder, ours: true } => {
+                    path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+                }
+                _ => false,
+            })
+        };
+        self.entries.iter().filter(move |entry| match entry {
+            Entry::CreatedDirectory { ours: false, .. } => false,
+            Entry::CreatedDirectory { path, .. } | Entry::CreatedFile { path } => !inside(path),
+            _ => true,
+        })
     }
 }
 
