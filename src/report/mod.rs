@@ -47,19 +47,19 @@ trait Consumer: Send {
     fn end(&mut self) {}
 }
 
-/// Consumes events until the run is finished.
+/// Consumes events until the run is finished, on a thread of its own: a slow terminal must not slow the work.
 pub fn follow(
     mut events: UnboundedReceiver<Event>,
     style: Style,
     mut journal: Option<Journal>,
 ) -> JoinHandle<()> {
-    tokio::spawn(async move {
+    tokio::task::spawn_blocking(move || {
         let mut consumer: Box<dyn Consumer> = match style {
             Style::Bars => Box::new(bars::Bars::default()),
             Style::Plain => Box::new(plain::Plain),
             Style::Json => Box::new(JsonLines),
         };
-        while let Some(event) = events.recv().await {
+        while let Some(event) = events.blocking_recv() {
             if let Some(journal) = &mut journal {
                 journal.write(&event);
             }
