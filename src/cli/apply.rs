@@ -102,7 +102,9 @@ pub(super) async fn carry_out(
     match (result, path) {
         (Ok(()), _) => Ok(outcome),
         (Err(error), path) => {
-            path.iter().for_each(|path| report::remark(&format!("journal: {}", path.display())));
+            if let Some(path) = path {
+                report::remark(&format!("journal: {}", path.display()));
+            }
             Err(error.into())
         }
     }

@@ -79,7 +79,9 @@ impl Work {
     fn write(&self, text: &mut String, detail: Detail) {
         match self {
             Self::Change(hosts) => {
-                hosts.iter().for_each(|host| host.write(text, detail));
+                for host in hosts {
+                    host.write(text, detail);
+                }
             }
             Self::Build { host, why } => {
                 let _ = writeln!(text, "  {} compile on {host}: {why}", "+".green());

@@ -55,9 +55,11 @@ fn waits(events: &[Event]) -> Vec<Value> {
 }
 
 fn notices(events: &[Event]) -> Vec<&str> {
-    let notice = |event| match event {
-        &Event::Notice { ref text, .. } => Some(text.as_str()),
-        _ => None,
-    };
-    events.iter().filter_map(notice).collect()
+    let mut notices = Vec::new();
+    for event in events {
+        if let Event::Notice { text, .. } = event {
+            notices.push(text.as_str());
+        }
+    }
+    notices
 }
