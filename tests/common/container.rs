@@ -3,6 +3,7 @@
 
 use std::{
     io::Write,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -54,9 +55,11 @@ impl Container {
     pub fn start(&mut self) {
         let (root, share) = (self.path("root"), self.path("share"));
         let log = std::fs::File::options().create(true).append(true).open(self.path("console.log")).unwrap();
-        let mut nspawn = Command::new("systemd-nspawn")
+        let mut nspawn = Command::new("sh")
+            .args(["-c", ENTER_CGROUP, "systemd-nspawn"])
+            .args([text(&self.folder.path().join("cgroups")), &self.name])
             .env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network")
-            .args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe"])
+            .args(["--quiet", "--boot", "--register=no", "--console=pipe"])
             .arg(format!("--network-namespace-path=/run/netns/{}", self.name))
             .arg(format!("--machine={}", self.name))
             .arg(format!("--directory={}", text(&root)))
@@ -81,11 +84,16 @@ impl Container {
             std::thread::sleep(Duration::from_millis(10));
         };
         self.running = Some(Running { nspawn, leader });
-        super::until("systemd has started everything", || {
-            let run = self.sh("systemctl is-system-running --wait");
-            assert!(Instant::now() < deadline, "{}\n{}", run.text(), self.console());
-            run.stdout.trim() == "running"
-        });
+        loop {
+            let state = self.sh("systemctl is-system-running --wait");
+            match state.stdout.trim() {
+                "running" => break,
+                "degraded" => panic!("{}", self.sh("systemctl --failed; journalctl -b -p warning").text()),
+                _ => {}
+            }
+            assert!(Instant::now() < deadline, "it does not get ready: {}\n{}", state.text(), self.console());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Shuts it down as a power button does; returns how long that took.
@@ -163,9 +171,13 @@ impl Container {
 }
 
 impl Running {
-    /// The end of PID 1 ends all that run in there.
+    /// The end of PID 1 ends all that run in there, and nspawn after it has tidied up.
     fn kill(&mut self) {
         let _ = Command::new("kill").args(["-KILL", &self.leader.to_string()]).status();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.nspawn.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
@@ -180,6 +192,12 @@ impl Drop for Container {
             let _ = Command::new(program).args(args).stderr(Stdio::null()).status();
         };
         quiet("ip", &["netns", "del", &self.name]);
+        // nspawn leaves these two: a folder named by the machine, a lock named by its root.
+        let _ = std::fs::remove_dir_all(format!("/run/systemd/nspawn/propagate/{}", self.name));
+        if let Ok(root) = std::fs::metadata(self.path("root")) {
+            let lock = format!("/run/systemd/nspawn/locks/inode-{}:{}", root.dev(), root.ino());
+            let _ = std::fs::remove_file(lock);
+        }
         // The kernel takes the processes' own mounts down a moment after they ended.
         for _ in 0..100 {
             quiet("umount", &[text(&self.path("root"))]);
@@ -188,8 +206,26 @@ impl Drop for Container {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        let cgroups = std::fs::read_to_string(self.path("cgroups")).unwrap_or_default();
+        for cgroup in cgroups.lines() {
+            quiet("find", &[cgroup, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]);
+        }
     }
 }
+
+/// Becomes nspawn in a control group of its own: two systemds in one would take each other's processes for their own.
+/// Where the test host runs systemd, nspawn gets one from there. The arguments: a file to note the groups in, a name.
+const ENTER_CGROUP: &str = r#"
+noted=$1 name=$2; shift 2
+if [ ! -d /run/systemd/system ]; then
+  for base in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    [ -e "$base/cgroup.procs" ] || continue
+    mkdir -p "$base/$name"; echo "$base/$name" >>"$noted"; echo $$ >"$base/$name/cgroup.procs"
+  done
+  set -- --keep-unit "$@"
+fi
+exec systemd-nspawn "$@"
+"#;
 
 /// The Debian all containers stand on, and a cache of builds made by a run on this machine; each is made once.
 fn prepared() -> &'static (PathBuf, PathBuf) {
