@@ -13,7 +13,7 @@ use std::{
 
 use http::Server;
 use provision::{
-    build::{self, Artefact, Cache, Error, Names, Pins, Recipe, Tarball, Want, known_directive},
+    build::{self, Artefact, Cache, Error, Names, Pins, Recipe, Tarball, Want},
     host::{Change, Facts, Probe},
     inventory::{Address, Engine, Host, Place, Source, Version},
     run::{Event, Events},
@@ -343,10 +343,13 @@ async fn redis_5_from_inside_another_packages_tarball() {
         "this packing has no configure script"
     );
     assert!(
-        known_directive(&artefact.path, "maxmemory")
-            && known_directive(&artefact.path, "cluster-announce-ip")
+        Names::of(&artefact.path).unwrap().knows("maxmemory")
+            && Names::of(&artefact.path).unwrap().knows("cluster-announce-ip")
     );
-    assert!(!known_directive(&artefact.path, "tls-port") && !known_directive(&artefact.path, "maxmemry"));
+    assert!(
+        !Names::of(&artefact.path).unwrap().knows("tls-port")
+            && !Names::of(&artefact.path).unwrap().knows("maxmemry")
+    );
 }
 
 #[tokio::test]
@@ -356,7 +359,10 @@ async fn valkey_from_a_later_suite() {
     let source = Source { suite: Some("sid".to_owned()), ..from(&[Place::Distribution]) };
     let artefact = bench.build(&bench.want(Engine::Valkey, "9.1.2", source)).await.unwrap();
     objects_were_counted(&bench.heard());
-    assert!(known_directive(&artefact.path, "io-threads") && !known_directive(&artefact.path, "io-thredas"));
+    assert!(
+        Names::of(&artefact.path).unwrap().knows("io-threads")
+            && !Names::of(&artefact.path).unwrap().knows("io-thredas")
+    );
 }
 
 /// The ratio `make bench` reports: ours with its dry run, its checks and its copies against make alone.

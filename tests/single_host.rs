@@ -393,6 +393,34 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
     assert!(ask("127.0.0.1:7271", &["INFO", "server"]).text().contains("redis_version:5.0.6"));
 }
 
+#[test]
+fn ctrl_c_ends_after_the_current_step_and_the_next_run_continues() {
+    let story = Sandbox::new("ctrlc", 7291);
+    let mut child = story.spawn_apply();
+    until("it has begun to change things", || Path::new("/etc/provision/ctrlc").exists());
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    story.run(&["plan"]).code(2);
+    story.apply().ok();
+    story.verify().ok();
+}
+
+#[test]
+fn a_run_can_be_kept_as_a_page_and_as_json_lines() {
+    let story = Sandbox::new("report", 7301);
+    let run = story.run(&["apply", "--yes", "--json", "--report", "run.html"]).ok();
+    for line in run.stdout.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+    let page = std::fs::read_to_string(story.folder.path().join("run.html")).unwrap();
+    assert!(page.contains("replication is proven") && page.contains("I25"), "{page}");
+    let run = story.run(&["verify", "--json", "--junit", "proof.xml"]).ok();
+    let evidence: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(evidence["invariants"].as_array().unwrap().len(), 37);
+    let proof = std::fs::read_to_string(story.folder.path().join("proof.xml")).unwrap();
+    assert!(proof.contains("tests=\"37\" failures=\"0\""), "{proof}");
+}
+
 /// Six nodes that run but were never joined: what a formation that was cut short leaves at its beginning.
 fn bare(name: &str, port: u16) -> Sandbox {
     let story = Sandbox::new(name, port);

@@ -22,6 +22,9 @@ impl Names {
         let mut names = HashSet::new();
         for text in bytes.split(|byte| *byte == 0) {
             let word = trailing_word(text);
+            if word.is_empty() {
+                continue;
+            }
             let starts = word.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at + 1);
             names.extend(std::iter::once(0).chain(starts).map(|start| word[start..].to_vec()));
         }
@@ -37,11 +40,6 @@ fn trailing_word(text: &[u8]) -> &[u8] {
     let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let length = text.iter().rev().take(LONGEST + 1).take_while(is_word).count();
     if length > LONGEST { &[] } else { &text[text.len() - length..] }
-}
-
-/// Whether a server binary knows a directive; a binary that cannot be read knows none.
-pub fn known_directive(binary: &Path, name: &str) -> bool {
-    Names::of(binary).is_ok_and(|names| names.knows(name))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod want;
 pub use artefact::{Artefact, Provenance, SourceRecord, build};
 pub use cache::Cache;
 pub use diagnose::{Diagnosis, diagnose};
-pub use directive::{Names, known_directive};
+pub use directive::Names;
 pub use error::{Error, Refusal};
 pub use pins::{Pin, Pins};
 pub use recipe::Recipe;

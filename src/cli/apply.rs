@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -12,6 +12,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use super::{
     args::Apply,
     exit::{Exit, Failure},
+    file,
     fleet::{Loaded, connect, lock, probes},
     plan::nothing,
 };
@@ -36,7 +37,11 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         None => survey.plan(&loaded.fleet, &args.tags)?,
     };
     if plan.is_empty() {
-        report::result(&nothing(&plan));
+        if args.json {
+            report::json_line(&Event::RunFinished { ok: true, changed: 0, took_ms: 0 });
+        } else {
+            report::result(&nothing(&plan));
+        }
         return Ok(Exit::Done);
     }
     if !args.json {
@@ -46,28 +51,36 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let outcome = carry_out("apply", &plan, &hosts, &survey.facts, &loaded, args.json).await?;
-    if let (Some(evidence), false) = (&outcome.evidence, args.json) {
-        report::result(&report::evidence_table(evidence));
+    let show = Show { json: args.json, report: args.report };
+    let outcome = carry_out("apply", &plan, &hosts, &survey.facts, &loaded, &show).await?;
+    if outcome.evidence.is_some() && !args.json {
         report::result(&report::how_to_connect(&loaded.fleet));
     }
     Ok(Exit::Done)
 }
 
-/// Runs a plan with events, journal and progress; prints the evidence of a failed proof before the error.
+/// Where a run is told of, besides the journal.
+#[derive(Debug, Default)]
+pub(super) struct Show {
+    pub(super) json: bool,
+    /// The file of the HTML report.
+    pub(super) report: Option<PathBuf>,
+}
+
+/// Runs a plan with events, journal and progress, and shows the evidence, that of a failed proof too.
 pub(super) async fn carry_out(
     verb: &str,
     plan: &Plan,
     hosts: &BTreeMap<String, Change>,
     facts: &BTreeMap<String, Facts>,
     loaded: &Loaded,
-    json: bool,
+    show: &Show,
 ) -> Result<Outcome, Failure> {
     let (events, receiver) = Events::channel();
     let cluster = plan.fleet.name.clone();
     let journal = Journal::create(loaded.cache.root(), &cluster).ok();
     let path = journal.as_ref().map(|journal| journal.path().to_owned());
-    let following = report::follow(receiver, Style::choose(json), journal);
+    let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, version });
@@ -76,16 +89,20 @@ pub(super) async fn carry_out(
     let (outcome, result) = executor.run(plan).await;
     let (ok, changed) = (result.is_ok(), outcome.changed);
     events.emit(Event::RunFinished { ok, changed, took_ms: millis(began.elapsed()) });
-    let _ = following.await;
-    match result {
-        Ok(()) => Ok(outcome),
-        Err(error) => {
-            if let (Some(evidence), false) = (&outcome.evidence, json) {
-                report::result(&report::evidence_table(evidence));
-            }
-            if let Some(path) = path {
-                report::remark(&format!("journal: {}", path.display()));
-            }
+    let told = following.await.unwrap_or_default();
+    match &outcome.evidence {
+        Some(evidence) if show.json => report::json_line(evidence),
+        Some(evidence) => report::result(&report::evidence_table(evidence)),
+        None => {}
+    }
+    if let Some(file) = &show.report {
+        let page = report::html(&plan.fleet, &told, outcome.evidence.as_ref()).into_diagnostic();
+        file::write("the report", file, page.map_err(Failure::usage)?.as_bytes())?;
+    }
+    match (result, path) {
+        (Ok(()), _) => Ok(outcome),
+        (Err(error), path) => {
+            path.iter().for_each(|path| report::remark(&format!("journal: {}", path.display())));
             Err(error.into())
         }
     }

@@ -88,6 +88,9 @@ pub(super) struct Apply {
     /// Print events as JSON lines.
     #[arg(long)]
     pub(super) json: bool,
+    /// Write a report of the run, with the evidence, as an HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use super::{
-    apply::{carry_out, confirm},
+    apply::{Show, carry_out, confirm},
     args::Destroy,
     exit::{Exit, Failure},
     fleet::{Loaded, connect, lock},
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    carry_out("destroy", &plan, &hosts, &facts, &loaded, args.json).await?;
+    carry_out("destroy", &plan, &hosts, &facts, &loaded, &Show { json: args.json, report: None }).await?;
     if !args.json {
         report::result(&format!(
             "Cluster {} is gone. The cache of builds is kept in {}.",

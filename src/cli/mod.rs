@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod destroy;
 mod exit;
+mod file;
 mod fleet;
 mod init;
 mod plan;

@@ -1,12 +1,11 @@
 //! `provision plan`: what `apply` would change. It holds probes only.
 
-use std::{io::Write, path::Path};
-
-use miette::{IntoDiagnostic, WrapErr};
+use miette::IntoDiagnostic;
 
 use super::{
     args::Plan as Args,
     exit::{Exit, Failure},
+    file,
     fleet::{Loaded, connect},
 };
 use crate::{
@@ -18,8 +17,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let probes = connect(&loaded.fleet).await?;
     let plan = survey(&loaded.fleet, &probes, &loaded.flow()).await?.plan(&loaded.fleet, &args.tags)?;
-    if let Some(file) = &args.output {
-        save(&plan, file)?;
+    if let Some(path) = &args.output {
+        file::write(
+            "the plan",
+            path,
+            &serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?,
+        )?;
     }
     match (args.json, plan.is_empty()) {
         (true, _) => report::json(&plan),
@@ -33,17 +36,4 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 pub(super) fn nothing(plan: &Plan) -> String {
     let (fleet, nodes) = (&plan.fleet, plan.fleet.nodes().count());
     format!("Nothing to change: cluster {} runs as the inventory says ({nodes} nodes).", fleet.name)
-}
-
-fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {
-    let write = || -> std::io::Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut temporary = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        temporary.write_all(&serde_json::to_vec_pretty(plan)?)?;
-        temporary.persist(file)?;
-        Ok(())
-    };
-    let saved =
-        write().into_diagnostic().wrap_err_with(|| format!("could not save the plan in {}", file.display()));
-    saved.map_err(Failure::usage)
 }

@@ -1,12 +1,9 @@
 //! `provision verify`: the numbered invariants.
 
-use std::io::Write;
-
-use miette::{IntoDiagnostic, WrapErr};
-
 use super::{
     args::Verify,
     exit::{Exit, Failure},
+    file,
     fleet::{Loaded, connect, facts},
 };
 use crate::{
@@ -21,12 +18,8 @@ pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     let servers = servers(&loaded.fleet, &probes)?;
     let evidence =
         cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&probes).await?)).await;
-    if let Some(file) = &args.junit {
-        let written = std::fs::File::create(file)
-            .and_then(|mut file| file.write_all(report::junit(&evidence, &loaded.fleet.name).as_bytes()))
-            .into_diagnostic()
-            .wrap_err_with(|| format!("could not write {}", file.display()));
-        written.map_err(Failure::usage)?;
+    if let Some(path) = &args.junit {
+        file::write("the evidence", path, report::junit(&evidence, &loaded.fleet.name).as_bytes())?;
     }
     if args.json {
         report::json(&evidence);

@@ -4,6 +4,7 @@ mod bars;
 mod connect;
 mod evidence;
 mod failure;
+mod html;
 mod junit;
 mod plain;
 mod status;
@@ -15,6 +16,7 @@ use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
 pub use connect::how_to_connect;
 pub use evidence::table as evidence_table;
 pub use failure::failure;
+pub use html::html;
 pub use junit::junit;
 pub use status::{NodeStatus, Status, status};
 
@@ -47,28 +49,35 @@ trait Consumer: Send {
     fn end(&mut self) {}
 }
 
-/// Consumes events until the run is finished.
+/// Consumes events until the run is finished, on a thread of its own: a slow terminal must not slow the work. Returns
+/// the ones a report tells of.
 pub fn follow(
     mut events: UnboundedReceiver<Event>,
     style: Style,
     mut journal: Option<Journal>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
+) -> JoinHandle<Vec<Event>> {
+    tokio::task::spawn_blocking(move || {
         let mut consumer: Box<dyn Consumer> = match style {
             Style::Bars => Box::new(bars::Bars::default()),
             Style::Plain => Box::new(plain::Plain),
             Style::Json => Box::new(JsonLines),
         };
-        while let Some(event) = events.recv().await {
+        let mut told = Vec::new();
+        while let Some(event) = events.blocking_recv() {
             if let Some(journal) = &mut journal {
                 journal.write(&event);
             }
             consumer.event(&event);
-            if matches!(event, Event::RunFinished { .. }) {
+            let last = matches!(event, Event::RunFinished { .. });
+            if !matches!(event, Event::Log { .. } | Event::Progress { .. } | Event::Changed { .. }) {
+                told.push(event);
+            }
+            if last {
                 break;
             }
         }
         consumer.end();
+        told
     })
 }
 

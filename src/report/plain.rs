@@ -10,7 +10,6 @@ impl Consumer for Plain {
         let line = match event {
             Event::RunStarted { verb, cluster, version } => format!("{verb} {cluster} (provision {version})"),
             Event::StepStarted { step, host } => format!("{}{step}", at(host.as_ref())),
-            Event::Changed { host, what, .. } => format!("  {}{what}", at(host.as_ref())),
             Event::Log { host, line, .. } => format!("  {}| {}", at(host.as_ref()), harmless(line)),
             Event::Waited { what, took_ms, floor_ms, .. } => {
                 format!("  {}", waited(what, *took_ms, *floor_ms))
@@ -23,7 +22,8 @@ impl Consumer for Plain {
             Event::RunFinished { changed, took_ms, ok: true } => {
                 format!("done, {changed} changed, {}", took(*took_ms))
             }
-            Event::Progress { .. } | Event::RunFinished { ok: false, .. } => return,
+            // The plan above has told what changes; the journal has when.
+            Event::Changed { .. } | Event::Progress { .. } | Event::RunFinished { ok: false, .. } => return,
         };
         remark(&line);
     }

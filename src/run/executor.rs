@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Cancel, Error, Events, hosts::HostRun, nodes::Nodes};
 use crate::{
-    build::{self, Artefact, Cache, Pins, Want},
+    build::{self, Artefact, Cache, Names, Pins, Want},
     cluster::{self, Evidence, Formed, Topology},
     host::{Change, Facts, Probe},
     inventory::Fleet,
@@ -31,6 +31,8 @@ pub struct Outcome {
     pub changed: usize,
     /// When the first node of this run was started: the engine's own delays count from there.
     started: Option<Instant>,
+    /// Whether the directives have been checked against the binary.
+    checked: bool,
     pub formed: Option<Formed>,
     pub evidence: Option<Evidence>,
 }
@@ -71,7 +73,7 @@ impl Executor<'_> {
     ) -> Result<(), Error> {
         match &stage.work {
             Work::Change(hosts) => {
-                self.check_directives(plan, artefact.as_ref())?;
+                outcome.checked = outcome.checked || self.check_directives(plan, artefact.as_ref())?;
                 if hosts.iter().any(HostChanges::starts_nodes) {
                     outcome.started.get_or_insert_with(Instant::now);
                 }
@@ -133,18 +135,23 @@ impl Executor<'_> {
         Ok(Some(artefact))
     }
 
-    /// Refuses a directive the binary does not have before anything of this stage is sent.
-    fn check_directives(&self, plan: &Plan, built: Option<&Artefact>) -> Result<(), Error> {
+    /// Refuses a directive the binary does not have before anything of this stage is sent. False where there is no
+    /// binary to ask yet.
+    fn check_directives(&self, plan: &Plan, built: Option<&Artefact>) -> Result<bool, Error> {
         let want = Want::of(&plan.fleet);
         let found = self.facts.values().next().and_then(|facts| plan::cached(self.cache, &want, facts));
-        let Some(artefact) = built.or(found.as_ref()) else { return Ok(()) };
+        let Some(artefact) = built.or(found.as_ref()) else { return Ok(false) };
         let of_hosts = plan.fleet.nodes().flat_map(|node| node.config.keys());
         let mut names: Vec<String> = plan.fleet.config.keys().chain(of_hosts).cloned().collect();
         names.sort();
         names.dedup();
-        names.retain(|name| !build::known_directive(&artefact.path, name));
         if names.is_empty() {
-            return Ok(());
+            return Ok(true);
+        }
+        let known = Names::of(&artefact.path).map_err(|_| Error::ArtefactGone { what: want.title() })?;
+        names.retain(|name| !known.knows(name));
+        if names.is_empty() {
+            return Ok(true);
         }
         let (engine, version) = (plan.fleet.engine.to_string(), plan.fleet.version.to_string());
         Err(Error::UnknownDirective { engine, version, names })
