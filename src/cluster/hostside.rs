@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 
 use super::{observe::Observed, resp::Servers};
 use crate::{
-    host::InitSystem,
     inventory::{Fleet, Host},
     resource::Layout,
 };
@@ -17,7 +16,8 @@ pub struct HostSide {
     pub layout: Layout,
     /// The path of the binary the nodes must run.
     pub binary: Option<String>,
-    pub init: InitSystem,
+    /// Whether nodes run as systemd units.
+    pub units: bool,
 }
 
 /// What a machine said about one node.
@@ -83,7 +83,7 @@ fn script(host: &Host, side: &HostSide, observed: &Observed) -> String {
         let paths = side.layout.node(node);
         let pid = observed.view(node.address).map_or("", |view| view.info("process_id"));
         let pid = if pid.bytes().all(|byte| byte.is_ascii_digit()) { pid } else { "" };
-        let unit = if side.init == InitSystem::Systemd { quote(&paths.unit) } else { "''".to_owned() };
+        let unit = if side.units { quote(&paths.unit) } else { "''".to_owned() };
         let (conf, log) = (quote(&format!("{}/nodes.conf", paths.data)), quote(&paths.log));
         lines.push(format!("look {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
     }

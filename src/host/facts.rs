@@ -90,6 +90,11 @@ impl Facts {
         self.uid == 0
     }
 
+    /// Whether nodes run as units: system units are root's to make.
+    pub fn runs_units(&self) -> bool {
+        self.init == InitSystem::Systemd && self.is_root()
+    }
+
     /// The distribution's entry in the table, where there is one.
     pub fn distro(&self) -> Option<&'static Distro> {
         self.os.iter().find_map(|id| distro::find(id))

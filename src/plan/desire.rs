@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::render::{self, Error};
 use crate::{
-    host::{Facts, InitSystem},
+    host::Facts,
     inventory::{Fleet, Host, Node},
     playbook::{Action, Playbook, Step},
     resource::{Binary, Command, Content, Directory, File, Layout, Package, Process, Resource, Unit, User},
@@ -122,15 +122,10 @@ impl Desire<'_> {
             let (path, content) = (paths.config, Content::Text(text));
             resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
         }
-        if self.systemd() {
+        if self.facts.runs_units() {
             let text = render::unit(&self.templates.unit, self.fleet, &self.layout, &self.binary().path())?;
-            let path = format!("/etc/systemd/system/{}-{}@.service", self.fleet.engine, self.fleet.name);
-            resources.push(Resource::File(File {
-                path,
-                content: Content::Text(text),
-                mode: 0o644,
-                owner: None,
-            }));
+            let (path, content) = (self.layout.unit_file(), Content::Text(text));
+            resources.push(Resource::File(File { path, content, mode: 0o644, owner: None }));
         }
         Ok(resources)
     }
@@ -140,7 +135,8 @@ impl Desire<'_> {
         let process = |node: &Node| {
             let mut process = Process::new(node, &self.layout.node(node), self.facts, &binary);
             process.account.clone_from(&self.layout.account);
-            process.config.extend(self.fleet.auth.as_ref().and_then(|_| self.password_file(node)));
+            process.config.extend(self.password_file(node));
+            process.config.extend(self.facts.runs_units().then(|| self.layout.unit_file()));
             Resource::Process(process)
         };
         self.host.nodes.iter().map(process).collect()
@@ -182,10 +178,6 @@ impl Desire<'_> {
     fn password_file(&self, node: &Node) -> Option<String> {
         self.fleet.auth.as_ref()?;
         Some(format!("{}/password.conf", parent(&self.layout.node(node).config)))
-    }
-
-    fn systemd(&self) -> bool {
-        self.facts.init == InitSystem::Systemd && self.facts.is_root()
     }
 
     /// The owner of what the servers write.

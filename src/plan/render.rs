@@ -11,6 +11,9 @@ use crate::{
     resource::Layout,
 };
 
+/// `cluster-node-timeout` of our template, in milliseconds.
+const NODE_TIMEOUT: u64 = 5000;
+
 /// A template that cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("template {name} cannot be rendered")]
@@ -49,7 +52,20 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
 pub(super) fn unit(text: &str, fleet: &Fleet, layout: &Layout, binary: &str) -> Result<String, Error> {
     let mut context = common(fleet, layout);
     context["binary"] = json!(binary);
+    context["unit_file"] = json!(layout.unit_file());
+    context["has_password"] = json!(fleet.auth.is_some());
+    context["restart_seconds"] = json!(restart_seconds(fleet));
     render("node.service", text, &context)
+}
+
+/// Longer than twice the node timeout, which is how long replicas may take to notice that their master is gone.
+fn restart_seconds(fleet: &Fleet) -> u64 {
+    let timeouts = fleet.nodes().filter_map(|node| {
+        let all = directives(fleet, node);
+        all.get("cluster-node-timeout")?.first()?.parse::<u64>().ok()
+    });
+    let longest = timeouts.max().unwrap_or(0).max(NODE_TIMEOUT);
+    2 * longest.div_ceil(1000) + 5
 }
 
 /// A template of the user's.

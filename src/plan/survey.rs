@@ -67,7 +67,7 @@ pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String,
     let side = |facts: &Facts| {
         let layout = Layout::new(fleet, facts);
         let binary = Some(Binary::new(fleet, &layout, &recipe).path());
-        HostSide { layout, binary, init: facts.init }
+        HostSide { layout, binary, units: facts.runs_units() }
     };
     facts.iter().map(|(host, facts)| (host.clone(), side(facts))).collect()
 }

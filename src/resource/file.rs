@@ -160,7 +160,7 @@ fn backup_name(path: &str, sha256: &str) -> String {
 
 /// Undoes the creation.
 pub(super) fn undo_create(path: &str) -> String {
-    format!("rm -f -- {0} {0}.provision-new", quote(path))
+    format!("rm -f -- {0} {0}.provision-new; reload {0}", quote(path))
 }
 
 /// Puts the file back that was replaced.
@@ -168,7 +168,7 @@ pub(super) fn undo_replace(path: &str, backup: &str, mode: u32, owner: &str) -> 
     let (path, backup) = (quote(path), quote(backup));
     format!(
         "cp -p -- \"$state/backup/\"{backup} {path}.provision-new && own {path}.provision-new {} && \
-         chmod {mode:04o} {path}.provision-new && mv -f -- {path}.provision-new {path}",
+         chmod {mode:04o} {path}.provision-new && mv -f -- {path}.provision-new {path} && reload {path}",
         quote(owner)
     )
 }

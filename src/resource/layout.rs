@@ -84,6 +84,11 @@ impl Layout {
         }
     }
 
+    /// The systemd template unit all nodes of the cluster are instances of.
+    pub fn unit_file(&self) -> String {
+        format!("/etc/systemd/system/{}-{}@.service", self.engine, self.cluster)
+    }
+
     /// Every change we made to this host, oldest first.
     pub fn ledger(&self) -> String {
         format!("{}/ledger.jsonl", self.state)

@@ -64,6 +64,8 @@ pub struct ProcessState {
     pub executable: String,
     /// Whether the configuration on disk is the one the process was started with.
     pub current: bool,
+    /// Whether it would be there again after a reboot; `true` where that is not asked.
+    pub enabled: bool,
 }
 
 /// Somebody who listens on a port we need.
@@ -117,9 +119,10 @@ impl Observed {
                 let (pid, rest) = rest.split_once(' ')?;
                 let (current, executable) = rest.split_once(' ')?;
                 let (pid, executable) = (pid.parse().ok()?, executable.to_owned());
-                let state = ProcessState { pid, executable, current: current == "current" };
+                let state = ProcessState { pid, executable, current: current == "current", enabled: true };
                 self.processes.insert(name.to_owned(), state);
             }
+            "disabled" => self.processes.get_mut(rest)?.enabled = false,
             "taken" => {
                 let mut parts = rest.splitn(3, ' ');
                 let (node, port, owner) =

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Difference, Entry, Kind, NodePaths, Observed, Questions, Script, quote};
-use crate::host::{Facts, InitSystem};
+use crate::host::Facts;
 
 /// One node that must run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Process {
     pub port: u16,
     pub bus_port: u16,
     pub binary: String,
-    /// The files the server reads at start, its configuration first.
+    /// What it is started with, its configuration first: the files the server reads, and its unit.
     pub config: Vec<String>,
     pub data: String,
     pub log: String,
@@ -64,6 +64,7 @@ node() {
   if find_node "$started" "$data" "$unit"; then
     now=$(cat -- "$@" | sha256sum)
     if [ "$sum" = "${now%% *}" ]; then echo "=node $name $pid current $exe"; else echo "=node $name $pid stale $exe"; fi
+    [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
     return
   fi
   grep -h -E "$pattern" /proc/net/tcp /proc/net/tcp6 | while read -r _ address _ _ _ _ _ _ _ inode _; do
@@ -115,7 +116,7 @@ impl Process {
             log: paths.log.clone(),
             started: paths.started.clone(),
             account: None,
-            unit: (facts.init == InitSystem::Systemd && facts.is_root()).then(|| paths.unit.clone()),
+            unit: facts.runs_units().then(|| paths.unit.clone()),
         }
     }
 
@@ -142,10 +143,15 @@ impl Process {
         }
     }
 
-    /// The fragment that starts it, unless it runs.
+    /// The fragment that starts it, unless it runs. A unit is restarted, not started: a start would wait until
+    /// systemd's own restart of a crashed server is due. Forgetting the failure empties the count of starts as well.
     pub fn start(&self, script: &mut Script) {
         if let Some(unit) = &self.unit {
-            script.push(&format!("systemctl enable --quiet {0}; systemctl start {0}", quote(unit)));
+            script.push(&format!(
+                "systemctl enable --quiet --no-reload {0}\n\
+                 systemctl is-active --quiet {0} || {{ systemctl reset-failed {0} 2>/dev/null || :; systemctl restart {0}; }}",
+                quote(unit)
+            ));
             return;
         }
         script.push(&format!(
@@ -198,6 +204,9 @@ impl Kind for Process {
         if !process.current {
             return restart("its configuration changed after it was started");
         }
+        if !process.enabled {
+            return Some(Difference::new(Action::Update, "it would not be started at boot"));
+        }
         None
     }
 
@@ -216,7 +225,10 @@ impl Kind for Process {
 /// Stops the node.
 pub(super) fn undo(data: &str, started: &str, unit: Option<&str>) -> String {
     match unit {
-        Some(unit) => format!("systemctl disable --quiet --now {} 2>/dev/null || :", quote(unit)),
+        Some(unit) => format!(
+            "systemctl disable --quiet --no-reload --now {0} 2>/dev/null || :\nsystemctl reset-failed {0} 2>/dev/null || :",
+            quote(unit)
+        ),
         None => format!("stop_node {} {}", quote(started), quote(data)),
     }
 }

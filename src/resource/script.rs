@@ -27,10 +27,11 @@ sum() { if [ -f "$1" ]; then s=$(sha256sum <"$1"); echo "${s%% *}"; else echo no
 unchanged() { [ "$(sum "$1")" = "$2" ] || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
 backup() { mkdir -p "$state/backup"; [ -e "$state/backup/$2" ] || cp -p -- "$1" "$state/backup/$2"; }
 own() { [ -z "$2" ] || chown "$2" "$1"; }
+reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
 context() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :; }
 write() {
   ( umask 077; base64 -d >"$1.provision-new" )
-  own "$1.provision-new" "$3"; chmod "$2" "$1.provision-new"; mv -f -- "$1.provision-new" "$1"; context "$1"
+  own "$1.provision-new" "$3"; chmod "$2" "$1.provision-new"; mv -f -- "$1.provision-new" "$1"; context "$1"; reload "$1"
 }
 "#;
 

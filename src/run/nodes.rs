@@ -118,14 +118,16 @@ async fn accepts(probe: &Probe, process: &Process) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a node runs, and the end of its log.
+/// Whether a node runs, and the end of what it said.
 async fn look(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), Error> {
+    let unit = quote(process.unit.as_deref().unwrap_or(""));
+    // What a server says before it has opened its log is in the journal where systemd started it.
     let script = format!(
-        "{}\nfind_node {} {} {} && echo @runs\ntail -n 20 {} 2>/dev/null\ntrue",
+        "{}\nfind_node {} {} {unit} && echo @runs\ntail -n 20 {} 2>/dev/null\n\
+         [ -z {unit} ] || journalctl --quiet --no-pager -o cat -n 20 -u {unit} 2>/dev/null\ntrue",
         Process::probe(),
         quote(&process.started),
         quote(&process.data),
-        quote(process.unit.as_deref().unwrap_or("")),
         quote(&process.log)
     );
     let mut lines = probe.ask("the state of a node", &script).await?;

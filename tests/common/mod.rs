@@ -1,6 +1,7 @@
 //! A sandbox for stories: an inventory in a folder of its own, the real binary, and a clean host afterwards.
 #![allow(dead_code, unreachable_pub, reason = "each story uses a part of it")]
 
+pub mod container;
 pub mod resp;
 pub mod tree;
 
@@ -48,6 +49,12 @@ impl Run {
     /// Both streams.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub fn is_silent(self) -> Self {
+        assert!(self.text().trim().is_empty(), "it says something:\n{}", self.text());
+        self
     }
 
     #[track_caller]

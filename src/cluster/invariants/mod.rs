@@ -73,7 +73,7 @@ pub(super) const TABLE: [Row3; 37] = [
     ("I33", "nodes.conf on disk is what is live", durability::i33),
     ("I34", "persistence works", durability::i34),
     ("I35", "running configuration is the rendered one", durability::i35),
-    ("I36", "units are enabled and were not restarted", durability::i36),
+    ("I36", "units start at boot", durability::i36),
     ("I37", "settings of the formation are put back", durability::i37),
 ];
 
