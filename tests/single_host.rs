@@ -394,6 +394,17 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
 }
 
 #[test]
+fn a_unit_step_without_systemd_is_refused_before_anything_changes() {
+    let story = Sandbox::new("nounit", 7311);
+    let folder = story.folder.path().join("playbooks");
+    std::fs::create_dir(&folder).unwrap();
+    let steps = "extends = \"cluster\"\n[[step]]\nname = \"clock\"\nunit = \"chrony.service\"\n";
+    std::fs::write(folder.join("cluster.toml"), steps).unwrap();
+    story.apply().code(1).says("unit chrony.service needs systemd");
+    assert!(!Path::new("/etc/provision/nounit").exists());
+}
+
+#[test]
 fn ctrl_c_ends_after_the_current_step_and_the_next_run_continues() {
     let story = Sandbox::new("ctrlc", 7291);
     let mut child = story.spawn_apply();

@@ -17,6 +17,7 @@ pub use text::Detail;
 
 use crate::{
     cluster::Topology,
+    host::{InitSystem, distro},
     inventory::Fleet,
     resource::{Action, Difference, Entry, Listener, Observed, Resource},
 };
@@ -108,6 +109,7 @@ pub struct Situation<'a> {
 pub struct HostView {
     pub desired: Vec<Desired>,
     pub observed: Observed,
+    pub init: InitSystem,
 }
 
 /// Why there is no plan.
@@ -119,6 +121,9 @@ pub enum Error {
     #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
     #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
     NoSystemd { host: String, unit: String },
+    #[error("{host}: no package manager is known for this distribution, and the playbook wants {packages}")]
+    #[diagnostic(help("install the packages by hand, or use a command step with a guard"))]
+    NoPackages { host: String, packages: String },
 }
 
 impl Plan {
@@ -264,7 +269,21 @@ impl HostView {
         if let Some(taken) = self.observed.taken.first() {
             return Err(Error::PortTaken { host: host.to_owned(), taken: taken.clone() });
         }
-        Ok(())
+        let mut resources = self.desired.iter().flat_map(|step| &step.resources);
+        resources.try_for_each(|resource| self.possible(host, resource))
+    }
+
+    fn possible(&self, host: &str, resource: &Resource) -> Result<(), Error> {
+        let host = host.to_owned();
+        match resource {
+            Resource::Unit(unit) if self.init != InitSystem::Systemd => {
+                Err(Error::NoSystemd { host, unit: unit.name.clone() })
+            }
+            Resource::Package(package) if distro::find(&package.distro).is_none() => {
+                Err(Error::NoPackages { host, packages: package.names.join(", ") })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn state(&self) -> HostState {

@@ -120,7 +120,8 @@ async fn look(
     };
     let desired = desire(fleet, host, &facts, flow.playbook, flow.templates, &recipe.id(), &packages)?;
     let observed = look_again(probe, &facts, &desired).await?;
-    Ok((facts, HostView { desired, observed }))
+    let init = facts.init;
+    Ok((facts, HostView { desired, observed, init }))
 }
 
 /// The first host that lacks the server, where the cache has none that would run there.

@@ -22,7 +22,7 @@ pub enum Entry {
 
 impl Entry {
     /// A shell line that remembers the packages in `$missing`, which is known only on the host.
-    pub(super) fn installed_packages(_distro: &str) -> String {
+    pub(super) fn installed_packages() -> String {
         r#"[ -z "$missing" ] || ledger "{\"did\":\"installed-packages\",\"names\":\"${missing# }\"}""#
             .to_owned()
     }

@@ -38,10 +38,8 @@ impl Kind for Package {
     }
 
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
-        let Some(distro) = distro::find(&self.distro) else {
-            script.push("echo no package manager is known for this distribution; exit 1");
-            return Ok(());
-        };
+        // A plan for a distribution that is not in the table was refused.
+        let Some(distro) = distro::find(&self.distro) else { return Ok(()) };
         let words: Vec<_> = self.names.iter().map(|name| quote(name).into_owned()).collect();
         let words = words.join(" ");
         script.push(&format!(
@@ -49,7 +47,7 @@ impl Kind for Package {
              missing=; for name in {words}; do [ -n \"$(installed \"$name\")\" ] || missing=\"$missing $name\"; done",
             distro.installed, distro.install
         ));
-        script.push(&Entry::installed_packages(&self.distro));
+        script.push(&Entry::installed_packages());
         script.push("[ -z \"$missing\" ] || install_packages $missing");
         Ok(())
     }
