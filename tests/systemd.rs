@@ -82,7 +82,7 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     let run = machine.apply().ok();
     assert!(run.stdout.contains("Cluster units is ready"), "{}", run.stdout);
     run.says("I36 units start at boot").says("enabled at boot");
-    machine.sh("systemd-analyze verify redis-units@7101.service").ok().is_silent();
+    machine.sh("systemd-analyze verify redis-units@7101.service").ok().says_nothing();
     machine.sh("systemctl is-enabled redis-units@7101 redis-units@7106").ok().says("enabled");
     assert_eq!(show(&machine, "ActiveState"), ["active"; 6]);
     let before = pids(&machine);
@@ -200,11 +200,11 @@ fn destroy_leaves_no_trace() {
     machine.sh("systemctl kill --kill-who=main -s KILL redis-units@7101").ok();
     machine.run(&["destroy", "--yes"]).ok();
     tree::same(&before, &tree_of(&machine));
-    machine.sh("systemctl list-unit-files --no-legend 'redis*'").is_silent();
+    machine.sh("systemctl list-unit-files --no-legend 'redis*'").says_nothing();
     until("systemd has forgotten the units", || {
         machine.sh("systemctl list-units --all --no-legend 'redis*'").text().trim().is_empty()
     });
-    machine.sh("getent passwd redis; getent group redis; cat /proc/[0-9]*/comm | grep redis").is_silent();
+    machine.sh("getent passwd redis; getent group redis; cat /proc/[0-9]*/comm | grep redis").says_nothing();
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The longest silence of apt, which has its own timeouts for each connection.
-const IDLE: Duration = Duration::from_secs(3 * 60);
+const IDLE: Duration = Duration::from_mins(3);
 
 /// Prints the system's sources: `== name`, then the file.
 const SOURCES: &str = r#"

@@ -19,7 +19,7 @@ pub struct Cache {
 }
 
 /// How long another run may hold what this one needs: longer than any build.
-const BUSY: Duration = Duration::from_secs(60 * 60);
+const BUSY: Duration = Duration::from_hours(1);
 
 /// How often it is looked whether the other run is done.
 const LOOK: Duration = Duration::from_millis(200);

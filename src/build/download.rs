@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The longest silence of a server.
 const IDLE: Duration = Duration::from_secs(30);
 /// The longest download, however steadily it trickles.
-const WHOLE: Duration = Duration::from_secs(30 * 60);
+const WHOLE: Duration = Duration::from_mins(30);
 /// How often a connection that broke off is taken up again.
 const TRIES: u32 = 4;
 

@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// The longest silence of a build: one object, or the link.
-const IDLE: Duration = Duration::from_secs(10 * 60);
+const IDLE: Duration = Duration::from_mins(10);
 
 /// How long the small steps around it may be silent.
-const SHORT: Duration = Duration::from_secs(2 * 60);
+const SHORT: Duration = Duration::from_mins(2);
 
 /// What a compilation gave.
 pub(super) struct Built {
@@ -110,7 +110,7 @@ impl Job<'_> {
                 );
                 Error::Tools { host, missing: said.missing, help }
             }
-            status::HELD => Error::Busy { title, waited: Duration::from_secs(60) },
+            status::HELD => Error::Busy { title, waited: Duration::from_mins(1) },
             _ => Error::Compile { host, title, diagnosis: Box::new(diagnose(&said.log)), log },
         }
     }

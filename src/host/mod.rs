@@ -84,7 +84,7 @@ enum Transport {
 }
 
 /// How long a question may stay unanswered.
-const QUESTION: Duration = Duration::from_secs(60);
+const QUESTION: Duration = Duration::from_mins(1);
 
 impl Probe {
     /// Connects to a host and starts the shell that all later scripts go through.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
-const IDLE: Duration = Duration::from_secs(900);
+const IDLE: Duration = Duration::from_mins(15);
 
 /// One host during one stage.
 pub(super) struct HostRun<'a> {

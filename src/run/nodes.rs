@@ -19,7 +19,7 @@ use crate::{
 /// How long a started node may take to accept connections. It does so before it loads its data.
 const ACCEPTS: Duration = Duration::from_secs(15);
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
-const SETTLES: Duration = Duration::from_secs(600);
+const SETTLES: Duration = Duration::from_mins(10);
 
 /// The same in a cluster that was not whole before.
 const SETTLES_BROKEN: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use std::{
 use super::{Run, Sandbox};
 
 /// How long a boot or a shutdown may take.
-const BOOTS: Duration = Duration::from_secs(60);
+const BOOTS: Duration = Duration::from_mins(1);
 
 pub struct Container {
     /// Everything of it is below this folder.

@@ -52,7 +52,7 @@ impl Run {
     }
 
     #[track_caller]
-    pub fn is_silent(self) -> Self {
+    pub fn says_nothing(self) -> Self {
         assert!(self.text().trim().is_empty(), "it says something:\n{}", self.text());
         self
     }
