@@ -5,7 +5,6 @@
 mod http;
 
 use std::{
-    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
