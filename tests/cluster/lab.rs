@@ -161,7 +161,7 @@ impl Lab {
 
     pub(crate) async fn verify(&self, servers: &Servers) -> Evidence {
         let binary = Some(server().display().to_string());
-        let side = HostSide { layout: self.layout.clone(), binary, init: provision::host::InitSystem::Other };
+        let side = HostSide { layout: self.layout.clone(), binary, units: false };
         verify(servers, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
     }
 
