@@ -100,8 +100,10 @@ fn several_hosts_carry_one_node_each_on_their_own_address() {
     );
     assert_eq!(fleet.hosts[2].zone.as_deref(), Some("rack-b"));
     assert_eq!(fleet.config["save"], ["900 1", "300 10"]);
-    assert_eq!(fleet.auth, Some(SecretSource::Generate("inventory/six-vms.auth".into())));
-    assert_eq!(fleet.project(), Path::new("inventory"));
+    // Absolute, so that a saved plan can be applied from another folder.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory");
+    assert_eq!(fleet.auth, Some(SecretSource::Generate(folder.join("six-vms.auth"))));
+    assert_eq!(fleet.project(), folder);
 }
 
 #[test]
