@@ -27,9 +27,11 @@ pub enum Error {
     #[error("could not read the password file {}", path.display())]
     #[diagnostic(help("create it with mode 0600 and the password on its first line"))]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the password file {} is empty", .0.display())]
-    #[diagnostic(help("write the password on its first line"))]
-    Empty(PathBuf),
+    #[error("the password from {0} is empty or holds a control character")]
+    #[diagnostic(help(
+        "use a password of printable characters; one without any would leave the cluster open"
+    ))]
+    Unfit(String),
     #[error("could not keep a generated password in {}", path.display())]
     #[diagnostic(help("make the folder writable, or name another file with auth = {{ file = \"…\" }}"))]
     Unwritable { path: PathBuf, source: std::io::Error },
@@ -40,7 +42,9 @@ impl SecretSource {
     pub fn reveal(&self) -> Result<SecretString, Error> {
         match self {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads a secret's variable")]
-            Self::Env(name) => std::env::var(name).map(Into::into).map_err(|_| Error::Unset(name.clone())),
+            Self::Env(name) => std::env::var(name)
+                .map_err(|_| Error::Unset(name.clone()))
+                .and_then(|word| fit(&format!("the environment variable {name}"), &word)),
             Self::File(path) => first_line(path),
             Self::Generate(path) => {
                 if !path.exists() {
@@ -60,10 +64,14 @@ impl SecretSource {
 fn first_line(path: &std::path::Path) -> Result<SecretString, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-    match text.lines().next() {
-        Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned().into()),
-        _ => Err(Error::Empty(path.to_owned())),
+    fit(&path.display().to_string(), text.lines().next().unwrap_or_default())
+}
+
+fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
+    if word.trim().is_empty() || word.chars().any(char::is_control) {
+        return Err(Error::Unfit(from.to_owned()));
     }
+    Ok(word.to_owned().into())
 }
 
 /// Draws 256 bits from the kernel and keeps them; `tempfile` creates with mode 0600.

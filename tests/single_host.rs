@@ -291,15 +291,14 @@ fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     let mut holder = Command::new("sh")
         .args([
             "-c",
-            "exec 9>>/run/lock/provision-0-locked.lock; flock 9; echo 'somebody else, process 1' >&9; cat",
+            "exec 9>>/run/provision-0-locked.lock; flock 9; echo 'somebody else, process 1' >&9; cat",
         ])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     until("the lock is held", || {
-        std::fs::read_to_string("/run/lock/provision-0-locked.lock")
-            .is_ok_and(|text| text.contains("process 1"))
+        std::fs::read_to_string("/run/provision-0-locked.lock").is_ok_and(|text| text.contains("process 1"))
     });
     story.apply().code(1).says("is being changed by somebody else, process 1");
     drop(holder.stdin.take());

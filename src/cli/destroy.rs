@@ -11,7 +11,7 @@ use super::{
     fleet::{Loaded, connect, lock},
 };
 use crate::{
-    host::{Change, Facts, Result},
+    host::{Change, Error, Facts, Result},
     inventory::Fleet,
     plan::{Detail, HostUndo, Plan},
     report,
@@ -61,5 +61,7 @@ async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> Result<(String, Fac
     let path = Layout::new(fleet, &facts).ledger();
     let script = format!("[ ! -r {0} ] || cat -- {0}", quote(&path));
     let lines = host.probe().ask("the ledger", &script).await?;
-    Ok((name.to_owned(), facts, Entry::read(&lines.join("\n"))))
+    let unreadable = |line| Error::Ledger { host: name.to_owned(), path: path.clone(), line };
+    let entries = Entry::read(&lines.join("\n")).map_err(unreadable)?;
+    Ok((name.to_owned(), facts, entries))
 }

@@ -27,7 +27,9 @@ pub(super) fn run(args: &Init) -> Result<Exit, Failure> {
         other => other.into_diagnostic().wrap_err_with(|| format!("could not write {}", path.display())),
     }
     .map_err(Failure::usage)?;
-    let written = file.write_all(STARTER.as_bytes()).into_diagnostic();
+    let written = file
+        .write_all(STARTER.replace("inventory/single-host.toml", &path.display().to_string()).as_bytes())
+        .into_diagnostic();
     written.wrap_err_with(|| format!("could not write {}", path.display())).map_err(Failure::usage)?;
     report::result(&format!("wrote {0}\nnext: provision apply {0}", path.display()));
     Ok(Exit::Done)

@@ -59,7 +59,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut script);
+            report::result(&String::from_utf8_lossy(&script));
             Ok(Exit::Done)
         }
     }

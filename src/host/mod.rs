@@ -53,6 +53,11 @@ pub enum Error {
     #[error("{host}: {address} is reached over SSH, which this version of provision does not do yet")]
     #[diagnostic(help("use address = \"local\", or add --single-host to run all its nodes on this machine"))]
     NotLocal { host: String, address: String },
+    #[error("{host}: the ledger {path} holds a line this version does not understand: {line}")]
+    #[diagnostic(help(
+        "a newer provision wrote it: destroy the cluster with that version. Nothing was changed"
+    ))]
+    Ledger { host: String, path: String, line: String },
     #[error("{host}: this machine's answer was not understood: {answer:?}")]
     #[diagnostic(help("please report this line together with the host's /etc/os-release"))]
     Garbled { host: String, answer: String },
@@ -82,6 +87,9 @@ struct Inner {
 enum Transport {
     Local(Local),
 }
+
+/// How long a server may take to accept a connection.
+const DIAL: Duration = Duration::from_secs(5);
 
 /// How long a question may stay unanswered.
 const QUESTION: Duration = Duration::from_mins(1);
@@ -121,11 +129,15 @@ impl Probe {
     /// Opens a byte stream to a server on the host, through the host's own connection.
     pub async fn dial(&self, address: SocketAddr) -> Result<Box<dyn Stream>> {
         match &self.inner.transport {
-            Transport::Local(local) => local.dial(address).await.map_err(|source| Error::Dial {
-                host: self.name().to_owned(),
-                address,
-                source,
-            }),
+            Transport::Local(local) => {
+                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5s");
+                let dialled = tokio::time::timeout(DIAL, local.dial(address)).await.map_err(late);
+                dialled.and_then(|stream| stream).map_err(|source| Error::Dial {
+                    host: self.name().to_owned(),
+                    address,
+                    source,
+                })
+            }
         }
     }
 

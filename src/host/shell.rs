@@ -67,7 +67,7 @@ impl Shell {
             return Ok(None);
         }
         match output.iter().find_map(|line| line.strip_prefix("locked by ")) {
-            Some(other) => Ok(Some(other.to_owned())),
+            Some(other) => Ok(Some(other.chars().filter(|c| !c.is_control()).collect())),
             None => Err(Error::Script {
                 host: host.to_owned(),
                 what: "taking the cluster's lock".to_owned(),
@@ -119,16 +119,18 @@ fn framed(command: &str, marker: &str) -> String {
     format!("{{\n{command}\nprintf '\\n%s %s\\n' '{marker}' \"$?\"\n}}\n")
 }
 
-/// `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
+/// Root's lock is where only root can put a file. `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
 /// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
 fn lock_script(cluster: &str, holder: &str) -> String {
     let holder = shlex::try_quote(holder).unwrap_or_default();
     format!(
         r#"
-lock_folder=/run/lock
-[ -w "$lock_folder" ] || lock_folder=${{XDG_RUNTIME_DIR:-/tmp}}
-lock=$lock_folder/provision-$(id -u)-{cluster}.lock
+uid=$(id -u)
+lock_folder=/run
+[ "$uid" = 0 ] || lock_folder=/run/user/$uid
+[ -w "$lock_folder" ] || lock_folder=/tmp
+lock=$lock_folder/provision-$uid-{cluster}.lock
 provision_lock() {{
   while :; do
     command exec 9>>"$lock" || return 1

@@ -7,7 +7,9 @@ use crate::{
     host::Facts,
     inventory::{Fleet, Host, Node},
     playbook::{Action, Playbook, Step},
-    resource::{Binary, Command, Content, Directory, File, Layout, Package, Process, Resource, Unit, User},
+    resource::{
+        Binary, Command, Content, Directory, File, Layout, PASSWORD, Package, Process, Resource, Unit, User,
+    },
 };
 
 /// What one step of the playbook desires of a host.
@@ -81,7 +83,10 @@ impl Desire<'_> {
 
     /// The ledger's folder comes before anything the ledger tells of.
     fn build(&self) -> Vec<Resource> {
+        // The state folder is a parent, not ours: the ledger removes it last, when all else is undone.
         let mut resources = folders(&self.layout.state, None, 0o755);
+        resources.pop();
+        resources.push(Resource::Directory(Directory::parent(&self.layout.state)));
         if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
             let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
             resources.push(Resource::Package(Package { names, distro }));
@@ -99,7 +104,7 @@ impl Desire<'_> {
         resources.extend(folders(&layout.etc, self.readable().as_deref(), 0o750));
         resources.extend(folders(&layout.data, self.owned().as_deref(), 0o750));
         resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
-        resources.extend(folders(&layout.run, self.owned().as_deref(), 0o755));
+        resources.extend(folders(&layout.run, None, 0o755));
         resources.push(Resource::Binary(self.binary()));
         resources
     }
@@ -111,6 +116,8 @@ impl Desire<'_> {
             for (folder, owner) in [(parent(&paths.config), self.readable()), (&*paths.data, self.owned())] {
                 resources.push(Resource::Directory(Directory::ours(folder, 0o750, owner.as_deref())));
             }
+            let run = parent(&paths.pid);
+            resources.push(Resource::Directory(Directory::ours(run, 0o755, self.owned().as_deref())));
             let log = parent(&paths.log);
             resources.push(Resource::Directory(Directory::ours(log, 0o750, self.owned().as_deref())));
             let text = render::config(&self.templates.config, self.fleet, node, &self.layout)?;
@@ -177,7 +184,7 @@ impl Desire<'_> {
 
     fn password_file(&self, node: &Node) -> Option<String> {
         self.fleet.auth.as_ref()?;
-        Some(format!("{}/password.conf", parent(&self.layout.node(node).config)))
+        Some(format!("{}/{PASSWORD}", parent(&self.layout.node(node).config)))
     }
 
     /// The owner of what the servers write.

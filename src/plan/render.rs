@@ -8,7 +8,7 @@ use tera::{Context, Tera};
 
 use crate::{
     inventory::{Directives, Fleet, Host, Node, Version},
-    resource::Layout,
+    resource::{Layout, PASSWORD},
 };
 
 /// `cluster-node-timeout` of our template, in milliseconds.
@@ -40,7 +40,7 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
     });
     context["paths"] = json!({
         "config": paths.config, "data": paths.data, "log": paths.log, "pid": paths.pid,
-        "password": fleet.auth.as_ref().map(|_| format!("{folder}/password.conf")),
+        "password": fleet.auth.as_ref().map(|_| format!("{folder}/{PASSWORD}")),
     });
     context["directives"] = json!(lines);
     context["set"] = json!(set);

@@ -44,14 +44,12 @@ pub(super) fn find(fleet: &Fleet, name: &str) -> Result<Template, Problem> {
         })
 }
 
-/// A file of the project: beside the inventory, or beside the inventory's folder.
+/// A file of the project: beside the inventory, or beside its folder where that is called `inventory`.
 pub(super) fn own(fleet: &Fleet, path: &Path) -> Result<Option<(PathBuf, String)>, Problem> {
     let project = fleet.project();
-    let above = match project.components().next_back() {
-        Some(Component::Normal(_)) => project.parent().map_or_else(PathBuf::new, PathBuf::from),
-        _ => project.join(".."),
-    };
-    for candidate in [project.join(path), above.join(path)] {
+    // A folder above that is not part of a project could be anybody's, /tmp for one.
+    let above = project.parent().filter(|_| project.file_name().is_some_and(|name| name == "inventory"));
+    for candidate in [Some(project.as_path()), above].into_iter().flatten().map(|folder| folder.join(path)) {
         match std::fs::read_to_string(&candidate) {
             Ok(text) => return Ok(Some((candidate, text))),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}

@@ -59,7 +59,7 @@ pub fn follow(
     tokio::task::spawn_blocking(move || {
         let mut consumer: Box<dyn Consumer> = match style {
             Style::Bars => Box::new(bars::Bars::default()),
-            Style::Plain => Box::new(plain::Plain),
+            Style::Plain => Box::new(plain::Plain::default()),
             Style::Json => Box::new(JsonLines),
         };
         let mut told = Vec::new();

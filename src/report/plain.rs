@@ -1,16 +1,30 @@
 //! One line an event: for logs, pipes and CI.
 
-use super::{Consumer, at, harmless, remark, took, waited};
+use super::{Consumer, at, remark, took, waited};
 use crate::run::Event;
 
-pub(super) struct Plain;
+#[derive(Default)]
+pub(super) struct Plain {
+    /// The tenth of the running work that was told last.
+    tenth: u64,
+}
+
+impl Plain {
+    /// Whether another tenth is done.
+    fn is_due(&mut self, done: u64, total: u64) -> bool {
+        let tenth = done.saturating_mul(10).checked_div(total).unwrap_or(0);
+        std::mem::replace(&mut self.tenth, tenth) != tenth && tenth > 0
+    }
+}
 
 impl Consumer for Plain {
     fn event(&mut self, event: &Event) {
         let line = match event {
             Event::RunStarted { verb, cluster, version } => format!("{verb} {cluster} (provision {version})"),
             Event::StepStarted { step, host } => format!("{}{step}", at(host.as_ref())),
-            Event::Log { host, line, .. } => format!("  {}| {}", at(host.as_ref()), harmless(line)),
+            Event::Progress { host, what, done, total: Some(total), .. } if self.is_due(*done, *total) => {
+                format!("  {}{what}: {done} of {total}", at(host.as_ref()))
+            }
             Event::Waited { what, took_ms, floor_ms, .. } => {
                 format!("  {}", waited(what, *took_ms, *floor_ms))
             }
@@ -22,8 +36,11 @@ impl Consumer for Plain {
             Event::RunFinished { changed, took_ms, ok: true } => {
                 format!("done, {changed} changed, {}", took(*took_ms))
             }
-            // The plan above has told what changes; the journal has when.
-            Event::Changed { .. } | Event::Progress { .. } | Event::RunFinished { ok: false, .. } => return,
+            // The plan has told what changes, an error has the lines that matter, and the journal has all of it.
+            Event::Changed { .. }
+            | Event::Log { .. }
+            | Event::Progress { .. }
+            | Event::RunFinished { ok: false, .. } => return,
         };
         remark(&line);
     }

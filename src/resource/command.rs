@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Observed, Questions, Script};
+use super::{Action, Difference, Entry, Kind, Observed, Questions, Script, quote};
 
 /// A command the user wants run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +50,13 @@ impl Kind for Command {
 
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
         script.remember(&Entry::RanCommand { run: self.run.clone() });
-        script.push(&format!("(\n{}\n)", self.run));
+        // A shell of its own, so that a slip in the command cannot end ours.
+        script.push(&format!("sh -euc {}", quote(&self.run)));
         Ok(())
     }
 }
 
 /// A command can do anything; what it did is the user's to undo.
 pub(super) fn undo(run: &str) -> String {
-    format!("echo {}", super::quote(&format!("what the command `{run}` did is left as it is")))
+    format!("echo {}", quote(&format!("what the command `{run}` did is left as it is")))
 }

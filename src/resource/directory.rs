@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Observed, PathState, Questions, Script, quote};
+use super::{Action, Difference, Entry, Kind, Observed, Owner, PathState, Questions, Script, quote};
 
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +46,8 @@ impl Kind for Directory {
         let before = seen.paths.get(&self.path);
         let mut difference = match before {
             None => Difference::new(Action::Create, "it does not exist"),
-            Some(PathState::Directory { mode, owner, group }) => {
-                let why = attributes(self.mode, self.owner.as_deref(), *mode, owner, group)?;
+            Some(PathState::Directory { mode, owner }) => {
+                let why = attributes(self.mode, self.owner.as_deref(), *mode, owner)?;
                 Difference::new(Action::Update, why)
             }
             Some(PathState::Other { what }) if self.mode.is_none() && what == "symbolic link" => return None,
@@ -61,10 +61,10 @@ impl Kind for Directory {
         let path = quote(&self.path);
         match &difference.before {
             None => script.remember(&Entry::CreatedDirectory { path: self.path.clone(), ours: self.ours }),
-            Some(PathState::Directory { mode, owner, group }) => script.remember(&Entry::ChangedMode {
+            Some(PathState::Directory { mode, owner }) => script.remember(&Entry::ChangedMode {
                 path: self.path.clone(),
                 mode: *mode,
-                owner: format!("{owner}:{group}"),
+                owner: owner.numbers(),
             }),
             Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
         }
@@ -73,7 +73,7 @@ impl Kind for Directory {
             script.push(&format!("own {path} {}", quote(owner)));
         }
         if let Some(mode) = self.mode {
-            script.push(&format!("chmod {mode:04o} {path}"));
+            script.push(&format!("chmod {mode:05o} {path}"));
         }
         Ok(())
     }
@@ -94,16 +94,14 @@ pub(super) fn attributes(
     mode: Option<u32>,
     owner: Option<&str>,
     seen_mode: u32,
-    seen_owner: &str,
-    seen_group: &str,
+    seen_owner: &Owner,
 ) -> Option<String> {
     let mut why = Vec::new();
     if let Some(mode) = mode.filter(|mode| *mode != seen_mode) {
         why.push(format!("its mode is {seen_mode:04o} and must be {mode:04o}"));
     }
-    let seen = format!("{seen_owner}:{seen_group}");
-    if let Some(owner) = owner.filter(|owner| **owner != seen && **owner != *seen_owner) {
-        why.push(format!("it belongs to {seen} and must belong to {owner}"));
+    if let Some(owner) = owner.filter(|owner| !seen_owner.is(owner)) {
+        why.push(format!("it belongs to {seen_owner} and must belong to {owner}"));
     }
     (!why.is_empty()).then(|| why.join(", "))
 }

@@ -75,9 +75,9 @@ impl Kind for File {
         let before = seen.paths.get(&self.path);
         let mut difference = match before {
             None => Difference::new(Action::Create, "it does not exist"),
-            Some(PathState::File { mode, owner, group, sha256, .. }) => {
+            Some(PathState::File { mode, owner, sha256, .. }) => {
                 let other = self.content.sum().as_deref() != Some(sha256);
-                let attributes = attributes(Some(self.mode), self.owner.as_deref(), *mode, owner, group);
+                let attributes = attributes(Some(self.mode), self.owner.as_deref(), *mode, owner);
                 let content = other.then(|| "its content differs".to_owned());
                 let why: Vec<String> = content.into_iter().chain(attributes).collect();
                 if why.is_empty() {
@@ -105,18 +105,13 @@ impl Kind for File {
                 script.unchanged(&self.path, None);
                 script.remember(&Entry::CreatedFile { path: self.path.clone() });
             }
-            Some(PathState::File { mode, owner, group, sha256, .. }) => {
+            Some(PathState::File { sha256, .. }) => {
                 let backup = backup_name(&self.path, sha256);
                 if open {
                     script.unchanged(&self.path, difference.before.as_ref());
                 }
                 script.push(&format!("backup {path} {}", quote(&backup)));
-                script.remember(&Entry::ReplacedFile {
-                    path: self.path.clone(),
-                    backup,
-                    mode: *mode,
-                    owner: format!("{owner}:{group}"),
-                });
+                script.remember(&Entry::ReplacedFile { path: self.path.clone(), backup });
             }
             Some(_) => script.push(&format!("echo {path} is not a regular file; exit 1")),
         }
@@ -137,7 +132,12 @@ impl File {
             return None;
         }
         let (before, after) = (format!("{} (now)", self.path), format!("{} (planned)", self.path));
-        Some(TextDiff::from_lines(old, new).unified_diff().header(&before, &after).to_string())
+        Some(
+            TextDiff::from_lines(&masked(old), &masked(new))
+                .unified_diff()
+                .header(&before, &after)
+                .to_string(),
+        )
     }
 }
 
@@ -145,9 +145,7 @@ impl PathState {
     /// The same state without a digest a password could be guessed from.
     fn without_sum(self) -> Self {
         match self {
-            Self::File { mode, owner, group, size, .. } => {
-                Self::File { mode, owner, group, size, sha256: String::new() }
-            }
+            Self::File { mode, owner, size, .. } => Self::File { mode, owner, size, sha256: String::new() },
             other => other,
         }
     }
@@ -163,12 +161,23 @@ pub(super) fn undo_create(path: &str) -> String {
     format!("rm -f -- {0} {0}.provision-new; reload {0}", quote(path))
 }
 
-/// Puts the file back that was replaced.
-pub(super) fn undo_replace(path: &str, backup: &str, mode: u32, owner: &str) -> String {
+/// Puts the file back that was replaced. The backup has its mode and owner. A line a command: the script stops at the
+/// first one that fails, before the backup is thrown away.
+pub(super) fn undo_replace(path: &str, backup: &str) -> String {
     let (path, backup) = (quote(path), quote(backup));
     format!(
-        "cp -p -- \"$state/backup/\"{backup} {path}.provision-new && own {path}.provision-new {} && \
-         chmod {mode:04o} {path}.provision-new && mv -f -- {path}.provision-new {path} && reload {path}",
-        quote(owner)
+        "[ ! -e \"$state/backup/\"{backup} ] || {{\ncp -p -- \"$state/backup/\"{backup} {path}.provision-new\n\
+         mv -f -- {path}.provision-new {path}\nreload {path}\n}}"
     )
+}
+
+/// The text with the values of password directives starred out: somebody may have put one where it does not belong.
+fn masked(text: &str) -> String {
+    const SECRETS: [&str; 6] =
+        ["requirepass", "masterauth", "primaryauth", "user", "tls-key-file-pass", "tls-client-key-file-pass"];
+    let mask = |line: &str| match line.split_whitespace().next() {
+        Some(word) if SECRETS.contains(&word.to_ascii_lowercase().as_str()) => format!("{word} ***\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(mask).collect()
 }

@@ -5,6 +5,9 @@ use crate::{
     inventory::{Fleet, Node},
 };
 
+/// The file with the password directives, beside a node's configuration.
+pub const PASSWORD: &str = "password.conf";
+
 /// The paths of one cluster on one host. As root they follow the file system hierarchy standard; as a plain user all
 /// are below `$XDG_DATA_HOME/provision/<cluster>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,8 @@ pub struct Layout {
     pub data: String,
     /// Node logs: a folder a node.
     pub log: String,
-    /// What is gone after a reboot: which configuration each running node was started with.
+    /// What is gone after a reboot: which configuration each running node was started with. It is root's where we are
+    /// root: what is read here is believed.
     pub run: String,
     /// The ledger and the backups of what was replaced.
     pub state: String,
@@ -78,7 +82,7 @@ impl Layout {
             config: format!("{}/{name}/{engine}.conf", self.etc),
             data: format!("{}/{name}", self.data),
             log: format!("{}/{name}/{engine}.log", self.log),
-            pid: format!("{}/{name}.pid", self.run),
+            pid: format!("{}/{name}/{engine}.pid", self.run),
             started: format!("{}/{name}.started", self.run),
             unit: format!("{engine}-{}@{name}.service", self.cluster),
         }
@@ -87,6 +91,13 @@ impl Layout {
     /// The systemd template unit all nodes of the cluster are instances of.
     pub fn unit_file(&self) -> String {
         format!("/etc/systemd/system/{}-{}@.service", self.engine, self.cluster)
+    }
+
+    /// The folders this cluster shares with others, which the last one takes with it.
+    pub fn shared(&self) -> Vec<String> {
+        let above = |path: &String| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let all = [&self.bin, &self.etc, &self.log, &self.run, &self.state].map(above);
+        all.into_iter().flatten().filter(|folder| folder.ends_with("/provision")).collect()
     }
 
     /// Every change we made to this host, oldest first.

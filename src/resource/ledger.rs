@@ -12,7 +12,7 @@ pub enum Entry {
     CreatedDirectory { path: String, ours: bool },
     ChangedMode { path: String, mode: u32, owner: String },
     CreatedFile { path: String },
-    ReplacedFile { path: String, backup: String, mode: u32, owner: String },
+    ReplacedFile { path: String, backup: String },
     CreatedUser { name: String },
     InstalledPackages { names: String },
     RanCommand { run: String },
@@ -65,12 +65,10 @@ impl Entry {
             Self::CreatedDirectory { path, ours } => directory::undo(path, *ours),
             Self::ChangedMode { path, mode, owner } => {
                 let path = quote(path);
-                format!("[ ! -e {path} ] || {{ own {path} {}; chmod {mode:04o} {path}; }}", quote(owner))
+                format!("[ ! -e {path} ] || {{ own {path} {}; chmod {mode:05o} {path}; }}", quote(owner))
             }
             Self::CreatedFile { path } => file::undo_create(path),
-            Self::ReplacedFile { path, backup, mode, owner } => {
-                file::undo_replace(path, backup, *mode, owner)
-            }
+            Self::ReplacedFile { path, backup } => file::undo_replace(path, backup),
             Self::CreatedUser { name } => user::undo(name),
             Self::InstalledPackages { names } => package::undo(names),
             Self::RanCommand { run } => command::undo(run),
@@ -79,17 +77,39 @@ impl Entry {
         }
     }
 
+    /// The end of an undoing: the ledger itself, and the folders that were created to hold it, if nothing else is there.
+    /// `shared` are the folders above those of all clusters: another cluster's ledger may have them.
+    pub fn last(entries: &[Self], shared: &[String]) -> String {
+        let mut text = String::from(user::LAST);
+        text.push_str("rm -rf -- \"$ledger\" \"$state/backup\"\n");
+        for entry in entries {
+            if let Self::CreatedDirectory { path, ours: false } = entry {
+                text.push_str(&directory::undo(path, false));
+                text.push('\n');
+            }
+        }
+        for path in shared {
+            text.push_str(&directory::undo(path, false));
+            text.push('\n');
+        }
+        text
+    }
+
     /// Reads a ledger; what to undo comes first. A line that a power cut left incomplete tells of nothing that was
-    /// done, since it is written before the change. Only the oldest of equal entries counts.
-    pub fn read(text: &str) -> Vec<Self> {
+    /// done, since it is written before the change. Only the oldest of equal entries counts. The error is a whole line
+    /// that means nothing to this version.
+    pub fn read(text: &str) -> Result<Vec<Self>, String> {
         let mut seen = std::collections::HashSet::new();
-        let mut entries: Vec<Self> = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .filter(|entry: &Self| seen.insert(entry.clone()))
-            .collect();
+        let mut entries = Vec::new();
+        for line in text.lines() {
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let entry: Self = serde_json::from_value(value).map_err(|_| line.to_owned())?;
+            if seen.insert(entry.clone()) {
+                entries.push(entry);
+            }
+        }
         entries.reverse();
-        entries
+        Ok(entries)
     }
 }
 
@@ -103,6 +123,7 @@ mod tests {
         let file = Entry::CreatedFile { path: "/a/b".into() };
         let line = |entry: &Entry| serde_json::to_string(entry).unwrap();
         let text = format!("{}\n{}\n{}\n{{\"did\":\"crea", line(&folder), line(&file), line(&folder));
-        assert_eq!(Entry::read(&text), [file, folder]);
+        assert_eq!(Entry::read(&text).unwrap(), [file, folder]);
+        assert!(Entry::read("{\"did\":\"something-newer\"}").is_err());
     }
 }

@@ -33,13 +33,11 @@ pub struct Observed {
 pub enum PathState {
     Directory {
         mode: u32,
-        owner: String,
-        group: String,
+        owner: Owner,
     },
     File {
         mode: u32,
-        owner: String,
-        group: String,
+        owner: Owner,
         size: u64,
         sha256: String,
     },
@@ -47,6 +45,37 @@ pub enum PathState {
     Other {
         what: String,
     },
+}
+
+/// Who a file belongs to, by name and by number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub user: String,
+    pub group: String,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    /// Whether this is the owner that `user`, `user:group` or their numbers mean.
+    pub fn is(&self, wanted: &str) -> bool {
+        let (user, group) = wanted.split_once(':').unwrap_or((wanted, ""));
+        let same = |wanted: &str, name: &str, id: u32| {
+            wanted.is_empty() || wanted == name || wanted == id.to_string()
+        };
+        same(user, &self.user, self.uid) && same(group, &self.group, self.gid)
+    }
+
+    /// For `chown`, also where the account is gone.
+    pub fn numbers(&self) -> String {
+        format!("{}:{}", self.uid, self.gid)
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.user, self.group)
+    }
 }
 
 /// What systemd says of a unit.
@@ -60,8 +89,8 @@ pub struct UnitState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessState {
     pub pid: u32,
-    /// The executable, with ` (deleted)` where the file has been replaced since.
-    pub executable: String,
+    /// Whether its executable is the installed one, and not one that has been replaced since.
+    pub installed: bool,
     /// Whether the configuration on disk is the one the process was started with.
     pub current: bool,
     /// Whether it would be there again after a reboot; `true` where that is not asked.
@@ -116,10 +145,10 @@ impl Observed {
             }
             "node" => {
                 let (name, rest) = rest.split_once(' ')?;
-                let (pid, rest) = rest.split_once(' ')?;
-                let (current, executable) = rest.split_once(' ')?;
-                let (pid, executable) = (pid.parse().ok()?, executable.to_owned());
-                let state = ProcessState { pid, executable, current: current == "current", enabled: true };
+                let mut parts = rest.split(' ');
+                let pid = parts.next()?.parse().ok()?;
+                let [current, installed] = [parts.next()? == "current", parts.next()? == "installed"];
+                let state = ProcessState { pid, installed, current, enabled: true };
                 self.processes.insert(name.to_owned(), state);
             }
             "disabled" => self.processes.get_mut(rest)?.enabled = false,
@@ -140,14 +169,15 @@ impl Observed {
     }
 
     fn path(&mut self, rest: &str) -> Option<()> {
-        let parts: Vec<&str> = rest.splitn(6, '|').collect();
-        let [what, mode, owner, group, size, path] = parts[..] else { return None };
+        let parts: Vec<&str> = rest.splitn(8, '|').collect();
+        let [what, mode, user, group, uid, gid, size, path] = parts[..] else { return None };
         let mode = u32::from_str_radix(mode, 8).ok()?;
-        let (owner, group) = (owner.to_owned(), group.to_owned());
+        let (user, group) = (user.to_owned(), group.to_owned());
+        let owner = Owner { user, group, uid: uid.parse().ok()?, gid: gid.parse().ok()? };
         let state = match what {
-            "directory" => PathState::Directory { mode, owner, group },
+            "directory" => PathState::Directory { mode, owner },
             "regular file" | "regular empty file" => {
-                PathState::File { mode, owner, group, size: size.parse().ok()?, sha256: String::new() }
+                PathState::File { mode, owner, size: size.parse().ok()?, sha256: String::new() }
             }
             other => PathState::Other { what: other.to_owned() },
         };
@@ -155,11 +185,16 @@ impl Observed {
         Some(())
     }
 
-    /// A digest of everything observed except process ids: two equal ones mean that a plan made on the first still
+    /// A digest of everything observed except process ids and passwords: two equal ones mean that a plan made on the first still
     /// says the truth about the second.
     pub fn fingerprint(&self) -> String {
         let mut copy = self.clone();
         copy.processes.values_mut().for_each(|process| process.pid = 0);
+        for (path, state) in &mut copy.paths {
+            if let (true, PathState::File { sha256, .. }) = (path.ends_with(super::layout::PASSWORD), state) {
+                sha256.clear();
+            }
+        }
         let text = serde_json::to_vec(&copy).unwrap_or_default();
         hex::encode(Sha256::digest(&text))
     }

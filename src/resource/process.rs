@@ -30,27 +30,25 @@ pub struct Process {
     pub unit: Option<String>,
 }
 
-/// Finds a node's process: by the file written at its start, else by its working directory, which is the node's own.
-/// A zombie has no executable and does not count.
+/// Finds a node's process: by the file written at its start, else by its working directory, which is the node's own and
+/// which both ways must agree with: process ids come back. A zombie has no executable and does not count.
 pub(super) const PROBE: &str = r#"
 started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
-cwds=
+# $1 started file, $2 data folder, $3 unit or nothing
+is_node() { case $(readlink "/proc/$1/exe" 2>/dev/null) in *-server | *-server\ *) [ "/proc/$1/cwd" -ef "$2" ] ;; *) false ;; esac; }
 find_node() {
   pid= sum= start=
   [ ! -r "$1" ] || read -r sum pid start <"$1" || :
   if [ -n "$3" ]; then pid=$(systemctl show -p MainPID "$3" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
   elif [ -n "$pid" ] && [ "$(started_at "$pid" 2>/dev/null)" != "$start" ]; then pid=; fi
-  exe=
-  [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || exe=
-  [ -z "$exe" ] || return 0
+  [ -z "$pid" ] || ! is_node "$pid" "$2" || return 0
   sum= pid=
   [ -z "$3" ] || return 1
-  [ -n "$cwds" ] || cwds=$(ls -l /proc/[0-9]*/cwd 2>/dev/null) || :
-  for candidate in $(printf '%s\n' "$cwds" | sed -n "s|.*/proc/\([0-9]*\)/cwd -> $2\$|\1|p"); do
-    exe=$(readlink "/proc/$candidate/exe" 2>/dev/null) || continue
-    case $exe in *-server|*-server\ *) pid=$candidate; return 0 ;; esac
+  for candidate in /proc/[0-9]*; do
+    [ "$candidate/cwd" -ef "$2" ] && is_node "${candidate#/proc/}" "$2" || continue
+    pid=${candidate#/proc/}
+    return 0
   done
-  exe=
   return 1
 }
 owner_of() {
@@ -60,10 +58,12 @@ owner_of() {
   echo "a process of another user"
 }
 node() {
-  name=$1 started=$2 data=$3 unit=$4 pattern=$5; shift 5
+  name=$1 started=$2 data=$3 unit=$4 pattern=$5 binary=$6; shift 6
   if find_node "$started" "$data" "$unit"; then
     now=$(cat -- "$@" | sha256sum)
-    if [ "$sum" = "${now%% *}" ]; then echo "=node $name $pid current $exe"; else echo "=node $name $pid stale $exe"; fi
+    current=stale; [ "$sum" != "${now%% *}" ] || current=current
+    installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed
+    echo "=node $name $pid $current $installed"
     [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
     return
   fi
@@ -74,33 +74,39 @@ node() {
 }
 "#;
 
-/// Starts a node in a session of its own, with an empty environment, and remembers what it was started with.
+/// Starts a node in a session of its own, with an empty environment, and remembers what it was started with. Nothing is
+/// opened, written or believed in a folder the servers' account can write to: their log is theirs to create.
 const START: &str = r#"
 start_node() {
-  binary=$1 log=$2 started=$3 account=$4; shift 4
+  binary=$1 out=$2.out started=$2 account=$3; shift 3
   now=$(cat -- "$@" | sha256sum)
-  [ -e "$log" ] || : >"$log"
-  own "$log" "$account"
   set -- "$binary" "$1"
   [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
-  ( cd /; umask 077; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >>"$log" 2>&1 ) &
+  ( cd /; umask 077; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
   echo "${now%% *} $! $(started_at $!)" >"$started.new"
   mv -f "$started.new" "$started"
 }
+# $3: seconds after which it is killed, or nothing
 stop_node() {
   if find_node "$1" "$2" ''; then
-    kill -TERM "$pid"
     tries=0
     while [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]; do
+      if [ $((tries % 200)) -eq 0 ]; then
+        [ $tries -eq 0 ] || echo "process $pid has not ended $((tries / 20)) s after SIGTERM"
+        kill -TERM "$pid" 2>/dev/null || :
+      fi
+      [ -z "$3" ] || [ $tries -lt $(($3 * 20)) ] || kill -KILL "$pid" 2>/dev/null || :
+      [ $tries -lt 6000 ] || { echo "process $pid cannot save its data and end: its log says why"; exit 1; }
       tries=$((tries + 1))
-      [ $tries -lt 6000 ] || { echo "process $pid did not end within 300 s of SIGTERM"; exit 1; }
-      [ $((tries % 200)) -ne 0 ] || echo "waiting for process $pid to save its data and end"
       sleep 0.05
     done
   fi
-  rm -f -- "$1" "$1.new"
+  rm -f -- "$1" "$1.new" "$1.out"
 }
 "#;
+
+/// How long a node that is undone may take to save what nobody wants any more, in seconds.
+const UNDO_GRACE: u32 = 10;
 
 impl Process {
     /// The name of what runs and where its files are.
@@ -125,12 +131,13 @@ impl Process {
         let unit = self.unit.as_deref().unwrap_or("");
         let pattern = listeners(self.ip, self.port, self.bus_port);
         format!(
-            "node {} {} {} {} {} {}\n",
+            "node {} {} {} {} {} {} {}\n",
             quote(&self.node),
             quote(&self.started),
             quote(&self.data),
             quote(unit),
             quote(&pattern),
+            quote(&self.binary),
             self.files()
         )
     }
@@ -139,7 +146,7 @@ impl Process {
     pub fn stop(&self, script: &mut Script) {
         match &self.unit {
             Some(unit) => script.push(&format!("systemctl stop {}", quote(unit))),
-            None => script.push(&format!("stop_node {} {}", quote(&self.started), quote(&self.data))),
+            None => script.push(&format!("stop_node {} {} ''", quote(&self.started), quote(&self.data))),
         }
     }
 
@@ -155,11 +162,10 @@ impl Process {
             return;
         }
         script.push(&format!(
-            "find_node {0} {1} '' || start_node {2} {3} {0} {4} {5}",
+            "find_node {0} {1} '' || start_node {2} {0} {3} {4}",
             quote(&self.started),
             quote(&self.data),
             quote(&self.binary),
-            quote(&self.log),
             quote(self.account.as_deref().unwrap_or("")),
             self.files()
         ));
@@ -195,7 +201,7 @@ impl Kind for Process {
             return Some(Difference::new(Action::Start, "it is not running"));
         };
         let restart = |why: &str| Some(Difference::new(Action::Restart, why));
-        if changing.contains(&self.binary) || process.executable != self.binary {
+        if changing.contains(&self.binary) || !process.installed {
             return restart("it runs another binary than the one installed");
         }
         if self.config.iter().any(|path| changing.contains(path)) {
@@ -229,7 +235,7 @@ pub(super) fn undo(data: &str, started: &str, unit: Option<&str>) -> String {
             "systemctl disable --quiet --no-reload --now {0} 2>/dev/null || :\nsystemctl reset-failed {0} 2>/dev/null || :",
             quote(unit)
         ),
-        None => format!("stop_node {} {}", quote(started), quote(data)),
+        None => format!("stop_node {} {} {UNDO_GRACE}", quote(started), quote(data)),
     }
 }
 

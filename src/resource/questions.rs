@@ -72,7 +72,7 @@ impl Questions {
     pub fn script(&self, facts: &Facts) -> String {
         let mut text = String::from("set -u\nexec 2>/dev/null\n");
         if !self.paths.is_empty() {
-            let _ = writeln!(text, "stat -c '=path %F|%a|%U|%G|%s|%n' -- {}", words(&self.paths));
+            let _ = writeln!(text, "stat -c '=path %F|%a|%U|%G|%u|%g|%s|%n' -- {}", words(&self.paths));
         }
         self.ask_sums(&mut text);
         if let (false, Some(distro)) = (self.packages.is_empty(), facts.distro()) {
@@ -87,7 +87,7 @@ impl Questions {
             let _ = writeln!(text, "id -u {0} >/dev/null && echo '=user '{0}", quote(user));
         }
         for (index, guard) in self.guards.iter().enumerate() {
-            let _ = writeln!(text, "( {guard}\n) >/dev/null && echo '=guard {index}'");
+            let _ = writeln!(text, "sh -c {} >/dev/null && echo '=guard {index}'", quote(guard));
         }
         self.ask_units(&mut text, facts);
         self.ask_processes(&mut text, facts);
@@ -109,11 +109,13 @@ impl Questions {
             text,
             r#"known=' {} '
 texts={}
-sha256sum -- {} | while read -r sum path; do
-  echo "=sum $sum $path"
+set --
+for file in {}; do [ ! -f "$file" ] || [ -L "$file" ] || set -- "$@" "$file"; done
+[ $# -eq 0 ] || sha256sum -- "$@" | while read -r sum path; do
+  printf '=sum %s %s\n' "$sum" "$path"
   case $known in *" $sum "*) continue ;; esac
   case $texts in *"|$path|"*) ;; *) continue ;; esac
-  [ "$(stat -c %s -- "$path")" -gt {LONGEST_TEXT} ] || echo "=text $(base64 -w 0 -- "$path") $path"
+  [ "$(stat -c %s -- "$path")" -gt {LONGEST_TEXT} ] || printf '=text %s %s\n' "$(base64 -w 0 -- "$path")" "$path"
 done
 "#,
             known.join(" "),

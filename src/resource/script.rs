@@ -17,15 +17,22 @@ pub struct Script {
     text: String,
 }
 
-/// The functions fragments call. `write` is the atomic put for small files; its temporary name is fixed, so that an
+/// The functions fragments call. `ledger` begins a line of its own after one that a power cut tore; `backup` and `write`
+/// are atomic, so that what is there is whole. `write` is the atomic put for small files; its temporary name is fixed, so that an
 /// interrupted write leaves at most one file, which the next one overwrites.
 const PRELUDE: &str = r#"
 set -eu
 umask 022
-ledger() { [ -d "$state" ] || mkdir -p "$state"; printf '%s\n' "$1" >>"$ledger"; }
+ledger() {
+  [ -d "$state" ] || mkdir -p "$state"
+  ( umask 077; [ -z "$(tail -c 1 "$ledger" 2>/dev/null)" ] || echo >>"$ledger"; printf '%s\n' "$1" >>"$ledger" )
+}
 sum() { if [ -f "$1" ]; then s=$(sha256sum <"$1"); echo "${s%% *}"; else echo none; fi; }
 unchanged() { [ "$(sum "$1")" = "$2" ] || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
-backup() { mkdir -p "$state/backup"; [ -e "$state/backup/$2" ] || cp -p -- "$1" "$state/backup/$2"; }
+backup() {
+  ( umask 077; mkdir -p "$state/backup" )
+  [ -e "$state/backup/$2" ] || { cp -p -- "$1" "$state/backup/.new"; mv -f -- "$state/backup/.new" "$state/backup/$2"; }
+}
 own() { [ -z "$2" ] || chown "$2" "$1"; }
 reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
 context() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :; }

@@ -31,6 +31,8 @@ impl Kind for User {
         let name = quote(&self.name);
         let home = quote(self.home.as_deref().unwrap_or("/nonexistent"));
         script.remember(&Entry::CreatedUser { name: self.name.clone() });
+        // The note outlives this cluster's ledger: the account goes with the last cluster of the host.
+        script.push(&format!("mkdir -p \"${{state%/*}}/.users\"; : >\"${{state%/*}}/.users/\"{name}"));
         script.push(&format!(
             "id -u {name} >/dev/null 2>&1 || \
              useradd --system --user-group --no-create-home --home-dir {home} --shell /usr/sbin/nologin {name}"
@@ -39,12 +41,23 @@ impl Kind for User {
     }
 }
 
-/// Removes the account, unless another cluster of ours on this host still lives under it.
-pub(super) fn undo(name: &str) -> String {
-    let name = quote(name);
-    format!(
-        r#"others=$(ls "${{state%/*}}" | grep -v -x -F -- "${{state##*/}}" || :)
-if [ -n "$others" ]; then echo "user {name} is kept: another cluster of this host uses it"
-elif id -u {name} >/dev/null 2>&1; then userdel {name} 2>&1 || echo "user {name} is kept: it is still in use"; fi"#
-    )
+/// Leaves the account to [`LAST`]: another cluster of ours on this host may live under it.
+pub(super) fn undo(_: &str) -> String {
+    ":".to_owned()
 }
+
+/// The end of every undoing: accounts we created go with the last cluster of the host.
+pub(super) const LAST: &str = r#"
+users=${state%/*}/.users
+if [ -d "$users" ]; then
+  if [ -n "$(ls "${state%/*}" | grep -v -x -F -- "${state##*/}" || :)" ]; then
+    echo "accounts are kept: another cluster of this host may use them"
+  else
+    for user in $(ls "$users"); do
+      ! id -u "$user" >/dev/null 2>&1 || userdel "$user" 2>&1 || echo "user $user is kept: it is still in use"
+      rm -f -- "$users/$user"
+    done
+    rmdir -- "$users"
+  fi
+fi
+"#;

@@ -8,7 +8,7 @@ use crate::{
     host::{Change, Facts},
     inventory::Fleet,
     plan::{Planned, cached},
-    resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark, quote},
+    resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
@@ -66,8 +66,7 @@ impl HostRun<'_> {
             script.push(&entry.undo());
             script.end(index);
         }
-        let state = quote(&self.layout.state);
-        script.push(&format!("rm -rf -- {state}\nrmdir -- \"${{state%/*}}\" 2>/dev/null || :"));
+        script.push(&Entry::last(entries, &self.layout.shared()));
         self.run(&script, &titles).await
     }
 

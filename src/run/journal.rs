@@ -1,8 +1,9 @@
 //! The journal: one file a run, one JSON event a line, kept in the user's cache.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -33,7 +34,9 @@ impl Journal {
         std::fs::create_dir_all(&folder)?;
         let name = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
         let path = folder.join(format!("{name}-{}.jsonl", std::process::id()));
-        Ok(Self { file: File::create(&path)?, path })
+        // Commands say what they like, and all of it is in here.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { file, path })
     }
 
     /// Where it is.

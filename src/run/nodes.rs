@@ -123,12 +123,13 @@ async fn look(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), E
     let unit = quote(process.unit.as_deref().unwrap_or(""));
     // What a server says before it has opened its log is in the journal where systemd started it.
     let script = format!(
-        "{}\nfind_node {} {} {unit} && echo @runs\ntail -n 20 {} 2>/dev/null\n\
+        "{}\nfind_node {} {} {unit} && echo @runs\ntail -q -n 20 {} {}.out 2>/dev/null\n\
          [ -z {unit} ] || journalctl --quiet --no-pager -o cat -n 20 -u {unit} 2>/dev/null\ntrue",
         Process::probe(),
         quote(&process.started),
         quote(&process.data),
-        quote(&process.log)
+        quote(&process.log),
+        quote(&process.started)
     );
     let mut lines = probe.ask("the state of a node", &script).await?;
     let runs = lines.first().is_some_and(|line| line == "@runs");
