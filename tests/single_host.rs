@@ -489,3 +489,79 @@ fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
     let run = story.apply().ok();
     assert!(run.text().contains("floor is 2.00s"), "{}", run.text());
 }
+
+/// A cluster that keeps its keys in memory only, with a password from the file `word` or drawn.
+fn in_memory(name: &str, port: u16, auth: &str) -> Sandbox {
+    let rest = "[cluster.config]\nsave = \"\"\nappendonly = false\nmaxmemory = \"100mb\"";
+    Sandbox::with(name, port, &inventory(name, port, &format!("auth = {auth}"), rest))
+}
+
+/// Puts keys through a client that knows the password; the one of these tests does not.
+fn with_password(story: &Sandbox, password: &str, line: &str) {
+    let python = std::env::var("PROVISION_TEST_PYTHON").unwrap();
+    let script = format!(
+        "from redis.cluster import RedisCluster\n\
+         r = RedisCluster(host='127.0.0.1', port={}, password='{password}')\n{line}\n",
+        story.port
+    );
+    let output = Command::new(python).args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const WRITE: &str = "for n in range(300): r.set(f'key:{n}', n)";
+const READ: &str = "assert all(r.get(f'key:{n}') == str(n).encode() for n in range(300))";
+
+#[test]
+fn a_lost_generated_password_is_refused_and_not_drawn_anew() {
+    let story = in_memory("lostword", 7331, "\"generate\"");
+    story.apply().ok();
+    let file = story.folder.path().join("inventory.auth");
+    let text = std::fs::read_to_string(&file).unwrap();
+    with_password(&story, text.trim(), WRITE);
+    let (tree, pids) = (own_tree(&story), story.pids());
+    std::fs::remove_file(&file).unwrap();
+    for verb in [&["apply", "--yes"][..], &["plan"], &["status"]] {
+        story
+            .run(verb)
+            .code(1)
+            .says("127.0.0.1:7331 runs with a password")
+            .says("inventory.auth is missing")
+            .says("/etc/provision/lostword/7331/password.conf");
+    }
+    story.verify().code(1).says("127.0.0.1:7331 runs with another password: NOAUTH");
+    assert!(!file.exists());
+    tree::same(&tree, &own_tree(&story));
+    assert_eq!(pids, story.pids());
+    std::fs::write(&file, &text).unwrap();
+    with_password(&story, text.trim(), READ);
+    story.apply().ok().says("Nothing to change");
+}
+
+#[test]
+fn another_password_is_refused_and_so_is_none() {
+    let story = in_memory("otherword", 7341, "{ file = \"word\" }");
+    let file = story.folder.path().join("word");
+    std::fs::write(&file, "first").unwrap();
+    story.apply().ok();
+    with_password(&story, "first", WRITE);
+    let pids = story.pids();
+    std::fs::write(&file, "second").unwrap();
+    story
+        .apply()
+        .code(1)
+        .says("127.0.0.1:7341 runs with another password than that of the file ")
+        .says("WRONGPASS");
+    story.write(&inventory("otherword", 7341, "", ""));
+    story.apply().code(1).says("127.0.0.1:7341 runs with a password, and the inventory has none");
+    assert_eq!(pids, story.pids());
+    with_password(&story, "first", READ);
+    story.destroy().ok();
+    story.write(&inventory("otherword", 7341, "", ""));
+    story.apply().ok();
+    story.write(&inventory("otherword", 7341, "auth = { file = \"word\" }", ""));
+    story
+        .apply()
+        .code(1)
+        .says("127.0.0.1:7341 runs without a password")
+        .says("remove `auth` from the inventory");
+}

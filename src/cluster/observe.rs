@@ -18,6 +18,8 @@ pub struct Observed {
 pub enum State {
     /// It did not answer, and why.
     Down(String),
+    /// It runs with another password than ours, or only one of us has any; what it said.
+    Locked(String),
     /// It is reading its data, this many bytes so far, and will answer soon.
     Loading(u64),
     Up(Box<View>),
@@ -107,9 +109,17 @@ impl Observed {
     /// The nodes that did not, and why.
     pub fn down(&self) -> impl Iterator<Item = (SocketAddr, &str)> {
         self.nodes.iter().filter_map(|(address, state)| match state {
-            State::Down(reason) => Some((*address, reason.as_str())),
+            State::Down(reason) | State::Locked(reason) => Some((*address, reason.as_str())),
             State::Loading(_) => Some((*address, "is still loading its data")),
             State::Up(_) => None,
+        })
+    }
+
+    /// The same, as a sentence for the evidence.
+    pub(super) fn silent(&self) -> impl Iterator<Item = String> {
+        self.down().map(|(node, reason)| match self.get(node) {
+            Some(State::Locked(_)) => format!("{node} runs with another password: {reason}"),
+            _ => format!("{node} does not answer"),
         })
     }
 
@@ -150,8 +160,12 @@ fn questions() -> Vec<Command> {
 fn state(replies: Result<Vec<Reply>, Error>) -> State {
     let replies = match replies {
         Ok(replies) => replies,
+        Err(Error::Refused { reason, .. }) if is_about_passwords(&reason) => return State::Locked(reason),
         Err(error) => return State::Down(plain(&error)),
     };
+    if let Some(reason) = replies.iter().filter_map(Reply::error).find(|text| text.starts_with("NOAUTH")) {
+        return State::Locked(reason.to_owned());
+    }
     if replies.iter().any(|reply| reply.error().is_some_and(|text| text.starts_with("LOADING"))) {
         let lines = replies.iter().flat_map(|reply| pairs(reply.text()));
         let loaded = lines.filter(|(key, _)| key == "loading_loaded_bytes").find_map(|(_, n)| n.parse().ok());
@@ -161,6 +175,11 @@ fn state(replies: Result<Vec<Reply>, Error>) -> State {
         Ok(view) => State::Up(Box::new(view)),
         Err(reason) => State::Down(reason),
     }
+}
+
+/// What AUTH is refused with, in all versions. Protected mode speaks of passwords too, but turns everyone away.
+fn is_about_passwords(reason: &str) -> bool {
+    !reason.starts_with("DENIED") && (reason.starts_with("WRONGPASS") || reason.contains("password"))
 }
 
 /// The whole chain in one line; the node's address is said by whoever shows it.
@@ -209,7 +228,7 @@ fn view(replies: &[Reply]) -> Result<View, String> {
         rows: listing.rows,
         cluster: pairs(cluster.text()).collect(),
         info: info.collect(),
-        keys: pairs(keyspace.text()).filter_map(|(_, value)| keys(&value)).sum(),
+        keys: count_keys(keyspace.text()),
         tuning: values
             .filter_map(|((name, ..), reply)| reply.config_value().map(|v| (*name, v.to_owned())))
             .collect(),
@@ -221,6 +240,11 @@ fn view(replies: &[Reply]) -> Result<View, String> {
 /// `key:value` lines.
 fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
     text.lines().filter_map(|line| line.trim().split_once(':')).map(|(k, v)| (k.to_owned(), v.to_owned()))
+}
+
+/// Keys in all databases, of `INFO keyspace`.
+pub(super) fn count_keys(keyspace: &str) -> u64 {
+    pairs(keyspace).filter_map(|(_, value)| keys(&value)).sum()
 }
 
 /// The count in `keys=12,expires=0,avg_ttl=0`.

@@ -263,21 +263,33 @@ impl Server {
         let node = self.node.address;
         let probe =
             self.probe.as_ref().ok_or_else(|| Error::NoHost { node, host: self.node.host.clone() })?;
-        let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
-        if let Some(secret) = &self.secret {
-            info = info.set_password(secret.expose_secret());
-        }
+        let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY));
         let connected = timeout(CONNECT, async {
             let stream = probe.dial(node).await.map_err(|source| Error::Dial { node, source })?;
-            MultiplexedConnection::new_with_config(&info, stream, config)
-                .await
-                .map_err(|error| Error::Refused { node, reason: describe(&error) })
+            let refused = |error| Error::Refused { node, reason: describe(&error) };
+            let (mut connection, driver) =
+                MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(refused)?;
+            tokio::spawn(driver);
+            self.authenticate(&mut connection).await?;
+            Ok(connection)
         });
         let silent = || Error::Silent { node, doing: "connecting".to_owned(), after: CONNECT };
-        let (connection, driver) = connected.await.map_err(|_| silent())??;
-        tokio::spawn(driver);
-        Ok(connection)
+        connected.await.map_err(|_| silent())?
+    }
+
+    /// Not left to the crate: it drops the reply, and only that tells a wrong password from a node that has none.
+    async fn authenticate(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
+        let Some(secret) = &self.secret else { return Ok(()) };
+        let node = self.node.address;
+        let mut auth = redis::cmd("AUTH");
+        auth.arg(secret.expose_secret());
+        let value = connection.send_packed_command(&auth).await;
+        let value = value.map_err(|error| Error::Refused { node, reason: describe(&error) })?;
+        match Reply::from(value).error() {
+            Some(reason) => Err(Error::Refused { node, reason: reason.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     fn failed(&self, error: &RedisError, commands: &[Command]) -> Error {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     gaps::online_at,
-    observe::{Observed, State, View},
+    observe::{Observed, State, View, count_keys},
     resp::{self, Servers, words},
 };
 
@@ -16,6 +16,9 @@ const POLL: Duration = Duration::from_millis(20);
 const FAILOVER: Duration = Duration::from_secs(12);
 /// The engine's own time limit for a manual failover (`CLUSTER_MF_TIMEOUT`).
 const FAILOVER_AGAIN: Duration = Duration::from_millis(5_200);
+
+/// How long a node that is to be restarted may be silent.
+const ANSWERS: Duration = Duration::from_secs(10);
 
 /// Why a node cannot be restarted, or has not come back.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -28,6 +31,26 @@ pub enum Error {
         "see that {replica} has replicated everything and that most masters answer, then run the same command again"
     ))]
     NotHandedOver { master: SocketAddr, replica: SocketAddr, why: String, after: Duration },
+    #[error("{node} runs and did not answer within {}s: {why}", after.as_secs())]
+    #[diagnostic(help(
+        "it was not restarted: what it holds is unknown. See in its log why it hangs; where its keys may be lost, end its \
+         process by hand. Then run the same command again"
+    ))]
+    Mute { node: SocketAddr, why: String, after: Duration },
+    #[error(
+        "{node} holds {keys} keys that no other node has: no replica of it is online, and it persists nothing"
+    )]
+    #[diagnostic(help(
+        "a restart would lose them, so it was not restarted. See in the logs of its replicas why they are not online, or \
+         have it persist (`CONFIG SET appendonly yes`), then run the same command again"
+    ))]
+    OnlyCopy { node: SocketAddr, keys: u64 },
+    #[error("{node} has no replica that is online, and none came within {}s", after.as_secs())]
+    #[diagnostic(help(
+        "it was not restarted, which would interrupt its slots. See in the logs of its replicas why they are not online, \
+         then run the same command again"
+    ))]
+    NoHeir { node: SocketAddr, after: Duration },
     #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
     #[diagnostic(help(
         "see in the node's log what it is doing, then run the same command again: it continues here"
@@ -38,9 +61,9 @@ pub enum Error {
 /// What was done about a node's slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandOver {
-    /// It has none: a replica, or a master without slots, or it does not answer.
+    /// It answered, and has none: a replica, or a master without slots.
     NotNeeded,
-    /// It has slots but no replica that is online: restarting it interrupts service.
+    /// It has slots but no replica that is online: restarting it interrupts service, and may lose its keys.
     NoReplica,
     /// This replica is the master now.
     To(SocketAddr),
@@ -51,7 +74,7 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
     let rank = |state: &State| match state {
         State::Up(view) if view.is_replica() => 1,
         State::Up(_) => 2,
-        State::Down(_) | State::Loading(_) => 0,
+        State::Down(_) | State::Locked(_) | State::Loading(_) => 0,
     };
     let mut nodes: Vec<_> = observed.nodes.iter().map(|(node, state)| (rank(state), *node)).collect();
     nodes.sort_by_key(|(rank, _)| *rank);
@@ -63,7 +86,7 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
 /// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after 5 s.
 /// [`form()`](super::form()) puts that setting back, and I37 tells where it was not.
 pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, Error> {
-    let observed = servers.observe().await;
+    let observed = answering(servers, node).await?;
     sync_at_once(servers, &observed).await;
     let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
         return Ok(HandOver::NotNeeded);
@@ -89,6 +112,38 @@ pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, 
         }
         sleep(POLL).await;
     }
+}
+
+/// Waits until a node answers. One that runs and does not may hold the only copy of its keys.
+async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Error> {
+    let (mut heard, mut loaded) = (Instant::now(), 0);
+    loop {
+        let observed = servers.observe().await;
+        if observed.view(node).is_some() {
+            return Ok(observed);
+        }
+        if let Some(State::Loading(bytes)) = observed.get(node)
+            && *bytes > loaded
+        {
+            (heard, loaded) = (Instant::now(), *bytes);
+        }
+        if heard.elapsed() > ANSWERS {
+            let why = unsettled(&observed, node).unwrap_or_default();
+            return Err(Error::Mute { node, why, after: ANSWERS });
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Refuses a restart that would lose keys: of a node that has some and, as it runs now, writes none to disk.
+pub async fn survives(servers: &Servers, node: SocketAddr) -> Result<(), Error> {
+    let asked = ["INFO keyspace", "CONFIG GET appendonly", "CONFIG GET save"].map(words);
+    let replies = servers.ask(node, &asked).await?;
+    let [keyspace, appendonly, save] = replies.as_slice() else { return Ok(()) };
+    let keys = count_keys(keyspace.text());
+    let persists =
+        appendonly.config_value() == Some("yes") || save.config_value().is_some_and(|v| !v.is_empty());
+    if keys > 0 && !persists { Err(Error::OnlyCopy { node, keys }) } else { Ok(()) }
 }
 
 /// A node that cannot be told is slow to serve its replica, and no worse.
@@ -153,7 +208,7 @@ pub async fn settled(servers: &Servers, node: SocketAddr, deadline: Duration) ->
 /// What a node is still waiting for.
 fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
     let view = match observed.get(node)? {
-        State::Down(reason) => return Some(reason.clone()),
+        State::Down(reason) | State::Locked(reason) => return Some(reason.clone()),
         State::Loading(bytes) => return Some(format!("it has loaded {bytes} bytes of its data so far")),
         State::Up(view) => view,
     };

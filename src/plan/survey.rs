@@ -9,7 +9,7 @@ use crate::{
     build::{Artefact, Cache, Want},
     cluster::{self, HostSide, Refusal, Servers, Standing, Topology, assess},
     host::{self, Facts, Probe},
-    inventory::{Fleet, Host},
+    inventory::{Fleet, Host, Node},
     playbook::Playbook,
     resource::{Binary, Layout, Observed, Questions, Resource},
     secret,
@@ -42,6 +42,9 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Refusal(#[from] Refusal),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Locked(#[from] cluster::Locked),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Plan(#[from] super::Error),
@@ -88,6 +91,7 @@ pub async fn survey(
         views.insert(name, view);
     }
     let seen = servers(fleet, probes)?.observe().await;
+    refuse_locked(fleet, &facts, &views, &seen)?;
     let disk = fleet.nodes().filter_map(|node| {
         let text = views.get(&node.host)?.observed.nodes_conf.get(&node.name)?;
         Some((node.address, text.clone()))
@@ -96,6 +100,22 @@ pub async fn survey(
     let standing = assess(fleet, &seen, &disk)?;
     let build = needs_build(fleet, &facts, &views, flow.cache);
     Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
+}
+
+/// Before anything is planned, and before a password is drawn: a locked node looks dead to all that follows. One that is
+/// not our process has taken our port, which the plan refuses in better words.
+fn refuse_locked(
+    fleet: &Fleet,
+    facts: &BTreeMap<String, Facts>,
+    views: &BTreeMap<String, HostView>,
+    seen: &cluster::Observed,
+) -> Result<(), cluster::Locked> {
+    let copy = |node: &Node| {
+        views.get(&node.host)?.observed.processes.get(&node.name)?;
+        let layout = Layout::new(fleet, facts.get(&node.host)?);
+        Some(format!("{}/{}/password.conf", layout.etc, node.name))
+    };
+    cluster::locked(fleet, seen, copy).map_or(Ok(()), Err)
 }
 
 /// Asks hosts again for what a saved plan desires.

@@ -64,6 +64,9 @@ impl Plan {
         if self.stages.iter().any(|stage| matches!(stage.work, Work::Build { .. })) {
             parts.push("one build".to_owned());
         }
+        if self.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. })) {
+            parts.push("the cluster to form or mend".to_owned());
+        }
         format!("Plan for cluster {}: {}.", self.fleet.name, parts.join(", "))
     }
 }

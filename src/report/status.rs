@@ -72,8 +72,12 @@ impl NodeStatus {
         match survey.cluster.get(node.address) {
             Some(State::Up(view)) => status.up(view),
             Some(State::Loading(_)) => status.state = "loading".to_owned(),
-            Some(State::Down(why)) if process.is_some() => status.problem = Some(why.clone()),
-            Some(State::Down(_)) | None => status.problem = Some("it is not running".to_owned()),
+            Some(State::Down(why) | State::Locked(why)) if process.is_some() => {
+                status.problem = Some(why.clone());
+            }
+            Some(State::Down(_) | State::Locked(_)) | None => {
+                status.problem = Some("it is not running".to_owned());
+            }
         }
         status
     }

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 
 use super::{Error, executor::Executor};
 use crate::{
-    cluster::{self, Servers},
+    cluster::{self, HandOver, RollingError, Servers},
     host::Probe,
     inventory::Fleet,
     plan::{self, HostChanges, Planned},
@@ -20,9 +20,11 @@ use crate::{
 const ACCEPTS: Duration = Duration::from_secs(15);
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
 const SETTLES: Duration = Duration::from_mins(10);
-
 /// The same in a cluster that was not whole before.
 const SETTLES_BROKEN: Duration = Duration::from_secs(5);
+/// How long a master is waited for that has no online replica, in a cluster where each had one.
+const HEIR: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Restarts within one stage.
 pub(super) struct Nodes<'a> {
@@ -49,11 +51,27 @@ impl Nodes<'_> {
             if self.executor.cancel.is_raised() {
                 return Err(Error::Interrupted { after: self.step.to_owned() });
             }
-            cluster::hand_over(&servers, address).await?;
+            self.hand_over(&servers, address).await?;
             self.again(host, planned, process).await?;
             self.settled(&servers, address).await?;
         }
         Ok(due.len())
+    }
+
+    /// Sees that a restart loses nothing. In a cluster that was not whole, the restart may be what lets replicas attach:
+    /// there a master goes without a hand-over, if its keys are on disk. A fleet without replicas chose to have none.
+    async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+        let began = Instant::now();
+        while cluster::hand_over(servers, address).await? == HandOver::NoReplica && self.fleet.replicas > 0 {
+            if !self.whole {
+                return Ok(cluster::survives(servers, address).await?);
+            }
+            if began.elapsed() > HEIR {
+                return Err(RollingError::NoHeir { node: address, after: HEIR }.into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Waits until the cluster has the node back. In a cluster that was not whole to begin with, the restart may be

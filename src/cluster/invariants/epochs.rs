@@ -6,8 +6,7 @@ use super::{Check, Facts};
 
 pub(super) fn i16(facts: &Facts<'_>) -> Check {
     let mut seen: BTreeMap<u64, _> = BTreeMap::new();
-    let mut wrong: Vec<String> =
-        facts.observed.down().map(|(node, _)| format!("{node} does not answer")).collect();
+    let mut wrong: Vec<String> = facts.observed.silent().collect();
     for (master, view, _) in facts.shards() {
         let epoch = view.myself().map_or(0, |own| own.epoch);
         if epoch == 0 {

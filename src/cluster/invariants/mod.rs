@@ -93,7 +93,7 @@ impl Facts<'_> {
     }
 
     fn gather(&self, fine: impl Into<String>, wrong: impl Fn(SocketAddr, &View) -> Vec<String>) -> Check {
-        let silent = self.observed.down().map(|(node, _)| format!("{node} does not answer"));
+        let silent = self.observed.silent();
         let found = self.observed.views().flat_map(|(node, view)| wrong(node, view));
         Check::of(silent.chain(found).collect(), fine)
     }
@@ -145,7 +145,7 @@ impl Facts<'_> {
         let pairs = shards.iter().flat_map(|(address, view, replicas)| {
             replicas.iter().map(move |replica| (*replica, (*address, *view)))
         });
-        let silent = self.observed.down().map(|(node, _)| format!("{node} does not answer"));
+        let silent = self.observed.silent();
         let found = pairs.filter_map(|(replica, master)| wrong(replica, master));
         Check::of(silent.chain(found).collect(), fine)
     }

@@ -85,7 +85,7 @@ pub(super) fn i26(facts: &Facts<'_>) -> Check {
 
 /// Nodes that do not answer, and masters without a canary: each is a reason to doubt what canaries show.
 pub(super) fn unflown(facts: &Facts<'_>) -> Vec<String> {
-    let silent = facts.observed.down().map(|(node, _)| format!("{node} does not answer"));
+    let silent = facts.observed.silent();
     let without = facts.shards().into_iter().filter(|(master, ..)| !facts.canaries.contains_key(master));
     let mut wrong: Vec<String> =
         silent.chain(without.map(|(master, ..)| format!("{master} could not be tested yet"))).collect();
