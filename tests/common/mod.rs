@@ -92,10 +92,17 @@ impl Sandbox {
     /// Makes it belong to a plain user, with a home folder of its own.
     pub fn for_user(mut self, uid: u32) -> Self {
         self.uid = Some(uid);
+        // The clone may be where a plain user cannot go: the binary and what is built already go along.
+        let folder = self.folder.path();
         std::fs::create_dir(self.home()).unwrap();
-        for path in [self.folder.path().to_owned(), self.home(), self.inventory()] {
-            std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
-        }
+        std::fs::copy(env!("CARGO_BIN_EXE_provision"), folder.join("provision")).unwrap();
+        std::fs::create_dir_all(folder.join("cache/provision")).unwrap();
+        let built = shared_cache().join("provision/artefacts");
+        let copy =
+            |from: &Path| Command::new("cp").arg("-a").args([from, &folder.join("cache/provision")]).status();
+        assert!(!built.exists() || copy(&built).unwrap().success());
+        let owner = format!("{uid}:{uid}");
+        assert!(Command::new("chown").args(["-R", &owner]).arg(folder).status().unwrap().success());
         self
     }
 
@@ -118,13 +125,14 @@ impl Sandbox {
             Some(uid) => {
                 let mut command = Command::new("setpriv");
                 command.args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]);
-                command.arg(env!("CARGO_BIN_EXE_provision"));
+                command.arg(self.folder.path().join("provision"));
                 command.env("HOME", self.home()).env_remove("XDG_DATA_HOME");
                 command
             }
         };
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env("XDG_CACHE_HOME", cache(self.uid)).env("NO_COLOR", "1");
+        let own = || self.folder.path().join("cache");
+        command.env("XDG_CACHE_HOME", self.uid.map_or_else(shared_cache, |_| own())).env("NO_COLOR", "1");
         command
     }
 
@@ -201,19 +209,11 @@ pub fn inventory(name: &str, port: u16, cluster: &str, rest: &str) -> String {
     )
 }
 
-/// One cache for all stories, so that the server is compiled once; a plain user gets a copy it can write.
-fn cache(uid: Option<u32>) -> PathBuf {
+/// One cache for all stories, so that the server is compiled once.
+fn shared_cache() -> PathBuf {
     let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     std::fs::create_dir_all(&shared).unwrap();
-    let Some(uid) = uid else { return shared };
-    let own = std::env::temp_dir().join(format!("provision-story-cache-{uid}"));
-    if !own.exists() {
-        assert!(Command::new("cp").arg("-a").args([&shared, &own]).status().unwrap().success());
-        assert!(
-            Command::new("chown").args(["-R", &format!("{uid}:{uid}")]).arg(&own).status().unwrap().success()
-        );
-    }
-    own
+    shared
 }
 
 /// All running servers that provision installed.
