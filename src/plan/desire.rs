@@ -83,10 +83,11 @@ impl Desire<'_> {
 
     /// The ledger's folder comes before anything the ledger tells of.
     fn build(&self) -> Vec<Resource> {
-        // The state folder is a parent, not ours: the ledger removes it last, when all else is undone.
+        // The state folder is not ours to remove whole: the ledger goes last, when all else is undone.
         let mut resources = folders(&self.layout.state, None, 0o755);
         resources.pop();
-        resources.push(Resource::Directory(Directory::parent(&self.layout.state)));
+        let state = Directory::parent(&self.layout.state);
+        resources.push(Resource::Directory(Directory { mode: Some(0o755), ..state }));
         if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
             let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
             resources.push(Resource::Package(Package { names, distro }));

@@ -30,6 +30,7 @@ ledger() {
 sum() { if [ -f "$1" ]; then s=$(sha256sum <"$1"); echo "${s%% *}"; else echo none; fi; }
 unchanged() { [ "$(sum "$1")" = "$2" ] || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
 backup() {
+  [ -d "$state" ] || mkdir -p "$state"
   ( umask 077; mkdir -p "$state/backup" )
   [ -e "$state/backup/$2" ] || { cp -p -- "$1" "$state/backup/.new"; mv -f -- "$state/backup/.new" "$state/backup/$2"; }
 }
