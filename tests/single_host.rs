@@ -490,3 +490,26 @@ fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
     let run = story.apply().ok();
     assert!(run.text().contains("floor is 2.00s"), "{}", run.text());
 }
+
+#[test]
+fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
+    let story = Sandbox::new("tags", 7351);
+    story.run(&["apply", "--yes", "--tags", "tpyo"]).code(64).says("`tpyo`").says("choose one of");
+    story.run(&["plan", "--tags", "verfy"]).code(64).says("did you mean `verify`?");
+    story.run(&["apply", "--yes", "--tags", "verify"]).code(1).says("do not hold");
+    story.apply().ok();
+    story.run(&["apply", "--yes", "--tags", "verify"]).ok().says("is ready");
+    let run = story.run(&["apply", "--yes", "--tags", "configure,start"]).ok();
+    assert!(run.text().contains("Nothing to change in the steps configure, start of cluster tags."));
+    story.run(&["apply", "--json"]).code(64).says("--yes");
+    // A restart brings the formation step along, which puts the settings back that the engine needs meanwhile.
+    story.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    let only = ["--tags", "configure,start"];
+    story.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
+    let before = ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]);
+    story.run(&["apply", "--yes", only[0], only[1]]).ok();
+    assert_eq!(ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]), before);
+    story.destroy().ok();
+    let run = story.run(&["destroy", "--yes", "--json"]).ok();
+    assert!(serde_json::from_str::<serde_json::Value>(&run.stdout).is_ok(), "{}", run.text());
+}

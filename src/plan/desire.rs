@@ -19,6 +19,13 @@ pub struct Desired {
     pub resources: Vec<Resource>,
 }
 
+impl Desired {
+    /// Whether this word of `--tags` means the step.
+    pub fn answers_to(&self, tag: &str) -> bool {
+        self.step == tag || self.tags.iter().any(|own| own == tag)
+    }
+}
+
 /// What a step does besides bringing resources about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use desire::{Desired, Job, Templates, desire};
 pub use render::Error as RenderError;
-pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, survey};
+pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, standing, survey};
 pub use text::Detail;
 
 use crate::{
@@ -132,10 +132,7 @@ impl Plan {
         for (host, view) in situation.hosts {
             view.refuse(host)?;
         }
-        let mut stages = situation.stages();
-        if !stages.is_empty() && situation.keeps("verify", &[]) {
-            stages.push(Stage { step: "verify".to_owned(), work: Work::Verify });
-        }
+        let stages = situation.stages();
         let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
@@ -192,13 +189,15 @@ impl Work {
 }
 
 impl Situation<'_> {
-    fn keeps(&self, step: &str, tags: &[String]) -> bool {
-        self.tags.is_empty() || self.tags.iter().any(|tag| tag == step || tags.contains(tag))
+    fn keeps(&self, step: &Desired) -> bool {
+        self.tags.is_empty() || self.tags.iter().any(|tag| step.answers_to(tag))
     }
 
-    /// Forming is due where something is missing, and after restarts, which change settings for a while.
-    fn form(&self, missing: Option<&str>, before: &[Stage]) -> Option<Work> {
+    /// Forming is due where something is missing, and after restarts, which change settings for a while: those bring
+    /// it along whatever the tags say, since nothing else puts the settings back.
+    fn form(&self, kept: bool, before: &[Stage]) -> Option<Work> {
         let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
+        let missing = self.form.as_deref().filter(|_| kept || restarts);
         let why = missing.or_else(|| restarts.then_some("see that it is whole again after the restarts"))?;
         Some(Work::Form { topology: self.topology.clone(), why: why.to_owned(), whole: missing.is_none() })
     }
@@ -208,37 +207,39 @@ impl Situation<'_> {
         let Some(steps) = self.hosts.values().next().map(|view| &view.desired) else { return Vec::new() };
         let mut changing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let mut stages = Vec::new();
-        for (index, step) in steps.iter().enumerate().filter(|(_, step)| self.keeps(&step.step, &step.tags)) {
-            let hosts: Vec<HostChanges> = self
-                .hosts
-                .iter()
-                .filter_map(|(host, view)| {
-                    view.changes(
-                        host,
-                        index,
-                        changing.entry(host.as_str()).or_default(),
-                        self.build.is_some(),
-                    )
-                })
-                .collect();
-            let mut push = |work| stages.push(Stage { step: step.step.clone(), work });
-            if !hosts.is_empty() {
-                push(Work::Change(hosts));
-            }
-            match (step.job, &self.build, &self.form) {
-                (Job::Build, Some((host, why)), _) => {
-                    push(Work::Build { host: host.clone(), why: why.clone() });
-                }
-                (Job::Form, _, form) => {
-                    stages.extend(
-                        self.form(form.as_deref(), &stages)
-                            .map(|work| Stage { step: step.step.clone(), work }),
-                    );
-                }
-                _ => {}
-            }
+        for (index, step) in steps.iter().enumerate() {
+            let kept = self.keeps(step);
+            let changes = if kept { self.changes(index, &mut changing) } else { Vec::new() };
+            let change = (!changes.is_empty()).then_some(Work::Change(changes));
+            let stage = |work| Stage { step: step.step.clone(), work };
+            stages.extend(change.map(stage));
+            stages.extend(self.job(step.job, kept, &stages).map(stage));
         }
         stages
+    }
+
+    fn changes<'s>(
+        &'s self,
+        step: usize,
+        changing: &mut BTreeMap<&'s str, BTreeSet<String>>,
+    ) -> Vec<HostChanges> {
+        let hosts = self.hosts.iter().filter_map(|(host, view)| {
+            view.changes(host, step, changing.entry(host).or_default(), self.build.is_some())
+        });
+        hosts.collect()
+    }
+
+    /// What a step does besides its changes. There is nothing to prove where nothing was done, unless it is asked for.
+    fn job(&self, job: Job, kept: bool, before: &[Stage]) -> Option<Work> {
+        match job {
+            Job::Build if kept => {
+                let (host, why) = self.build.clone()?;
+                Some(Work::Build { host, why })
+            }
+            Job::Form => self.form(kept, before),
+            Job::Verify if kept && !(self.tags.is_empty() && before.is_empty()) => Some(Work::Verify),
+            _ => None,
+        }
     }
 }
 

@@ -87,15 +87,27 @@ pub async fn survey(
         facts.insert(name.clone(), host_facts);
         views.insert(name, view);
     }
+    let observed = |host: &str| views.get(host).map(|view| &view.observed);
+    let (seen, standing) = standing(fleet, probes, observed).await?;
+    let build = needs_build(fleet, &facts, &views, flow.cache);
+    Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
+}
+
+/// Asks all servers what their cluster is; `hosts` has what was observed on each host. Refuses nodes that must not be
+/// touched.
+pub async fn standing<'a>(
+    fleet: &Fleet,
+    probes: &BTreeMap<String, Probe>,
+    hosts: impl Fn(&str) -> Option<&'a Observed>,
+) -> Result<(cluster::Observed, Standing), Error> {
     let seen = servers(fleet, probes)?.observe().await;
     let disk = fleet.nodes().filter_map(|node| {
-        let text = views.get(&node.host)?.observed.nodes_conf.get(&node.name)?;
+        let text = hosts(&node.host)?.nodes_conf.get(&node.name)?;
         Some((node.address, text.clone()))
     });
     let disk = disk.collect();
     let standing = assess(fleet, &seen, &disk)?;
-    let build = needs_build(fleet, &facts, &views, flow.cache);
-    Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
+    Ok((seen, standing))
 }
 
 /// Asks hosts again for what a saved plan desires.

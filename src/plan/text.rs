@@ -64,6 +64,9 @@ impl Plan {
         if self.stages.iter().any(|stage| matches!(stage.work, Work::Build { .. })) {
             parts.push("one build".to_owned());
         }
+        if parts.is_empty() {
+            parts.push("no changes to the hosts".to_owned());
+        }
         format!("Plan for cluster {}: {}.", self.fleet.name, parts.join(", "))
     }
 }
