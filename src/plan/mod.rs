@@ -19,7 +19,7 @@ use crate::{
     cluster::Topology,
     host::{InitSystem, distro},
     inventory::Fleet,
-    resource::{Action, Difference, Entry, Listener, Observed, Resource},
+    resource::{Action, Difference, Entry, Listener, Observed, PathState, Resource},
 };
 
 /// Everything a run will do, in order.
@@ -118,6 +118,9 @@ pub enum Error {
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
     #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
     PortTaken { host: String, taken: Listener },
+    #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
+    #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
+    InTheWay { host: String, path: String, wanted: &'static str, found: String },
     #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
     #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
     NoSystemd { host: String, unit: String },
@@ -130,7 +133,8 @@ impl Plan {
     /// The difference between what is desired and what is. Pure: equal situations give equal plans.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Error> {
         for (host, view) in situation.hosts {
-            view.refuse(host)?;
+            let kept = view.desired.iter().filter(|step| situation.keeps(step));
+            kept.flat_map(|step| &step.resources).try_for_each(|resource| view.possible(host, resource))?;
         }
         let stages = situation.stages();
         let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
@@ -266,17 +270,21 @@ impl HostView {
         (!changes.is_empty()).then(|| HostChanges { host: host.to_owned(), changes })
     }
 
-    fn refuse(&self, host: &str) -> Result<(), Error> {
-        if let Some(taken) = self.observed.taken.first() {
-            return Err(Error::PortTaken { host: host.to_owned(), taken: taken.clone() });
-        }
-        let mut resources = self.desired.iter().flat_map(|step| &step.resources);
-        resources.try_for_each(|resource| self.possible(host, resource))
-    }
-
+    /// Refuses what is known to fail before anything changes.
     fn possible(&self, host: &str, resource: &Resource) -> Result<(), Error> {
         let host = host.to_owned();
         match resource {
+            Resource::Process(process) => {
+                match self.observed.taken.iter().find(|taken| taken.node == process.node) {
+                    Some(taken) => Err(Error::PortTaken { host, taken: taken.clone() }),
+                    None => Ok(()),
+                }
+            }
+            Resource::File(file) => self.free(host, &file.path, "file", |found| found == "file"),
+            // What a link above our folders leads to is somebody else's decision.
+            Resource::Directory(directory) => self.free(host, &directory.path, "directory", |found| {
+                found == "directory" || (found == "symbolic link" && directory.mode.is_none())
+            }),
             Resource::Unit(unit) if self.init != InitSystem::Systemd => {
                 Err(Error::NoSystemd { host, unit: unit.name.clone() })
             }
@@ -287,7 +295,32 @@ impl HostView {
         }
     }
 
+    /// Refuses a path where something else stands than what may stand there.
+    fn free(
+        &self,
+        host: String,
+        path: &str,
+        wanted: &'static str,
+        may: impl Fn(&str) -> bool,
+    ) -> Result<(), Error> {
+        let found = self.observed.paths.get(path).map(what);
+        match found.filter(|found| !may(found)) {
+            Some(found) => {
+                Err(Error::InTheWay { host, path: path.to_owned(), wanted, found: found.to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn state(&self) -> HostState {
         HostState { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
+    }
+}
+
+fn what(state: &PathState) -> &str {
+    match state {
+        PathState::Directory { .. } => "directory",
+        PathState::File { .. } => "file",
+        PathState::Other { what } => what,
     }
 }
