@@ -594,3 +594,14 @@ fn a_saved_plan_needs_no_playbook_and_only_hosts_of_its_cluster() {
     std::fs::remove_dir_all(story.folder.path().join("playbooks")).unwrap();
     story.verify().ok();
 }
+
+#[test]
+fn a_saved_plan_still_refuses_two_clusters() {
+    let story = bare("twice", 7371);
+    story.run(&["plan", "-o", "plan.json"]).code(2);
+    for node in &story.addresses()[..2] {
+        assert_eq!(ask(node, &["CLUSTER", "ADDSLOTS", "0"]), Reply::Text("OK".into()));
+    }
+    let run: common::Run = story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
+    run.code(1).says("belong to two clusters");
+}
