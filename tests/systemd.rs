@@ -185,7 +185,8 @@ fn after_a_reboot_everything_is_as_before() {
     machine.run(&["plan"]).ok().says("Nothing to change");
     assert_eq!(count(&machine, 7101), KEYS);
     assert_eq!(show(&machine, "NRestarts"), ["0"; 6]);
-    machine.sh("stat -c '%a %U' /run/provision /run/provision/units /run/provision/units/7101")
+    machine
+        .sh("stat -c '%a %U' /run/provision /run/provision/units /run/provision/units/7101")
         .ok()
         .says("755 root\n755 root\n755 redis\n");
 }

@@ -13,35 +13,28 @@ use super::{
     args::Apply,
     exit::{Exit, Failure},
     file,
-    fleet::{Loaded, connect, lock, probes},
+    fleet::{Loaded, connect, facts, lock, probes},
     plan::nothing,
 };
 use crate::{
-    host::{Change, Facts},
-    plan::{Detail, Plan, look_again, survey},
+    build::Cache,
+    host::{Change, Facts, Probe},
+    plan::{Detail, Plan, look_again, standing, survey},
     report::{self, Style},
+    resource::Observed,
     run::{self, Cancel, Event, Events, Executor, Journal, Outcome, millis},
 };
 
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
-    let saved = args.plan.as_deref().map(read).transpose()?;
-    let loaded = match (&saved, &args.path) {
-        (Some(plan), _) => Loaded::of(plan.fleet.clone())?,
-        (None, Some(path)) => Loaded::new(path, args.single_host)?,
+    may_ask(args.json, args.yes)?;
+    let ready = match (&args.plan, &args.path) {
+        (Some(file), _) => saved(file).await?,
+        (None, Some(inventory)) => fresh(inventory, &args).await?,
         (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
     };
-    let hosts = lock(&loaded.fleet, connect(&loaded.fleet).await?).await?;
-    let survey = survey(&loaded.fleet, &probes(&hosts), &loaded.flow()).await?;
-    let plan = match saved {
-        Some(plan) => unmoved(plan, &hosts, &survey.facts).await?,
-        None => survey.plan(&loaded.fleet, &args.tags)?,
-    };
+    let plan = &ready.plan;
     if plan.is_empty() {
-        if args.json {
-            report::json_line(&Event::RunFinished { ok: true, changed: 0, took_ms: 0 });
-        } else {
-            report::result(&nothing(&plan));
-        }
+        finished(args.json, &ready.nothing);
         return Ok(Exit::Done);
     }
     if !args.json {
@@ -52,11 +45,62 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     let show = Show { json: args.json, report: args.report };
-    let outcome = carry_out("apply", &plan, &hosts, &survey.facts, &loaded, &show).await?;
+    let outcome = carry_out("apply", plan, &ready.hosts, &ready.facts, &ready.cache, &show).await?;
     if outcome.evidence.is_some() && !args.json {
-        report::result(&report::how_to_connect(&loaded.fleet));
+        report::result(&report::how_to_connect(&plan.fleet));
     }
     Ok(Exit::Done)
+}
+
+/// A plan, and the hosts it may be carried out on.
+struct Ready {
+    plan: Plan,
+    hosts: BTreeMap<String, Change>,
+    facts: BTreeMap<String, Facts>,
+    cache: Cache,
+    /// What is said where the plan is empty.
+    nothing: String,
+}
+
+/// The plan that follows from an inventory.
+async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
+    let loaded = Loaded::new(inventory, args.single_host)?;
+    loaded.playbook.refuse_unknown(&args.tags)?;
+    let hosts = lock(&loaded.fleet, connect(&loaded.fleet).await?).await?;
+    let survey = survey(&loaded.fleet, &probes(&hosts), &loaded.flow()).await?;
+    let plan = survey.plan(&loaded.fleet, &args.tags)?;
+    let nothing = nothing(&loaded.fleet, &args.tags);
+    Ok(Ready { plan, hosts, facts: survey.facts, cache: loaded.cache, nothing })
+}
+
+/// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
+async fn saved(file: &Path) -> Result<Ready, Failure> {
+    let plan = read(file)?;
+    let hosts = lock(&plan.fleet, connect(&plan.fleet).await?).await?;
+    let probes = probes(&hosts);
+    let facts = facts(&probes).await?;
+    let seen = unmoved(&plan, &probes, &facts).await?;
+    standing(&plan.fleet, &probes, &facts, |host| seen.get(host)).await?;
+    let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
+    Ok(Ready { plan, hosts, facts, cache: Cache::open()?, nothing })
+}
+
+/// With `--json` the plan is not shown, and nobody can be asked about what was not shown.
+pub(super) fn may_ask(json: bool, yes: bool) -> Result<(), Failure> {
+    if json && !yes {
+        let help = "add --yes; what would change is shown without --json";
+        return Err(Failure::usage(miette!(help = help, "--json asks nothing, and --yes is missing")));
+    }
+    Ok(())
+}
+
+/// Says that there was nothing to do.
+pub(super) fn finished(json: bool, words: &str) {
+    if json {
+        report::json_line(&Event::RunFinished { ok: true, changed: 0, took_ms: 0 });
+    } else {
+        report::result(words);
+    }
 }
 
 /// Where a run is told of, besides the journal.
@@ -73,19 +117,19 @@ pub(super) async fn carry_out(
     plan: &Plan,
     hosts: &BTreeMap<String, Change>,
     facts: &BTreeMap<String, Facts>,
-    loaded: &Loaded,
+    cache: &Cache,
     show: &Show,
 ) -> Result<Outcome, Failure> {
     let (events, receiver) = Events::channel();
     let cluster = plan.fleet.name.clone();
-    let journal = Journal::create(loaded.cache.root(), &cluster).ok();
+    let journal = Journal::create(cache.root(), &cluster).ok();
     let path = journal.as_ref().map(|journal| journal.path().to_owned());
     let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, version });
     let cancel = Cancel::on_ctrl_c(&events);
-    let executor = Executor { hosts, facts, cache: &loaded.cache, events: &events, cancel: &cancel };
+    let executor = Executor { hosts, facts, cache, events: &events, cancel: &cancel };
     let (outcome, result) = executor.run(plan).await;
     let (ok, changed) = (result.is_ok(), outcome.changed);
     events.emit(Event::RunFinished { ok, changed, took_ms: millis(began.elapsed()) });
@@ -136,18 +180,24 @@ fn read(file: &Path) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// The saved plan, if every host is still what it was made for.
+/// What is on the hosts, if every one is still what the saved plan was made for.
 async fn unmoved(
-    plan: Plan,
-    hosts: &BTreeMap<String, Change>,
+    plan: &Plan,
+    probes: &BTreeMap<String, Probe>,
     facts: &BTreeMap<String, Facts>,
-) -> Result<Plan, Failure> {
+) -> Result<BTreeMap<String, Observed>, Failure> {
+    let mut seen = BTreeMap::new();
     for (host, state) in &plan.hosts {
-        let (Some(change), Some(facts)) = (hosts.get(host), facts.get(host)) else { continue };
-        let observed = look_again(change.probe(), facts, &state.desired).await?;
+        let (Some(probe), Some(facts)) = (probes.get(host), facts.get(host)) else {
+            let help = "make a new plan: `provision plan INVENTORY -o FILE`";
+            let error = miette!(help = help, "the plan changes {host}, which is no host of its cluster");
+            return Err(Failure::usage(error));
+        };
+        let observed = look_again(probe, facts, &state.desired).await?;
         if observed.fingerprint() != state.fingerprint {
             return Err(run::Error::Moved { host: host.clone() }.into());
         }
+        seen.insert(host.clone(), observed);
     }
-    Ok(plan)
+    Ok(seen)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use super::{
-    apply::{Show, carry_out, confirm},
+    apply::{Show, carry_out, confirm, finished, may_ask},
     args::Destroy,
     exit::{Exit, Failure},
     fleet::{Loaded, connect, lock},
@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
+    may_ask(args.json, args.yes)?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let fleet = &loaded.fleet;
     let hosts = lock(fleet, connect(fleet).await?).await?;
@@ -31,10 +32,8 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     }
     let plan = Plan::undo(fleet, undo);
     if plan.is_empty() {
-        report::result(&format!(
-            "Nothing to undo: provision changed nothing here for cluster {}.",
-            fleet.name
-        ));
+        let words = format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name);
+        finished(args.json, &words);
         return Ok(Exit::Done);
     }
     if !args.json {
@@ -45,7 +44,8 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    carry_out("destroy", &plan, &hosts, &facts, &loaded, &Show { json: args.json, report: None }).await?;
+    carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &Show { json: args.json, report: None })
+        .await?;
     if !args.json {
         report::result(&format!(
             "Cluster {} is gone. The cache of builds is kept in {}.",

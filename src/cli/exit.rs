@@ -45,6 +45,12 @@ impl From<inventory::LoadError> for Failure {
     }
 }
 
+impl From<crate::playbook::UnknownTag> for Failure {
+    fn from(error: crate::playbook::UnknownTag) -> Self {
+        Self::usage(error.into())
+    }
+}
+
 impl From<crate::plan::SurveyError> for Failure {
     fn from(error: crate::plan::SurveyError) -> Self {
         use crate::plan::SurveyError::Render;

@@ -24,11 +24,7 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn new(path: &Path, single_host: bool) -> Result<Self, Failure> {
         let fold = if single_host { Fold::SingleHost } else { Fold::AsWritten };
-        Self::of(inventory::load(path, fold)?)
-    }
-
-    /// The flow of a fleet that is known already.
-    pub(super) fn of(fleet: Fleet) -> Result<Self, Failure> {
+        let fleet = inventory::load(path, fold)?;
         let playbook = playbook::load(&fleet, "cluster")?;
         let config = playbook::template(&fleet, "redis.conf")?.text;
         let unit = playbook::template(&fleet, "node.service")?.text;

@@ -9,12 +9,14 @@ use super::{
     fleet::{Loaded, connect},
 };
 use crate::{
-    plan::{Detail, Plan, survey},
+    inventory::Fleet,
+    plan::{Detail, survey},
     report,
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
+    loaded.playbook.refuse_unknown(&args.tags)?;
     let probes = connect(&loaded.fleet).await?;
     let plan = survey(&loaded.fleet, &probes, &loaded.flow()).await?.plan(&loaded.fleet, &args.tags)?;
     if let Some(path) = &args.output {
@@ -26,14 +28,22 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     match (args.json, plan.is_empty()) {
         (true, _) => report::json(&plan),
-        (false, true) => report::result(&nothing(&plan)),
+        (false, true) => report::result(&nothing(&plan.fleet, &args.tags)),
         (false, false) => report::result(&plan.text(Detail::Full)),
     }
     Ok(if plan.is_empty() { Exit::Done } else { Exit::Changes })
 }
 
 /// What is said when there is nothing to do.
-pub(super) fn nothing(plan: &Plan) -> String {
-    let (fleet, nodes) = (&plan.fleet, plan.fleet.nodes().count());
+pub(super) fn nothing(fleet: &Fleet, tags: &[String]) -> String {
+    if !tags.is_empty() {
+        let plural = if tags.len() == 1 { "" } else { "s" };
+        return format!(
+            "Nothing to change in the step{plural} {} of cluster {}.",
+            tags.join(", "),
+            fleet.name
+        );
+    }
+    let nodes = fleet.nodes().count();
     format!("Nothing to change: cluster {} runs as the inventory says ({nodes} nodes).", fleet.name)
 }

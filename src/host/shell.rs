@@ -1,6 +1,6 @@
 //! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -12,7 +12,7 @@ use super::{Error, Result};
 /// How long another run may take to let go of the lock, with a margin over `flock -w`.
 const LOCK: Duration = Duration::from_secs(20);
 
-/// The most lines of one script's output that are kept.
+/// The most lines of one script's output that are kept: the last ones, where it says why it failed.
 const KEEP: usize = 200_000;
 
 pub(super) struct Shell {
@@ -88,7 +88,7 @@ impl Shell {
         let lost = || Error::ShellLost { host: host.to_owned() };
         self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost())?;
         self.stdin.flush().await.map_err(|_| lost())?;
-        let (mut output, mut empty) = (Vec::new(), false);
+        let (mut output, mut empty) = (VecDeque::new(), false);
         loop {
             let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
             let line = tokio::time::timeout(idle, self.lines.recv())
@@ -96,19 +96,19 @@ impl Shell {
                 .map_err(|_| silent())?
                 .ok_or_else(lost)?;
             if let Some(status) = line.strip_prefix(&self.marker) {
-                return Ok((status.trim().parse().unwrap_or(-1), output));
+                return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
             // The marker begins a line of its own, even where the script's last line has no end: an empty line is
             // the script's only if another one follows.
             if std::mem::replace(&mut empty, line.is_empty()) {
                 on_line("");
-                output.push(String::new());
+                output.push_back(String::new());
             }
             if !line.is_empty() {
                 on_line(&line);
-                output.push(line);
+                output.push_back(line);
             }
-            output.truncate(KEEP);
+            output.drain(..output.len().saturating_sub(KEEP));
         }
     }
 }

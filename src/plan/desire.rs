@@ -21,6 +21,13 @@ pub struct Desired {
     pub resources: Vec<Resource>,
 }
 
+impl Desired {
+    /// Whether this word of `--tags` means the step.
+    pub fn answers_to(&self, tag: &str) -> bool {
+        self.step == tag || self.tags.iter().any(|own| own == tag)
+    }
+}
+
 /// What a step does besides bringing resources about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,7 +83,7 @@ impl Desire<'_> {
             Action::Start => (Job::Start, self.start()),
             Action::Form => (Job::Form, Vec::new()),
             Action::Verify => (Job::Verify, Vec::new()),
-            other => (Job::Resources, self.user_step(other)?.into_iter().collect()),
+            other => (Job::Resources, self.user_step(other)?),
         };
         Ok(Desired { step: step.name.clone(), tags: step.tags.clone(), job, resources })
     }
@@ -112,6 +119,10 @@ impl Desire<'_> {
 
     fn configure(&self) -> Result<Vec<Resource>, Error> {
         let mut resources = Vec::new();
+        let layout = &self.layout;
+        for folder in [&layout.etc, &layout.data, &layout.log] {
+            resources.extend(above(folder).chain([Directory::parent(folder)]).map(Resource::Directory));
+        }
         for node in &self.host.nodes {
             let paths = self.layout.node(node);
             for (folder, owner) in [(parent(&paths.config), self.readable()), (&*paths.data, self.owned())] {
@@ -150,8 +161,19 @@ impl Desire<'_> {
         self.host.nodes.iter().map(process).collect()
     }
 
-    /// The resource of a step that is not built in.
-    fn user_step(&self, action: &Action) -> Result<Option<Resource>, Error> {
+    /// The resource of a step that is not built in, after the folders above it: what is created is taken away again.
+    fn user_step(&self, action: &Action) -> Result<Vec<Resource>, Error> {
+        let Some(resource) = self.user_resource(action)? else { return Ok(Vec::new()) };
+        let folders: Vec<Directory> = match &resource {
+            Resource::Directory(Directory { path, .. }) | Resource::File(File { path, .. }) => {
+                above(path).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(folders.into_iter().map(Resource::Directory).chain([resource]).collect())
+    }
+
+    fn user_resource(&self, action: &Action) -> Result<Option<Resource>, Error> {
         Ok(Some(match action.clone() {
             Action::Package { names } => {
                 let distro = self.facts.distro().map_or("", |distro| distro.id).to_owned();
@@ -201,8 +223,12 @@ impl Desire<'_> {
 
 /// A folder of ours, after all the folders above it.
 fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
-    let above = path.match_indices('/').skip(1).map(|(end, _)| Directory::parent(&path[..end]));
-    above.chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+    above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+}
+
+/// The folders above a path, outermost first.
+fn above(path: &str) -> impl Iterator<Item = Directory> {
+    path.match_indices('/').skip(1).map(|(end, _)| Directory::parent(&path[..end]))
 }
 
 fn parent(path: &str) -> &str {

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 pub use desire::{Desired, Job, Templates, desire};
 pub use render::Error as RenderError;
-pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, survey};
+pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, standing, survey};
 pub use text::Detail;
 
 use crate::{
     cluster::Topology,
     host::{InitSystem, distro},
     inventory::Fleet,
-    resource::{Action, Difference, Entry, Listener, Observed, Resource},
+    resource::{Action, Difference, Entry, Listener, Observed, PathState, Resource},
 };
 
 /// Everything a run will do, in order.
@@ -118,6 +118,9 @@ pub enum Error {
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
     #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
     PortTaken { host: String, taken: Listener },
+    #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
+    #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
+    InTheWay { host: String, path: String, wanted: &'static str, found: String },
     #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
     #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
     NoSystemd { host: String, unit: String },
@@ -130,12 +133,10 @@ impl Plan {
     /// The difference between what is desired and what is. Pure: equal situations give equal plans.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Error> {
         for (host, view) in situation.hosts {
-            view.refuse(host)?;
+            let kept = view.desired.iter().filter(|step| situation.keeps(step));
+            kept.flat_map(|step| &step.resources).try_for_each(|resource| view.possible(host, resource))?;
         }
-        let mut stages = situation.stages();
-        if !stages.is_empty() && situation.keeps("verify", &[]) {
-            stages.push(Stage { step: "verify".to_owned(), work: Work::Verify });
-        }
+        let stages = situation.stages();
         let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
@@ -192,13 +193,15 @@ impl Work {
 }
 
 impl Situation<'_> {
-    fn keeps(&self, step: &str, tags: &[String]) -> bool {
-        self.tags.is_empty() || self.tags.iter().any(|tag| tag == step || tags.contains(tag))
+    fn keeps(&self, step: &Desired) -> bool {
+        self.tags.is_empty() || self.tags.iter().any(|tag| step.answers_to(tag))
     }
 
-    /// Forming is due where something is missing, and after restarts, which change settings for a while.
-    fn form(&self, missing: Option<&str>, before: &[Stage]) -> Option<Work> {
+    /// Forming is due where something is missing, and after restarts, which change settings for a while: those bring
+    /// it along whatever the tags say, since nothing else puts the settings back.
+    fn form(&self, kept: bool, before: &[Stage]) -> Option<Work> {
         let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
+        let missing = self.form.as_deref().filter(|_| kept || restarts);
         let why = missing.or_else(|| restarts.then_some("see that it is whole again after the restarts"))?;
         Some(Work::Form { topology: self.topology.clone(), why: why.to_owned(), whole: missing.is_none() })
     }
@@ -208,37 +211,39 @@ impl Situation<'_> {
         let Some(steps) = self.hosts.values().next().map(|view| &view.desired) else { return Vec::new() };
         let mut changing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let mut stages = Vec::new();
-        for (index, step) in steps.iter().enumerate().filter(|(_, step)| self.keeps(&step.step, &step.tags)) {
-            let hosts: Vec<HostChanges> = self
-                .hosts
-                .iter()
-                .filter_map(|(host, view)| {
-                    view.changes(
-                        host,
-                        index,
-                        changing.entry(host.as_str()).or_default(),
-                        self.build.is_some(),
-                    )
-                })
-                .collect();
-            let mut push = |work| stages.push(Stage { step: step.step.clone(), work });
-            if !hosts.is_empty() {
-                push(Work::Change(hosts));
-            }
-            match (step.job, &self.build, &self.form) {
-                (Job::Build, Some((host, why)), _) => {
-                    push(Work::Build { host: host.clone(), why: why.clone() });
-                }
-                (Job::Form, _, form) => {
-                    stages.extend(
-                        self.form(form.as_deref(), &stages)
-                            .map(|work| Stage { step: step.step.clone(), work }),
-                    );
-                }
-                _ => {}
-            }
+        for (index, step) in steps.iter().enumerate() {
+            let kept = self.keeps(step);
+            let changes = if kept { self.changes(index, &mut changing) } else { Vec::new() };
+            let change = (!changes.is_empty()).then_some(Work::Change(changes));
+            let stage = |work| Stage { step: step.step.clone(), work };
+            stages.extend(change.map(stage));
+            stages.extend(self.job(step.job, kept, &stages).map(stage));
         }
         stages
+    }
+
+    fn changes<'s>(
+        &'s self,
+        step: usize,
+        changing: &mut BTreeMap<&'s str, BTreeSet<String>>,
+    ) -> Vec<HostChanges> {
+        let hosts = self.hosts.iter().filter_map(|(host, view)| {
+            view.changes(host, step, changing.entry(host).or_default(), self.build.is_some())
+        });
+        hosts.collect()
+    }
+
+    /// What a step does besides its changes. There is nothing to prove where nothing was done, unless it is asked for.
+    fn job(&self, job: Job, kept: bool, before: &[Stage]) -> Option<Work> {
+        match job {
+            Job::Build if kept => {
+                let (host, why) = self.build.clone()?;
+                Some(Work::Build { host, why })
+            }
+            Job::Form => self.form(kept, before),
+            Job::Verify if kept && !(self.tags.is_empty() && before.is_empty()) => Some(Work::Verify),
+            _ => None,
+        }
     }
 }
 
@@ -265,17 +270,21 @@ impl HostView {
         (!changes.is_empty()).then(|| HostChanges { host: host.to_owned(), changes })
     }
 
-    fn refuse(&self, host: &str) -> Result<(), Error> {
-        if let Some(taken) = self.observed.taken.first() {
-            return Err(Error::PortTaken { host: host.to_owned(), taken: taken.clone() });
-        }
-        let mut resources = self.desired.iter().flat_map(|step| &step.resources);
-        resources.try_for_each(|resource| self.possible(host, resource))
-    }
-
+    /// Refuses what is known to fail before anything changes.
     fn possible(&self, host: &str, resource: &Resource) -> Result<(), Error> {
         let host = host.to_owned();
         match resource {
+            Resource::Process(process) => {
+                match self.observed.taken.iter().find(|taken| taken.node == process.node) {
+                    Some(taken) => Err(Error::PortTaken { host, taken: taken.clone() }),
+                    None => Ok(()),
+                }
+            }
+            Resource::File(file) => self.free(host, &file.path, "file", |found| found == "file"),
+            // What a link above our folders leads to is somebody else's decision.
+            Resource::Directory(directory) => self.free(host, &directory.path, "directory", |found| {
+                found == "directory" || (found == "symbolic link" && directory.mode.is_none())
+            }),
             Resource::Unit(unit) if self.init != InitSystem::Systemd => {
                 Err(Error::NoSystemd { host, unit: unit.name.clone() })
             }
@@ -286,7 +295,32 @@ impl HostView {
         }
     }
 
+    /// Refuses a path where something else stands than what may stand there.
+    fn free(
+        &self,
+        host: String,
+        path: &str,
+        wanted: &'static str,
+        may: impl Fn(&str) -> bool,
+    ) -> Result<(), Error> {
+        let found = self.observed.paths.get(path).map(what);
+        match found.filter(|found| !may(found)) {
+            Some(found) => {
+                Err(Error::InTheWay { host, path: path.to_owned(), wanted, found: found.to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn state(&self) -> HostState {
         HostState { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
+    }
+}
+
+fn what(state: &PathState) -> &str {
+    match state {
+        PathState::Directory { .. } => "directory",
+        PathState::File { .. } => "file",
+        PathState::Other { what } => what,
     }
 }

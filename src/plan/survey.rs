@@ -90,28 +90,41 @@ pub async fn survey(
         facts.insert(name.clone(), host_facts);
         views.insert(name, view);
     }
-    let seen = servers(fleet, probes)?.observe().await;
-    refuse_locked(fleet, &facts, &views, &seen)?;
-    let disk = fleet.nodes().filter_map(|node| {
-        let text = views.get(&node.host)?.observed.nodes_conf.get(&node.name)?;
-        Some((node.address, text.clone()))
-    });
-    let disk = disk.collect();
-    let standing = assess(fleet, &seen, &disk)?;
+    let observed = |host: &str| views.get(host).map(|view| &view.observed);
+    let (seen, standing) = standing(fleet, probes, &facts, observed).await?;
     let build = needs_build(fleet, &facts, &views, flow.cache);
     Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
 }
 
+/// Asks all servers what their cluster is; `hosts` has what was observed on each host. Refuses nodes that must not be
+/// touched.
+pub async fn standing<'a>(
+    fleet: &Fleet,
+    probes: &BTreeMap<String, Probe>,
+    facts: &BTreeMap<String, Facts>,
+    hosts: impl Fn(&str) -> Option<&'a Observed>,
+) -> Result<(cluster::Observed, Standing), Error> {
+    let seen = servers(fleet, probes)?.observe().await;
+    refuse_locked(fleet, facts, &hosts, &seen)?;
+    let disk = fleet.nodes().filter_map(|node| {
+        let text = hosts(&node.host)?.nodes_conf.get(&node.name)?;
+        Some((node.address, text.clone()))
+    });
+    let disk = disk.collect();
+    let standing = assess(fleet, &seen, &disk)?;
+    Ok((seen, standing))
+}
+
 /// Before anything is planned, and before a password is drawn: a locked node looks dead to all that follows. One that is
 /// not our process has taken our port, which the plan refuses in better words.
-fn refuse_locked(
+fn refuse_locked<'a>(
     fleet: &Fleet,
     facts: &BTreeMap<String, Facts>,
-    views: &BTreeMap<String, HostView>,
+    hosts: impl Fn(&str) -> Option<&'a Observed>,
     seen: &cluster::Observed,
 ) -> Result<(), cluster::Locked> {
     let copy = |node: &Node| {
-        views.get(&node.host)?.observed.processes.get(&node.name)?;
+        hosts(&node.host)?.processes.get(&node.name)?;
         let layout = Layout::new(fleet, facts.get(&node.host)?);
         Some(format!("{}/{}/password.conf", layout.etc, node.name))
     };

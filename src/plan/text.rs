@@ -67,6 +67,9 @@ impl Plan {
         if self.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. })) {
             parts.push("the cluster to form or mend".to_owned());
         }
+        if parts.is_empty() {
+            parts.push("no changes to the hosts".to_owned());
+        }
         format!("Plan for cluster {}: {}.", self.fleet.name, parts.join(", "))
     }
 }

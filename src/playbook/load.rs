@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Action, Playbook, Step,
+    Playbook, Step,
     action::{BUILT_IN, Reader},
     order::{self, Place, Placed},
     templates,
@@ -178,12 +178,5 @@ fn complete(steps: &[Placed], problems: &mut Vec<Problem>) {
             .push(problem.help(
                 "start the file with extends = \"cluster\", or add a [[step]] with `builtin` for each",
             ));
-    }
-}
-
-impl Action {
-    /// Whether this is one of the six steps of provision's own.
-    pub fn is_built_in(&self) -> bool {
-        BUILT_IN.iter().any(|(_, action)| action == self)
     }
 }

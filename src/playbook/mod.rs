@@ -9,6 +9,8 @@ mod order;
 mod templates;
 mod written;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -16,12 +18,34 @@ pub use self::{
     templates::{Template, template},
 };
 pub use crate::inventory::LoadError;
+use crate::inventory::suggest;
 
 /// A loaded flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Playbook {
     pub name: String,
     pub steps: Vec<Step>,
+}
+
+/// A word of `--tags` that means no step.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("no step of the playbook {playbook} has the name or tag `{tag}`")]
+#[diagnostic(help("{help}"))]
+pub struct UnknownTag {
+    playbook: String,
+    tag: String,
+    help: String,
+}
+
+impl Playbook {
+    /// Refuses a tag no step has: what it keeps is nothing, and nothing would look like all being well.
+    pub fn refuse_unknown(&self, tags: &[String]) -> Result<(), UnknownTag> {
+        let words = self.steps.iter().flat_map(|step| step.tags.iter().chain([&step.name]));
+        let known: BTreeSet<&str> = words.map(String::as_str).collect();
+        let Some(tag) = tags.iter().find(|tag| !known.contains(tag.as_str())) else { return Ok(()) };
+        let help = suggest(tag, &known.into_iter().collect::<Vec<_>>());
+        Err(UnknownTag { playbook: self.name.clone(), tag: tag.clone(), help })
+    }
 }
 
 /// One step of the flow.

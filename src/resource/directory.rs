@@ -28,6 +28,12 @@ impl Directory {
     pub fn ours(path: impl Into<String>, mode: u32, owner: Option<&str>) -> Self {
         Self { path: path.into(), mode: Some(mode), owner: owner.map(str::to_owned), ours: true }
     }
+
+    /// The path with mode and owner, by which a folder that is planned twice is told from one that is wanted otherwise.
+    fn wanted(&self) -> String {
+        let mode = self.mode.unwrap_or(0o755);
+        format!("{} {mode:04o} {}", self.path, self.owner.as_deref().unwrap_or_default())
+    }
 }
 
 impl Kind for Directory {
@@ -40,14 +46,17 @@ impl Kind for Directory {
     }
 
     fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
-        if changing.contains(&self.path) {
+        let again = changing.contains(&self.path);
+        if again && (self.mode.is_none() || changing.contains(&self.wanted())) {
             return None;
         }
         let before = seen.paths.get(&self.path);
         let mut difference = match before {
+            None if again => Difference::new(Action::Update, "it is created with another mode or owner"),
             None => Difference::new(Action::Create, "it does not exist"),
             Some(PathState::Directory { mode, owner }) => {
-                let why = attributes(self.mode, self.owner.as_deref(), *mode, owner)?;
+                let why = attributes(self.mode, self.owner.as_deref(), *mode, owner);
+                let why = why.or_else(|| again.then(|| "it is given another mode or owner".to_owned()))?;
                 Difference::new(Action::Update, why)
             }
             Some(PathState::Other { what }) if self.mode.is_none() && what == "symbolic link" => return None,
@@ -79,7 +88,7 @@ impl Kind for Directory {
     }
 
     fn writes(&self) -> Vec<String> {
-        vec![self.path.clone()]
+        vec![self.path.clone(), self.wanted()]
     }
 }
 

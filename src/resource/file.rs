@@ -133,10 +133,7 @@ impl File {
         }
         let (before, after) = (format!("{} (now)", self.path), format!("{} (planned)", self.path));
         Some(
-            TextDiff::from_lines(masked(old), masked(new))
-                .unified_diff()
-                .header(&before, &after)
-                .to_string(),
+            TextDiff::from_lines(masked(old), masked(new)).unified_diff().header(&before, &after).to_string(),
         )
     }
 }

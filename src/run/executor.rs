@@ -47,8 +47,12 @@ impl Executor<'_> {
     }
 
     async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
-        let mut artefact = None;
+        let (mut artefact, mut last) = (None, None::<&Stage>);
         for stage in &plan.stages {
+            // Only what is left to do can be interrupted.
+            if let Some(last) = last.filter(|_| self.cancel.is_raised()) {
+                return Err(Error::Interrupted { after: last.step.clone() });
+            }
             let (step, began) = (self.events.step(&stage.step, None), Instant::now());
             step.started();
             let before = outcome.changed;
@@ -57,9 +61,7 @@ impl Executor<'_> {
                 return Err(error);
             }
             step.finished(outcome.changed - before, began.elapsed());
-            if self.cancel.is_raised() {
-                return Err(Error::Interrupted { after: stage.step.clone() });
-            }
+            last = Some(stage);
         }
         Ok(())
     }
