@@ -608,13 +608,17 @@ fn the_only_copy_of_keys_in_memory_is_not_restarted() {
         ["127.0.0.1:7361", "127.0.0.1:7362", "127.0.0.1:7363"].into_iter().all(down)
     });
     let masters: Vec<_> = story.pids().into_iter().take(3).collect();
-    // Replicas refuse to be restarted back into health here: only the masters are due.
+    // Only the masters are due, so nothing brings their replicas back.
     for node in ["7361", "7362", "7363"] {
         let file = story.config(node);
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text + "\n# edited\n").unwrap();
     }
-    story.apply().code(1).says("keys that no other node has").says("CONFIG SET appendonly yes");
+    story.apply().code(1).says("keys that no other node has").says("CONFIG SET save \"3600 1\"");
     assert_eq!(masters, story.pids().into_iter().take(3).collect::<Vec<_>>());
+    for node in ["7361", "7362", "7363"] {
+        ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "save", "3600 1"]);
+    }
+    story.apply();
     assert_eq!(count("127.0.0.1:7361", keys), keys);
 }
