@@ -680,3 +680,59 @@ fn a_saved_plan_still_refuses_two_clusters() {
     let run: common::Run = story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("belong to two clusters");
 }
+
+fn signal(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_node_that_hangs_is_named_and_never_restarted() {
+    let story = Sandbox::new("hangs", 7351);
+    story.apply().ok();
+    let pids = story.pids();
+    signal(pids[0].1, "-STOP");
+    story.run(&["plan"]).code(2).says("the cluster to form or mend");
+    story.write(&inventory("hangs", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    let run = story.apply();
+    let after = story.pids();
+    signal(pids[0].1, "-CONT");
+    run.code(1).says("127.0.0.1:7351 runs and did not answer within 10s");
+    assert_eq!(pids, after);
+    story.apply().ok();
+    story.verify().ok();
+}
+
+/// Where replicas cannot attach, a master may be restarted only if its keys are on disk.
+#[test]
+fn the_only_copy_of_keys_in_memory_is_not_restarted() {
+    let memory = |more: &str| {
+        let rest = format!("[cluster.config]\nsave = \"\"\nappendonly = false\n{more}");
+        inventory("onlycopy", 7361, "", &rest)
+    };
+    let story = Sandbox::with("onlycopy", 7361, &memory(""));
+    story.apply().ok();
+    let keys = fill("127.0.0.1:7361", 300);
+    for (node, _) in story.pids().into_iter().skip(3) {
+        ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "masterauth", "wrong"]);
+        ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "masteruser", "nobody"]);
+        ask(&format!("127.0.0.1:{node}"), &["CLIENT", "KILL", "TYPE", "master"]);
+    }
+    let down = |node| ask(node, &["INFO", "replication"]).text().contains("connected_slaves:0");
+    until("no replica is online", || {
+        ["127.0.0.1:7361", "127.0.0.1:7362", "127.0.0.1:7363"].into_iter().all(down)
+    });
+    let masters: Vec<_> = story.pids().into_iter().take(3).collect();
+    // Only the masters are due, so nothing brings their replicas back.
+    for node in ["7361", "7362", "7363"] {
+        let file = story.config(node);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text + "\n# edited\n").unwrap();
+    }
+    story.apply().code(1).says("keys that no other node has").says("CONFIG SET save \"3600 1\"");
+    assert_eq!(masters, story.pids().into_iter().take(3).collect::<Vec<_>>());
+    for node in ["7361", "7362", "7363"] {
+        ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "save", "3600 1"]);
+    }
+    story.apply();
+    assert_eq!(count("127.0.0.1:7361", keys), keys);
+}

@@ -6,10 +6,12 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    drift,
     gaps::online_at,
     observe::{Observed, State, View, count_keys},
     resp::{self, Servers, words},
 };
+use crate::inventory::Fleet;
 
 const POLL: Duration = Duration::from_millis(20);
 /// A graceful failover takes milliseconds; the engine itself gives up after 5 s.
@@ -38,13 +40,13 @@ pub enum Error {
     ))]
     Mute { node: SocketAddr, why: String, after: Duration },
     #[error(
-        "{node} holds {keys} keys that no other node has: no replica of it is online, and it persists nothing"
+        "{node} holds {keys} keys that no other node has: no replica of it is online, and it would start without them"
     )]
     #[diagnostic(help(
         "a restart would lose them, so it was not restarted. See in the logs of its replicas why they are not online, or \
-         have it persist (`CONFIG SET appendonly yes`), then run the same command again"
+         have it write them to disk (`{fix}`), then run the same command again"
     ))]
-    OnlyCopy { node: SocketAddr, keys: u64 },
+    OnlyCopy { node: SocketAddr, keys: u64, fix: &'static str },
     #[error("{node} has no replica that is online, and none came within {}s", after.as_secs())]
     #[diagnostic(help(
         "it was not restarted, which would interrupt its slots. See in the logs of its replicas why they are not online, \
@@ -135,15 +137,26 @@ async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Erro
     }
 }
 
-/// Refuses a restart that would lose keys: of a node that has some and, as it runs now, writes none to disk.
-pub async fn survives(servers: &Servers, node: SocketAddr) -> Result<(), Error> {
+/// Refuses a restart that would lose keys: of a node that has some and does not leave them where its new configuration
+/// looks for them, which is the AOF if there shall be one, and else the RDB file that SIGTERM writes where `save` is set.
+pub async fn survives(servers: &Servers, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
     let asked = ["INFO keyspace", "CONFIG GET appendonly", "CONFIG GET save"].map(words);
     let replies = servers.ask(node, &asked).await?;
     let [keyspace, appendonly, save] = replies.as_slice() else { return Ok(()) };
     let keys = count_keys(keyspace.text());
-    let persists =
-        appendonly.config_value() == Some("yes") || save.config_value().is_some_and(|v| !v.is_empty());
-    if keys > 0 && !persists { Err(Error::OnlyCopy { node, keys }) } else { Ok(()) }
+    let (kept, fix) = if reads_aof(fleet, node) {
+        (appendonly.config_value() == Some("yes"), "CONFIG SET appendonly yes")
+    } else {
+        (save.config_value().is_some_and(|points| !points.is_empty()), "CONFIG SET save \"3600 1\"")
+    };
+    if keys > 0 && !kept { Err(Error::OnlyCopy { node, keys, fix }) } else { Ok(()) }
+}
+
+/// Whether a node's configuration turns the AOF on, as the template does where the inventory says nothing.
+fn reads_aof(fleet: &Fleet, address: SocketAddr) -> bool {
+    let managed = fleet.nodes().find(|node| node.address == address).map(|node| drift::managed(fleet, node));
+    let lines = managed.and_then(|mut managed| managed.remove("appendonly")).unwrap_or_default();
+    lines.last().is_none_or(|line| !line.trim().eq_ignore_ascii_case("no"))
 }
 
 /// A node that cannot be told is slow to serve its replica, and no worse.

@@ -64,7 +64,7 @@ impl Nodes<'_> {
         let began = Instant::now();
         while cluster::hand_over(servers, address).await? == HandOver::NoReplica && self.fleet.replicas > 0 {
             if !self.whole {
-                return Ok(cluster::survives(servers, address).await?);
+                return Ok(cluster::survives(servers, self.fleet, address).await?);
             }
             if began.elapsed() > HEIR {
                 return Err(RollingError::NoHeir { node: address, after: HEIR }.into());
