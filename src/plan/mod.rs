@@ -160,10 +160,6 @@ impl Plan {
         self.stages.is_empty()
     }
 
-    /// How many resources will change, and how many things will be undone.
-    pub fn changes(&self) -> usize {
-        self.stages.iter().map(|stage| stage.work.count()).sum()
-    }
 }
 
 impl HostChanges {
@@ -182,14 +178,6 @@ impl Work {
         changes.any(|change| change.difference.action == Action::Restart)
     }
 
-    fn count(&self) -> usize {
-        match self {
-            Self::Change(hosts) => hosts.iter().map(|host| host.changes.len()).sum(),
-            Self::Undo(hosts) => hosts.iter().map(|host| host.entries.len()).sum(),
-            Self::Build { .. } | Self::Form { .. } => 1,
-            Self::Verify => 0,
-        }
-    }
 }
 
 impl Situation<'_> {

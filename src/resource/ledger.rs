@@ -54,11 +54,6 @@ impl Entry {
         }
     }
 
-    /// Whether undoing loses data a user may want.
-    pub fn holds_data(&self) -> bool {
-        matches!(self, Self::CreatedDirectory { ours: true, .. })
-    }
-
     /// The shell fragment that undoes it; `$state` and the functions of a [`Script`](super::Script) are there.
     pub fn undo(&self) -> String {
         match self {

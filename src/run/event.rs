@@ -42,11 +42,6 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// A stream nobody listens to.
-    pub fn silent() -> Self {
-        Self::channel().0
-    }
-
     /// Sends one event; a consumer that has gone away is no reason for the work to stop.
     pub fn emit(&self, event: Event) {
         let _ = self.0.send(event);

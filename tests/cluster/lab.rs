@@ -214,7 +214,7 @@ impl Drop for Lab {
 }
 
 pub(crate) fn silent() -> StepEvents {
-    Events::silent().step("form", None)
+    Events::channel().0.step("form", None)
 }
 
 pub(crate) fn command(text: &str) -> Command {
