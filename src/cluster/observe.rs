@@ -135,7 +135,7 @@ impl Servers {
         let questions = questions();
         let asked = self.nodes().map(|node| (node.address, questions.clone())).collect();
         let answers = self.ask_each(asked).await;
-        Observed { nodes: answers.into_iter().map(|(node, replies)| (node, state(replies))).collect() }
+        Observed { nodes: answers.into_iter().map(|(node, replies)| (node, state(node, replies))).collect() }
     }
 }
 
@@ -157,11 +157,11 @@ fn questions() -> Vec<Command> {
     fixed.iter().map(|text| words(text)).chain(tuning).collect()
 }
 
-fn state(replies: Result<Vec<Reply>, Error>) -> State {
+fn state(node: SocketAddr, replies: Result<Vec<Reply>, Error>) -> State {
     let replies = match replies {
         Ok(replies) => replies,
         Err(Error::Refused { reason, .. }) if is_about_passwords(&reason) => return State::Locked(reason),
-        Err(error) => return State::Down(plain(&error)),
+        Err(error) => return State::Down(plain(node, &error)),
     };
     if let Some(reason) = replies.iter().filter_map(Reply::error).find(|text| text.starts_with("NOAUTH")) {
         return State::Locked(reason.to_owned());
@@ -182,18 +182,15 @@ fn is_about_passwords(reason: &str) -> bool {
     !reason.starts_with("DENIED") && (reason.starts_with("WRONGPASS") || reason.contains("password"))
 }
 
-/// The whole chain in one line; the node's address is said by whoever shows it.
-fn plain(error: &Error) -> String {
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = next {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        next = error.source();
+/// What was tried and the cause at the bottom, in one line; the node's address is said by whoever shows it.
+fn plain(node: SocketAddr, error: &Error) -> String {
+    let text = error.to_string();
+    let tried = text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
     }
-    text
+    cause.map_or_else(|| tried.clone(), |cause| format!("{tried}: {cause}"))
 }
 
 fn view(replies: &[Reply]) -> Result<View, String> {

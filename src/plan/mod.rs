@@ -159,7 +159,6 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
-
 }
 
 impl HostChanges {
@@ -177,7 +176,6 @@ impl Work {
         let mut changes = hosts.iter().flat_map(|host| &host.changes);
         changes.any(|change| change.difference.action == Action::Restart)
     }
-
 }
 
 impl Situation<'_> {
