@@ -264,3 +264,15 @@ fn an_unreadable_file_is_a_problem_with_a_fix() {
         "{shown}"
     );
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the exit code is the binary's")]
+fn every_malformed_inventory_ends_with_exit_code_64() {
+    for path in
+        files("tests/malformed").into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml"))
+    {
+        let plan =
+            std::process::Command::new(env!("CARGO_BIN_EXE_provision")).arg("plan").arg(&path).output();
+        assert_eq!(plan.unwrap().status.code(), Some(64), "{}", path.display());
+    }
+}
