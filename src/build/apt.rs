@@ -9,7 +9,7 @@ use super::{
     twin,
 };
 use crate::{
-    host::{Change, Facts},
+    host::{Change, Facts, quote},
     run::StepEvents,
 };
 
@@ -157,8 +157,4 @@ fn files(lines: &[String]) -> Vec<(String, String)> {
         }
     }
     files
-}
-
-fn quote(text: &str) -> String {
-    super::script::quote(text)
 }

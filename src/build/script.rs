@@ -1,7 +1,7 @@
 //! The shell that compiles. It speaks to us in lines that begin with `provision:`; all else is the build's own log.
 
 use super::Want;
-use crate::host::Facts;
+use crate::host::{Facts, quote};
 
 /// How the script ends when something is wrong that is not make's fault.
 pub(super) mod status {
@@ -101,10 +101,4 @@ pub(super) fn prepare(work: &str) -> String {
 /// Removes the work folder.
 pub(super) fn tidy(work: &str) -> String {
     format!("rm -rf {}", quote(work))
-}
-
-/// One word of shell.
-pub(super) fn quote(text: &str) -> String {
-    // Only a NUL byte cannot be quoted, and no shell could take one.
-    shlex::try_quote(text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }

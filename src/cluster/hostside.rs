@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::{observe::Observed, resp::Servers};
 use crate::{
+    host::quote,
     inventory::{Fleet, Host},
     resource::Layout,
 };
@@ -70,10 +71,6 @@ async fn ask_host(
         Err(error) => Err(error.clone()),
     };
     host.nodes.iter().map(|node| (node.address, of(node.address))).collect()
-}
-
-fn quote(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn script(host: &Host, side: &HostSide, observed: &Observed) -> String {

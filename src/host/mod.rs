@@ -18,6 +18,7 @@ use tokio::{
 pub use facts::{Facts, InitSystem};
 use local::Local;
 use shell::Shell;
+pub use shell::quote;
 
 use crate::inventory::{Address, Host};
 

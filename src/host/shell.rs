@@ -1,6 +1,6 @@
 //! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{borrow::Cow, collections::VecDeque, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -113,6 +113,11 @@ impl Shell {
     }
 }
 
+/// A word of a script. NUL cannot stand in one; nothing that is loaded from TOML holds it.
+pub fn quote(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Cow::into_owned)
+}
+
 /// A script as the shell gets it. The braces make it one compound command: a connection that is cut in the middle of
 /// sending leaves an open brace, and the shell runs nothing of it.
 fn framed(command: &str, marker: &str) -> String {
@@ -123,7 +128,7 @@ fn framed(command: &str, marker: &str) -> String {
 /// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
 fn lock_script(cluster: &str, holder: &str) -> String {
-    let holder = shlex::try_quote(holder).unwrap_or_default();
+    let holder = quote(holder);
     format!(
         r#"
 uid=$(id -u)

@@ -11,7 +11,7 @@ use crate::{
     host::{self, Facts, Probe},
     inventory::{Fleet, Host, Node},
     playbook::Playbook,
-    resource::{Binary, Layout, Observed, Questions, Resource},
+    resource::{Binary, Layout, Observed, PASSWORD, Questions, Resource},
     secret,
 };
 
@@ -126,7 +126,7 @@ fn refuse_locked<'a>(
     let copy = |node: &Node| {
         hosts(&node.host)?.processes.get(&node.name)?;
         let layout = Layout::new(fleet, facts.get(&node.host)?);
-        Some(format!("{}/{}/password.conf", layout.etc, node.name))
+        Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name))
     };
     cluster::locked(fleet, seen, copy).map_or(Ok(()), Err)
 }

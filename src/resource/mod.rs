@@ -29,7 +29,9 @@ pub use observed::{Listener, Observed, Owner, PathState, ProcessState, UnitState
 pub use package::Package;
 pub use process::Process;
 pub use questions::Questions;
-pub use script::{Mark, Script, mark, quote};
+pub use script::{Mark, Script, mark};
+
+pub use crate::host::quote;
 pub use unit::Unit;
 pub use user::User;
 

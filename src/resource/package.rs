@@ -40,7 +40,7 @@ impl Kind for Package {
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
         // A plan for a distribution that is not in the table was refused.
         let Some(distro) = distro::find(&self.distro) else { return Ok(()) };
-        let words: Vec<_> = self.names.iter().map(|name| quote(name).into_owned()).collect();
+        let words: Vec<_> = self.names.iter().map(|name| quote(name)).collect();
         let words = words.join(" ");
         script.push(&format!(
             "installed() {{ {}\n}}\ninstall_packages() {{ {}\n}}\n\

@@ -183,7 +183,7 @@ impl Process {
     }
 
     fn files(&self) -> String {
-        self.config.iter().map(|path| quote(path).into_owned()).collect::<Vec<_>>().join(" ")
+        self.config.iter().map(|path| quote(path)).collect::<Vec<_>>().join(" ")
     }
 }
 

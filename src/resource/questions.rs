@@ -149,5 +149,5 @@ done
 }
 
 fn words(set: &BTreeSet<String>) -> String {
-    set.iter().map(|word| quote(word).into_owned()).collect::<Vec<_>>().join(" ")
+    set.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }

@@ -1,15 +1,10 @@
 //! Building the one script that changes a host: fragments with a begin and an end mark, and the functions they use.
 
-use std::{borrow::Cow, fmt::Write};
+use std::fmt::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{Entry, Layout, PathState};
-
-/// A shell word. NUL cannot stand in one; nothing that is loaded from TOML holds it.
-pub fn quote(word: &str) -> Cow<'_, str> {
-    shlex::try_quote(word).unwrap_or(Cow::Borrowed("''"))
-}
+use super::{Entry, Layout, PathState, quote};
 
 /// A script under construction.
 #[derive(Debug)]
@@ -45,7 +40,7 @@ write() {
 
 impl Script {
     pub fn new(layout: &Layout) -> Self {
-        let (state, ledger) = (quote(&layout.state).into_owned(), layout.ledger());
+        let (state, ledger) = (quote(&layout.state), layout.ledger());
         Self { text: format!("state={state}\nledger={}\n{PRELUDE}", quote(&ledger)) }
     }
 
