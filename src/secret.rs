@@ -7,7 +7,7 @@ pub use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// Where a secret is kept. The value itself never stands in an inventory, a plan or an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
     /// The named environment variable of the provision process.
@@ -16,6 +16,16 @@ pub enum SecretSource {
     File(PathBuf),
     /// Drawn at random on first use and kept, mode 0600, in this file.
     Generate(PathBuf),
+}
+
+/// A secret of the person at the keyboard: what opens a way to a host, and is never kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Credential {
+    /// Asked for on the terminal, once a run.
+    Ask,
+    /// Kept somewhere; [`SecretSource::Generate`] does not occur.
+    Kept(SecretSource),
 }
 
 /// Why a secret could not be had.

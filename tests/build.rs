@@ -13,8 +13,8 @@ use std::{
 use http::Server;
 use provision::{
     build::{self, Artefact, Cache, Error, Names, Pins, Recipe, Tarball, Want},
-    host::{Change, Facts, Probe},
-    inventory::{Address, Engine, Host, Place, Source, Version},
+    host::{Change, Connector, Facts, Nobody, Probe},
+    inventory::{Address, Engine, Host, Place, Source, Ssh, Version},
     run::{Event, Events},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -32,8 +32,17 @@ struct Bench {
 impl Bench {
     async fn new(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let host = Host { name: "here".to_owned(), address: Address::Local, zone: None, nodes: Vec::new() };
-        let probe = Probe::connect(&host).await.unwrap();
+        let host = Host {
+            name: "here".to_owned(),
+            address: Address::Local,
+            ssh: Ssh::default(),
+            zone: None,
+            nodes: Vec::new(),
+        };
+        let probe =
+            Probe::connect(&host, &Connector::new(home.path().join("known_hosts"), false, Box::new(Nobody)))
+                .await
+                .unwrap();
         let mut facts = probe.facts().await.unwrap();
         facts.cache_home = home.path().display().to_string();
         let change = probe.lock(&format!("build-test-{name}"), name).await.unwrap();

@@ -14,7 +14,7 @@ use super::{
     script::{self, status},
 };
 use crate::{
-    host::{self, Change, Facts},
+    host::{self, Change, Facts, Parcel},
     run::StepEvents,
 };
 
@@ -58,7 +58,8 @@ impl Job<'_> {
     async fn inside(&self, tarball: &Tarball, work: &str, binary: &Path) -> Result<Built> {
         let change = self.change;
         change.run("preparing the build's work folder", &script::prepare(work), SHORT, &mut |_| {}).await?;
-        change.put(&tarball.path, &format!("{work}/source.tar"), 0o644, &tarball.sha256).await?;
+        let source = Parcel::read(&tarball.path).map_err(cache::unusable(&tarball.path))?;
+        change.put(&source, &format!("{work}/source.tar"), 0o644).await?;
         let mut said = Said::new(self.events, self.facts.cores);
         let what = format!("compiling {}", self.want.title());
         let script = script::build(self.want, self.facts, work);

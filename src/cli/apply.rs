@@ -10,7 +10,7 @@ use std::{
 use miette::{IntoDiagnostic, WrapErr, miette};
 
 use super::{
-    args::Apply,
+    args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
     fleet::{Loaded, connect, facts, lock, probes},
@@ -28,7 +28,7 @@ use crate::{
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
     let ready = match (&args.plan, &args.path) {
-        (Some(file), _) => saved(file).await?,
+        (Some(file), _) => saved(file, args.trust).await?,
         (None, Some(inventory)) => fresh(inventory, &args).await?,
         (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
     };
@@ -66,7 +66,7 @@ struct Ready {
 async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
     let loaded = Loaded::new(inventory, args.single_host)?;
     loaded.playbook.refuse_unknown(&args.tags)?;
-    let hosts = lock(&loaded.fleet, connect(&loaded.fleet).await?).await?;
+    let hosts = lock(&loaded.fleet, connect(&loaded.fleet, args.trust).await?).await?;
     let survey = survey(&loaded.fleet, &probes(&hosts), &loaded.flow()).await?;
     let plan = survey.plan(&loaded.fleet, &args.tags)?;
     let nothing = nothing(&loaded.fleet, &args.tags);
@@ -74,9 +74,9 @@ async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
 }
 
 /// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
-async fn saved(file: &Path) -> Result<Ready, Failure> {
+async fn saved(file: &Path, trust: Trust) -> Result<Ready, Failure> {
     let plan = read(file)?;
-    let hosts = lock(&plan.fleet, connect(&plan.fleet).await?).await?;
+    let hosts = lock(&plan.fleet, connect(&plan.fleet, trust).await?).await?;
     let probes = probes(&hosts);
     let facts = facts(&probes).await?;
     let seen = unmoved(&plan, &probes, &facts).await?;

@@ -51,6 +51,16 @@ pub(super) struct Inventory {
     /// Fold all hosts of the inventory onto this machine.
     #[arg(long)]
     pub(super) single_host: bool,
+    #[command(flatten)]
+    pub(super) trust: Trust,
+}
+
+/// Which hosts are believed to be who they say.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Trust {
+    /// Believe hosts that nobody knows yet, and pin their keys beside the inventory. A changed key never passes.
+    #[arg(long)]
+    pub(super) accept_new: bool,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +86,8 @@ pub(super) struct Apply {
     /// Fold all hosts of the inventory onto this machine.
     #[arg(long, conflicts_with = "plan")]
     pub(super) single_host: bool,
+    #[command(flatten)]
+    pub(super) trust: Trust,
     /// Apply this saved plan, and refuse if a host is no longer what it was made for.
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     pub(super) plan: Option<PathBuf>,

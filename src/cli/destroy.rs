@@ -22,7 +22,7 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let fleet = &loaded.fleet;
-    let hosts = lock(fleet, connect(fleet).await?).await?;
+    let hosts = lock(fleet, connect(fleet, args.inventory.trust).await?).await?;
     let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
     for (name, known, entries) in
         try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await?

@@ -69,9 +69,7 @@ impl From<run::Error> for Failure {
 
 impl From<crate::host::Error> for Failure {
     fn from(error: crate::host::Error) -> Self {
-        let usage = matches!(error, crate::host::Error::NotLocal { .. });
-        let exit = if usage { Exit::Usage } else { Exit::Failed };
-        Self { report: error.into(), exit }
+        Self { report: error.into(), exit: Exit::Failed }
     }
 }
 

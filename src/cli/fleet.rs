@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use futures_util::future::try_join_all;
 
-use super::exit::Failure;
+use super::{args::Trust, console::Terminal, exit::Failure};
 use crate::{
     build::Cache,
-    host::{self, Change, Facts, Probe},
+    host::{self, Change, Connector, Facts, Probe},
     inventory::{self, Fleet, Fold},
     plan::{Flow, Templates},
     playbook::{self, Playbook},
@@ -37,9 +37,10 @@ impl Loaded {
 }
 
 /// Connects to all hosts at once.
-pub(super) async fn connect(fleet: &Fleet) -> Result<BTreeMap<String, Probe>, Failure> {
+pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<BTreeMap<String, Probe>, Failure> {
+    let connector = Connector::new(fleet.known_hosts(), trust.accept_new, Box::new(Terminal));
     let connecting = fleet.hosts.iter().map(|host| async {
-        let probe = Probe::connect(host).await?;
+        let probe = Probe::connect(host, &connector).await?;
         Ok::<_, host::Error>((host.name.clone(), probe))
     });
     Ok(try_join_all(connecting).await?.into_iter().collect())

@@ -2,6 +2,7 @@
 
 mod apply;
 mod args;
+mod console;
 mod destroy;
 mod exit;
 mod file;

@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     loaded.playbook.refuse_unknown(&args.tags)?;
-    let probes = connect(&loaded.fleet).await?;
+    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
     let plan = survey(&loaded.fleet, &probes, &loaded.flow()).await?.plan(&loaded.fleet, &args.tags)?;
     if let Some(path) = &args.output {
         file::write(

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    let probes = connect(&loaded.fleet).await?;
+    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
     let status = Status::new(&loaded.fleet, &survey(&loaded.fleet, &probes, &loaded.flow()).await?);
     if args.json {
         report::json(&status);

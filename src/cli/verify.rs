@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    let probes = connect(&loaded.fleet).await?;
+    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
     let servers = servers(&loaded.fleet, &probes)?;
     let evidence =
         cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&probes).await?)).await;

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Command,
+    process::{ChildStdin, Command},
 };
 
-use super::{Error, Result, Stream, shell::Shell};
+use super::{Error, Parcel, Result, Stream, shell::Shell};
 
 pub(super) struct Local;
 
@@ -67,26 +67,28 @@ impl Local {
         Ok(hex::encode(hash.finalize()))
     }
 
-    pub(super) async fn put(
-        &self,
-        local: &Path,
-        remote: &str,
-        mode: u32,
-        sha256: &str,
-    ) -> Result<(), String> {
+    pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
-        let file = tokio::fs::File::open(local).await.map_err(say)?.into_std().await;
-        let output = sh()
-            .args(["-c", PUT, "sh", remote, &format!("{mode:o}"), sha256])
-            .stdin(Stdio::from(file))
-            .output()
-            .await
+        let mut child = sh()
+            .args(["-c", PUT, "sh", remote, &format!("{mode:o}"), parcel.sha256()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
             .map_err(say)?;
+        let stdin = child.stdin.take().ok_or("no input")?;
+        // A script that ends early closes the pipe; its own words say why, not the broken pipe.
+        let (_, output) = tokio::join!(feed(stdin, parcel.bytes()), child.wait_with_output());
+        let output = output.map_err(say)?;
         if output.status.success() {
             return Ok(());
         }
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
+}
+
+async fn feed(mut stdin: ChildStdin, bytes: &[u8]) -> io::Result<()> {
+    stdin.write_all(bytes).await?;
+    stdin.shutdown().await
 }
 
 /// The remote atomic put. The temporary name is fixed by the content, so that an interrupted put leaves at most one

@@ -3,10 +3,13 @@
 //! All questions and changes are `sh` scripts that go through one long-lived shell per host, so that a run costs
 //! one connection and one exec whatever it asks. The transports differ; the scripts do not.
 
+mod connector;
 pub mod distro;
 mod facts;
 mod local;
+mod parcel;
 mod shell;
+mod ssh;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -15,10 +18,13 @@ use tokio::{
     sync::Mutex,
 };
 
+pub use connector::{Connector, Console, Nobody};
 pub use facts::{Facts, InitSystem};
 use local::Local;
+pub use parcel::Parcel;
 use shell::Shell;
 pub use shell::quote;
+use ssh::Ssh;
 
 use crate::inventory::{Address, Host};
 
@@ -51,9 +57,6 @@ pub enum Error {
     #[error("{host}: cluster {cluster} is being changed by {holder}")]
     #[diagnostic(help("wait for that run to end, or stop it; its lock goes with it"))]
     Locked { host: String, cluster: String, holder: String },
-    #[error("{host}: {address} is reached over SSH, which this version of provision does not do yet")]
-    #[diagnostic(help("use address = \"local\", or add --single-host to run all its nodes on this machine"))]
-    NotLocal { host: String, address: String },
     #[error("{host}: the ledger {path} holds a line this version does not understand: {line}")]
     #[diagnostic(help(
         "a newer provision wrote it: destroy the cluster with that version. Nothing was changed"
@@ -87,6 +90,7 @@ struct Inner {
 /// The kinds of ways to a host.
 enum Transport {
     Local(Local),
+    Ssh(Ssh),
 }
 
 /// How long a server may take to accept a connection.
@@ -97,16 +101,14 @@ const QUESTION: Duration = Duration::from_mins(1);
 
 impl Probe {
     /// Connects to a host and starts the shell that all later scripts go through.
-    #[expect(clippy::unused_async, reason = "the other kinds of ways wait for the network")]
-    pub async fn connect(host: &Host) -> Result<Self> {
-        let transport = match &host.address {
-            Address::Local => Transport::Local(Local),
+    pub async fn connect(host: &Host, connector: &Connector) -> Result<Self> {
+        let (transport, shell) = match &host.address {
+            Address::Local => (Transport::Local(Local), Local::shell(&host.name)?),
             Address::Remote(address) => {
-                return Err(Error::NotLocal { host: host.name.clone(), address: address.clone() });
+                let ssh = Ssh::connect(host, address, connector).await?;
+                let shell = ssh.shell().await?;
+                (Transport::Ssh(ssh), shell)
             }
-        };
-        let shell = match &transport {
-            Transport::Local(_) => Local::shell(&host.name)?,
         };
         Ok(Self { inner: Arc::new(Inner { name: host.name.clone(), transport, shell: Mutex::new(shell) }) })
     }
@@ -129,27 +131,28 @@ impl Probe {
 
     /// Opens a byte stream to a server on the host, through the host's own connection.
     pub async fn dial(&self, address: SocketAddr) -> Result<Box<dyn Stream>> {
-        match &self.inner.transport {
-            Transport::Local(local) => {
-                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5s");
-                let dialled = tokio::time::timeout(DIAL, local.dial(address)).await.map_err(late);
-                dialled.and_then(|stream| stream).map_err(|source| Error::Dial {
-                    host: self.name().to_owned(),
-                    address,
-                    source,
-                })
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5s");
+        let dialling = async {
+            match &self.inner.transport {
+                Transport::Local(local) => local.dial(address).await,
+                Transport::Ssh(ssh) => ssh.dial(address).await,
             }
-        }
+        };
+        let dialled = tokio::time::timeout(DIAL, dialling).await.map_err(late);
+        dialled.and_then(|stream| stream).map_err(|source| Error::Dial {
+            host: self.name().to_owned(),
+            address,
+            source,
+        })
     }
 
     /// Copies a file of the host to a local path, created atomically. Returns its SHA-256 in hex.
     pub async fn get(&self, remote: &str, local: &Path) -> Result<String> {
-        let Transport::Local(transport) = &self.inner.transport;
-        transport.get(remote, local).await.map_err(|reason| Error::Copy {
-            host: self.name().to_owned(),
-            what: remote.to_owned(),
-            reason,
-        })
+        let copied = match &self.inner.transport {
+            Transport::Local(transport) => transport.get(remote, local).await,
+            Transport::Ssh(transport) => transport.get(remote, local).await,
+        };
+        copied.map_err(|reason| Error::Copy { host: self.name().to_owned(), what: remote.to_owned(), reason })
     }
 
     /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
@@ -193,14 +196,27 @@ impl Change {
         self.probe.inner.script(what, script, idle, on_line).await
     }
 
-    /// Puts a local file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
-    pub async fn put(&self, local: &Path, remote: &str, mode: u32, sha256: &str) -> Result<()> {
-        let Transport::Local(transport) = &self.probe.inner.transport;
-        transport.put(local, remote, mode, sha256).await.map_err(|reason| Error::Copy {
-            host: self.name().to_owned(),
-            what: remote.to_owned(),
-            reason,
-        })
+    /// Runs a long script that must not die with the connection: it goes on by itself on the host while the link is
+    /// away, and its output is followed from where it was lost. `key` names the work: a second call with the same key
+    /// joins what is running already. Over in a shell of its own; otherwise as [`run`](Self::run).
+    pub async fn work(
+        &self,
+        what: &str,
+        _key: &str,
+        script: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Vec<String>> {
+        self.run(what, script, idle, on_line).await
+    }
+
+    /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
+    pub async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<()> {
+        let copied = match &self.probe.inner.transport {
+            Transport::Local(transport) => transport.put(parcel, remote, mode).await,
+            Transport::Ssh(transport) => transport.put(parcel, remote, mode).await,
+        };
+        copied.map_err(|reason| Error::Copy { host: self.name().to_owned(), what: remote.to_owned(), reason })
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret::SecretSource;
+use crate::secret::{Credential, SecretSource};
 
 /// A fleet: all hosts, and the one cluster they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,7 @@ pub type Directives = BTreeMap<String, Vec<String>>;
 pub struct Host {
     pub name: String,
     pub address: Address,
+    pub ssh: Ssh,
     /// A failure domain above the host (rack, room); replicas avoid their master's.
     pub zone: Option<String>,
     pub nodes: Vec<Node>,
@@ -52,6 +53,26 @@ pub enum Address {
     Local,
     /// A name or an IP address to reach by SSH.
     Remote(String),
+}
+
+/// How a host is reached by SSH, as far as the inventory says: `[ssh]` with the host's own `[hosts.ssh]` over it. What
+/// it leaves open, the user's own `ssh` configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ssh {
+    /// The account to log in with; anybody but root uses sudo.
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    /// Private key files to offer, in this order. Empty: those of the user's `ssh` configuration.
+    pub identity: Vec<PathBuf>,
+    /// Jump hosts as `[user@]host[:port]`, the nearest first. Empty: none, whatever the user's configuration says.
+    pub via: Option<Vec<String>>,
+    pub password: Option<Credential>,
+    /// Opens encrypted private keys; asked for where one is needed and this is missing.
+    pub passphrase: Option<Credential>,
+    /// The password sudo wants; asked for where it wants one and this is missing.
+    pub sudo: Option<Credential>,
+    /// Allows key exchanges, MACs and signatures that rest on SHA-1, for servers that have nothing else.
+    pub legacy: bool,
 }
 
 /// One server process.
@@ -99,6 +120,11 @@ impl Fleet {
     /// How many masters the nodes give: `nodes / (replicas + 1)`, as `redis-cli --cluster create` counts.
     pub fn masters(&self) -> usize {
         self.nodes().count() / (self.replicas + 1)
+    }
+
+    /// The file beside the inventory that host keys are pinned in, in the format of `known_hosts`.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.inventory.with_extension("known_hosts")
     }
 
     /// The folder the user's own `playbooks/` and `templates/` are looked for in.

@@ -23,7 +23,7 @@ pub(crate) use self::{
     wording::{did_you_mean, suggest},
 };
 pub use self::{
-    fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Version},
+    fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Ssh, Version},
     problem::{LoadError, Problem},
     schema::schema,
 };

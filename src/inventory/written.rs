@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    auth::Auth,
+    auth::{Auth, AuthWord, Kept, Place, SecretTable},
     config::{Config, Scalar, Values},
     nodes::{Ips, Nodes, SimulatedTable},
 };
 use super::{
     at::At,
-    fleet::{Engine, Place},
+    fleet::{self, Engine},
 };
 
 /// The hosts, and the one cluster they carry.
@@ -53,7 +53,8 @@ pub(super) struct Cluster {
     /// The port of a host's first node; 7001 where it is not given. The bus port is the port + 10000.
     #[schemars(range(min = 1, max = 22767))]
     pub(super) port: Option<At<i64>>,
-    /// The password clients and nodes use. It never stands here: this says where it is kept.
+    /// The password clients and nodes use. It never stands here: this says where it is kept. Without it, one is
+    /// generated for a cluster on more than one host, and a cluster on one host has none.
     pub(super) auth: Option<At<Auth>>,
     /// The engine's own directives, for every node.
     pub(super) config: Option<Config>,
@@ -64,7 +65,7 @@ pub(super) struct Cluster {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct SourceTable {
     /// The places to try, in this order.
-    #[schemars(with = "Option<Vec<Place>>")]
+    #[schemars(with = "Option<Vec<fleet::Place>>")]
     pub(super) places: Option<At<Vec<At<String>>>>,
     /// URLs to download from; `{engine}`, `{version}` and `{file}` are filled in.
     pub(super) mirrors: Option<At<Vec<At<String>>>>,
@@ -83,6 +84,21 @@ pub(super) struct SourceTable {
 pub(super) struct Ssh {
     /// The account to log in with; anything but root uses sudo.
     pub(super) user: Option<At<String>>,
+    /// The port sshd listens on.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: Option<At<i64>>,
+    /// Private key files, relative to the inventory; `~/` is the home folder. Without it, those `ssh` would use.
+    pub(super) identity: Option<At<Vec<At<String>>>>,
+    /// Jump hosts as `[user@]host[:port]`, the nearest first. An empty list means none.
+    pub(super) via: Option<At<Vec<At<String>>>>,
+    /// The account's password, where there is no key.
+    pub(super) password: Option<At<Kept>>,
+    /// The passphrase of encrypted private keys.
+    pub(super) passphrase: Option<At<Kept>>,
+    /// The password sudo asks for.
+    pub(super) sudo: Option<At<Kept>>,
+    /// Allow what rests on SHA-1, for servers that have nothing else.
+    pub(super) legacy: Option<At<bool>>,
 }
 
 /// A machine.
@@ -95,6 +111,8 @@ pub(super) struct HostTable {
     /// Where it answers today: an IP address, a DNS name, or "local" for this machine without SSH.
     #[schemars(required)]
     pub(super) address: Option<At<String>>,
+    /// How this host is reached by SSH, over what `[ssh]` says.
+    pub(super) ssh: Option<At<Ssh>>,
     /// A failure domain above the host (rack, room): replicas avoid their master's.
     pub(super) zone: Option<At<String>>,
     /// How many nodes it carries, or the addresses it simulates. One host alone carries the smallest cluster;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Error, StepEvents, nodes};
 use crate::{
     build::{Artefact, Cache, Want},
-    host::{Change, Facts},
+    host::{Change, Facts, Parcel},
     inventory::Fleet,
     plan::{Planned, cached},
     resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
@@ -111,7 +111,9 @@ impl HostRun<'_> {
         let Some(artefact) = found else {
             return Err(Error::ArtefactGone { what: Want::of(fleet).title() });
         };
-        self.change.put(&artefact.path, &binary.path(), 0o755, &artefact.sha256).await?;
+        let gone = |_| Error::ArtefactGone { what: Want::of(fleet).title() };
+        let parcel = Parcel::read(&artefact.path).map_err(gone)?;
+        self.change.put(&parcel, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artefact.provenance).unwrap_or_default();
         binary.seal(&provenance, &artefact.sha256, script);
         Ok(())

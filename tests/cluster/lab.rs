@@ -11,8 +11,8 @@ use std::{
 
 use provision::{
     cluster::{Command, Evidence, FormError, Formed, HostSide, Reply, Servers, Topology, form, verify},
-    host::{Facts, Probe},
-    inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Version},
+    host::{Connector, Facts, Nobody, Probe},
+    inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
     resource::Layout,
     run::{Events, StepEvents},
 };
@@ -79,6 +79,7 @@ impl Lab {
         let host = Host {
             name: "here".to_owned(),
             address: Address::Local,
+            ssh: Ssh::default(),
             zone: None,
             nodes: addresses.into_iter().map(node).collect(),
         };
@@ -151,7 +152,10 @@ impl Lab {
     }
 
     pub(crate) async fn servers(&self) -> Servers {
-        let probe = Probe::connect(&self.fleet.hosts[0]).await.unwrap();
+        let probe =
+            Probe::connect(&self.fleet.hosts[0], &Connector::new(PathBuf::new(), false, Box::new(Nobody)))
+                .await
+                .unwrap();
         Servers::new(&self.fleet, HashMap::from([("here".to_owned(), probe)]), None)
     }
 

@@ -23,7 +23,13 @@ fn fleet() -> Fleet {
         config: BTreeMap::new(),
         auth: None,
         source: Source::default(),
-        hosts: vec![Host { name: "here".to_owned(), address: Address::Local, zone: None, nodes }],
+        hosts: vec![Host {
+            name: "here".to_owned(),
+            address: Address::Local,
+            ssh: crate::inventory::Ssh::default(),
+            zone: None,
+            nodes,
+        }],
         inventory: "test.toml".into(),
     }
 }

@@ -19,6 +19,7 @@ fn fleet(nodes: &[usize], zones: &[Option<&str>], replicas: usize) -> Fleet {
         Host {
             nodes: (0..*count).map(node).collect(),
             address: Address::Local,
+            ssh: crate::inventory::Ssh::default(),
             zone: zones.get(index).copied().flatten().map(str::to_owned),
             name: name.clone(),
         }

@@ -10,7 +10,6 @@ use crate::inventory::{
     ports::{self, BadPort},
     problem::Problem,
     range::BadAddress,
-    written::Ssh,
 };
 
 pub(super) struct Check<'a> {
@@ -95,19 +94,5 @@ impl<'a> Check<'a> {
         let problem = Problem::new(format!("{what} is empty, or more than a line of text"));
         self.report(problem.at(&text.span, "here").help("write one line of plain text, or remove the key"));
         None
-    }
-
-    /// Checked now, so that a slip shows at once; the SSH transport will read it.
-    pub(super) fn ssh(&mut self, ssh: Option<&At<Ssh>>) {
-        let Some(user) = ssh.and_then(|ssh| ssh.user.as_ref()) else { return };
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if user.is_empty() || user.starts_with('-') || !user.chars().all(plain) {
-            let problem = Problem::new(format!("`{}` is not an account name", user.value));
-            self.report(
-                problem
-                    .at(&user.span, "letters, digits, `_`, `-` and `.`")
-                    .help("write it as in /etc/passwd"),
-            );
-        }
     }
 }

@@ -1,15 +1,13 @@
 //! The `[cluster]` table.
 
-use std::ops::Range;
-
-use super::{check::Check, config};
+use super::{check::Check, config, secret::Key};
 use crate::{
     inventory::{
         at::At,
         fleet::{Directives, Engine, Version},
         problem::Problem,
         wording,
-        written::{Auth, Cluster},
+        written::{Auth, AuthWord, Cluster, Place},
     },
     secret::SecretSource,
 };
@@ -22,6 +20,8 @@ pub(super) struct Resolved {
     pub(super) replicas: usize,
     pub(super) port: u16,
     pub(super) auth: Option<SecretSource>,
+    /// False where the inventory does not speak of a password.
+    pub(super) auth_decided: bool,
     pub(super) config: Directives,
     /// False where the port or the replicas are wrong already: what follows from them would only repeat it.
     pub(super) sound: bool,
@@ -46,6 +46,7 @@ pub(super) fn resolve(written: Option<&At<Cluster>>, check: &mut Check<'_>) -> R
     let cluster = written.unwrap_or(&nothing);
     let wrong = |path| check.was_removed(path);
     let unread = wrong(&["cluster"]) || wrong(&["cluster", "port"]) || wrong(&["cluster", "replicas"]);
+    let auth_unread = wrong(&["cluster", "auth"]);
     if written.is_some() {
         required(cluster, check);
     }
@@ -62,6 +63,7 @@ pub(super) fn resolve(written: Option<&At<Cluster>>, check: &mut Check<'_>) -> R
         replicas,
         port: port.unwrap_or(7001),
         auth: cluster.auth.as_ref().and_then(|auth| self::auth(auth, check)),
+        auth_decided: cluster.auth.is_some() || auth_unread,
         config: config::resolve(cluster.config.as_ref(), engine.zip(version), check),
         sound,
         known: engine.and(version).is_some(),
@@ -141,44 +143,21 @@ fn count(replicas: &At<i64>, check: &mut Check<'_>) -> usize {
     }
 }
 
+/// The password of a cluster, where the inventory speaks of one.
 fn auth(auth: &At<Auth>, check: &mut Check<'_>) -> Option<SecretSource> {
-    let table = match &auth.value {
-        Auth::Generate => return Some(SecretSource::Generate(check.beside("auth"))),
-        Auth::Literal => {
-            let problem = Problem::new("a password must not stand in the inventory").hide(&auth.span);
-            let help =
-                "write auth = \"generate\", or say where it is: { env = \"NAME\" } or { file = \"path\" }";
-            check.report(problem.at(&auth.span, "its value is hidden here").help(help));
-            return None;
-        }
-        Auth::Table(table) => table,
-    };
-    match (&table.env, &table.file) {
-        (Some(env), None) => variable(env, &auth.span, check),
-        (None, Some(file)) => {
-            check.line("the file's name", file).map(|file| SecretSource::File(check.path(&file)))
-        }
-        _ if check.was_removed(&["cluster", "auth", "env"]) => None,
-        _ if check.was_removed(&["cluster", "auth", "file"]) => None,
-        _ => {
-            let problem = Problem::new("`auth` must say one place the password is kept in");
-            check.report(
-                problem
-                    .at(&auth.span, "one of `env` and `file`")
-                    .help("such as { env = \"REDIS_PASSWORD\" }"),
-            );
+    let key = Key { path: &["cluster", "auth"], word: "auth = \"generate\"", variable: "REDIS_PASSWORD" };
+    match &auth.value {
+        Place::Word(AuthWord::Generate) => Some(generated(check)),
+        Place::Word(AuthWord::None) => None,
+        Place::Table(table) => key.table(table, &auth.span, check),
+        Place::Literal => {
+            key.literal(&auth.span, check);
             None
         }
     }
 }
 
-fn variable(env: &At<String>, auth: &Range<usize>, check: &mut Check<'_>) -> Option<SecretSource> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if !env.is_empty() && env.chars().all(plain) && !env.starts_with(|c: char| c.is_ascii_digit()) {
-        return Some(SecretSource::Env(env.value.clone()));
-    }
-    // Somebody may have put the password itself where the variable's name belongs.
-    let problem = Problem::new("`auth.env` is not the name of an environment variable").hide(&env.span);
-    check.report(problem.at(auth, "letters, digits and `_`").help("such as { env = \"REDIS_PASSWORD\" }"));
-    None
+/// A password that is drawn on first use.
+pub(super) fn generated(check: &Check<'_>) -> SecretSource {
+    SecretSource::Generate(check.beside("auth"))
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{check::Check, cluster, host::Found};
 use crate::inventory::{
     at::At,
-    fleet::{Address, Host, Node},
+    fleet::{Address, Host, Node, Ssh},
     ports,
     problem::Problem,
     written::Inventory,
@@ -138,5 +138,11 @@ pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
         simulated: false,
         config: node.config,
     });
-    vec![Host { name: name.to_owned(), address: Address::Local, zone: None, nodes: nodes.collect() }]
+    vec![Host {
+        name: name.to_owned(),
+        address: Address::Local,
+        ssh: Ssh::default(),
+        zone: None,
+        nodes: nodes.collect(),
+    }]
 }

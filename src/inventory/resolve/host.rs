@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::{check::Check, cluster, config, network, nodes};
+use super::{check::Check, cluster, config, network, nodes, ssh};
 use crate::inventory::{
     at::At,
-    fleet::{Address, Host},
+    fleet::{Address, Host, Ssh},
     problem::Problem,
     range,
     written::HostTable,
@@ -26,6 +26,7 @@ pub(super) struct Found<'a> {
 pub(super) fn resolve<'a>(
     written: Option<&'a At<Vec<At<HostTable>>>>,
     cluster: &cluster::Resolved,
+    ssh: &Ssh,
     check: &mut Check<'_>,
 ) -> Vec<Found<'a>> {
     const HELP: &str = "add a machine: [[hosts]] with name = \"laptop\" and address = \"local\"";
@@ -37,7 +38,7 @@ pub(super) fn resolve<'a>(
         check.report(Problem::new("there is no host").at(&hosts.span, "empty").help(HELP));
     }
     let alone = hosts.len() == 1;
-    hosts.iter().enumerate().map(|(index, table)| host(index, table, alone, cluster, check)).collect()
+    hosts.iter().enumerate().map(|(index, table)| host(index, table, alone, cluster, ssh, check)).collect()
 }
 
 fn host<'a>(
@@ -45,6 +46,7 @@ fn host<'a>(
     table: &'a At<HostTable>,
     alone: bool,
     cluster: &cluster::Resolved,
+    ssh: &Ssh,
     check: &mut Check<'_>,
 ) -> Found<'a> {
     let position = index.to_string();
@@ -64,8 +66,10 @@ fn host<'a>(
         nodes::Place { index, name: &name, address: address.as_ref(), own, alone, cluster, config: &config };
     let nodes = nodes::resolve(table, &place, check);
     let zone = table.zone.as_ref().and_then(|zone| check.line("`zone`", zone));
+    let own = ssh::resolve(table.ssh.as_ref(), &key("ssh"), check);
+    let (address, ssh) = (address.unwrap_or(Address::Local), ssh::over(own, ssh));
     Found {
-        host: Host { name, address: address.unwrap_or(Address::Local), zone, nodes: nodes.nodes },
+        host: Host { name, address, ssh, zone, nodes: nodes.nodes },
         written: table,
         nodes_at: nodes.at,
         counted: nodes.counted,

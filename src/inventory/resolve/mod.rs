@@ -7,7 +7,9 @@ mod fleetwide;
 mod host;
 mod network;
 mod nodes;
+mod secret;
 mod source;
+mod ssh;
 
 use std::path::Path;
 
@@ -33,17 +35,20 @@ pub(super) fn resolve(inventory: &Inventory, setting: &Setting<'_>) -> Result<Fl
     let mut check = Check::new(setting);
     let cluster = cluster::resolve(inventory.cluster.as_ref(), &mut check);
     let source = source::resolve(inventory.source.as_ref(), &mut check);
-    check.ssh(inventory.ssh.as_ref());
-    let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &mut check);
+    let ssh = ssh::resolve(inventory.ssh.as_ref(), &["ssh"], &mut check);
+    let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut check);
     fleetwide::check(inventory, &cluster, &hosts, &mut check);
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
+    // Ports that other machines can reach are not left open to whoever comes by.
+    let exposed = hosts.len() > 1 && setting.fold == Fold::AsWritten;
+    let auth = if exposed && !cluster.auth_decided { Some(cluster::generated(&check)) } else { cluster.auth };
     check.finish(Fleet {
         name: cluster.name,
         engine: cluster.engine,
         version: cluster.version,
         replicas: cluster.replicas,
         config: cluster.config,
-        auth: cluster.auth,
+        auth,
         source,
         hosts: match setting.fold {
             Fold::AsWritten => hosts,

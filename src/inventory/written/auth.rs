@@ -1,6 +1,7 @@
-//! `auth = "generate"`, `{ env = "VARIABLE" }` or `{ file = "path" }`.
+//! Where secrets are kept: `auth = "generate"` or `"none"`, a credential `= "ask"`, and for both `{ env = "VARIABLE" }` or
+//! `{ file = "path" }`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -10,49 +11,102 @@ use serde::{
 
 use crate::inventory::at::At;
 
-/// Where the password is kept.
+/// The cluster's password.
+pub(in crate::inventory) type Auth = Place<AuthWord>;
+
+/// A credential of the person who runs provision.
+pub(in crate::inventory) type Kept = Place<Ask>;
+
+/// Where a secret is kept: a word of its own, or a table.
 #[derive(Debug)]
-pub(in crate::inventory) enum Auth {
-    Generate,
-    Table(AuthTable),
-    /// Some other text, most likely the password itself. It is read so that it can be refused without being shown.
+pub(in crate::inventory) enum Place<W> {
+    Word(W),
+    Table(SecretTable),
+    /// Some other text, most likely the secret itself. It is read so that it can be refused without being shown.
     Literal,
+}
+
+/// A word that stands for a place, and what an editor shows of it.
+pub(in crate::inventory) trait Word: Sized {
+    /// The words, with a description each.
+    const WORDS: &'static [(&'static str, &'static str)];
+    const NAME: &'static str;
+
+    fn of(text: &str) -> Option<Self>;
+}
+
+#[derive(Debug)]
+pub(in crate::inventory) enum AuthWord {
+    Generate,
+    None,
+}
+
+impl Word for AuthWord {
+    const WORDS: &'static [(&'static str, &'static str)] = &[
+        ("generate", "Drawn at random on first use, and kept beside the inventory with mode 0600."),
+        ("none", "No password: whoever reaches the ports may read and write."),
+    ];
+    const NAME: &'static str = "Auth";
+
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            "generate" => Some(Self::Generate),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::inventory) struct Ask;
+
+impl Word for Ask {
+    const WORDS: &'static [(&'static str, &'static str)] =
+        &[("ask", "Asked for on the terminal, once a run.")];
+    const NAME: &'static str = "Credential";
+
+    fn of(text: &str) -> Option<Self> {
+        (text == "ask").then_some(Self)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(in crate::inventory) struct AuthTable {
+pub(in crate::inventory) struct SecretTable {
     pub(in crate::inventory) env: Option<At<String>>,
     pub(in crate::inventory) file: Option<At<String>>,
 }
 
-struct AuthVisitor;
+struct PlaceVisitor<W>(PhantomData<W>);
 
-impl<'de> Visitor<'de> for AuthVisitor {
-    type Value = Auth;
+impl<'de, W: Word> Visitor<'de> for PlaceVisitor<W> {
+    type Value = Place<W>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"generate\", { env = \"VARIABLE\" } or { file = \"path\" }")
+        for (word, _) in W::WORDS {
+            write!(f, "\"{word}\", ")?;
+        }
+        f.write_str("{ env = \"VARIABLE\" } or { file = \"path\" }")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Auth, E> {
-        Ok(if text == "generate" { Auth::Generate } else { Auth::Literal })
+    fn visit_str<E>(self, text: &str) -> Result<Place<W>, E> {
+        Ok(W::of(text).map_or(Place::Literal, Place::Word))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Auth, A::Error> {
-        AuthTable::deserialize(MapAccessDeserializer::new(map)).map(Auth::Table)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Place<W>, A::Error> {
+        SecretTable::deserialize(MapAccessDeserializer::new(map)).map(Place::Table)
     }
 }
 
-impl<'de> Deserialize<'de> for Auth {
+impl<'de, W: Word> Deserialize<'de> for Place<W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AuthVisitor)
+        deserializer.deserialize_any(PlaceVisitor(PhantomData))
     }
 }
 
-impl JsonSchema for Auth {
+impl<W: Word> JsonSchema for Place<W> {
     fn schema_name() -> Cow<'static, str> {
-        "Auth".into()
+        W::NAME.into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -64,16 +118,13 @@ impl JsonSchema for Auth {
                 "additionalProperties": false,
             })
         };
-        json_schema!({
-            "description": "Where the password is kept.",
-            "oneOf": [
-                {
-                    "const": "generate",
-                    "description": "Drawn at random on first use, and kept beside the inventory with mode 0600.",
-                },
+        let words = W::WORDS.iter().map(|(word, what)| json_schema!({ "const": word, "description": what }));
+        let all: Vec<Schema> = words
+            .chain([
                 kept_in("env", "The environment variable that holds it."),
                 kept_in("file", "The file whose first line it is, relative to the inventory."),
-            ],
-        })
+            ])
+            .collect();
+        json_schema!({ "description": "Where the secret is kept.", "oneOf": all })
     }
 }
