@@ -8,6 +8,7 @@
 
 mod apt;
 mod artefact;
+mod builders;
 mod cache;
 mod check;
 mod diagnose;
@@ -28,6 +29,7 @@ mod twin;
 mod want;
 
 pub use artefact::{Artefact, Provenance, SourceRecord, build};
+pub use builders::{Builder, builders};
 pub use cache::Cache;
 pub use diagnose::{Diagnosis, diagnose};
 pub use directive::Names;

@@ -13,7 +13,7 @@ use super::{
     args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
-    fleet::{Loaded, connect, facts, lock, probes},
+    fleet::{Loaded, Reached, connect, facts, lock},
     plan::nothing,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     let plan = &ready.plan;
     if plan.is_empty() {
         finished(args.json, &ready.nothing);
-        return Ok(Exit::Done);
+        return Ok(ready.reached.exit(Exit::Done));
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -49,12 +49,13 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     if outcome.evidence.is_some() && !args.json {
         report::result(&report::how_to_connect(&plan.fleet));
     }
-    Ok(Exit::Done)
+    Ok(ready.reached.exit(Exit::Done))
 }
 
 /// A plan, and the hosts it may be carried out on.
 struct Ready {
     plan: Plan,
+    reached: Reached,
     hosts: BTreeMap<String, Change>,
     facts: BTreeMap<String, Facts>,
     cache: Cache,
@@ -65,24 +66,30 @@ struct Ready {
 /// The plan that follows from an inventory.
 async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
     let loaded = Loaded::new(inventory, args.single_host)?;
-    loaded.playbook.refuse_unknown(&args.tags)?;
-    let hosts = lock(&loaded.fleet, connect(&loaded.fleet, args.trust).await?).await?;
-    let survey = survey(&loaded.fleet, &probes(&hosts), &loaded.flow()).await?;
-    let plan = survey.plan(&loaded.fleet, &args.tags)?;
-    let nothing = nothing(&loaded.fleet, &args.tags);
-    Ok(Ready { plan, hosts, facts: survey.facts, cache: loaded.cache, nothing })
+    let choice = loaded.choice(&args.choice)?;
+    let reached = connect(&loaded.fleet, args.trust).await?;
+    let hosts = lock(&loaded.fleet, &reached.probes).await?;
+    let survey = survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?;
+    let plan = survey.plan(&loaded.fleet, &choice)?;
+    let nothing = nothing(&plan, &choice);
+    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, nothing })
 }
 
 /// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
 async fn saved(file: &Path, trust: Trust) -> Result<Ready, Failure> {
     let plan = read(file)?;
-    let hosts = lock(&plan.fleet, connect(&plan.fleet, trust).await?).await?;
-    let probes = probes(&hosts);
-    let facts = facts(&probes).await?;
-    let seen = unmoved(&plan, &probes, &facts).await?;
-    standing(&plan.fleet, &probes, &facts, |host| seen.get(host)).await?;
+    let mut reached = connect(&plan.fleet, trust).await?;
+    if let Some(host) = reached.missing.keys().find(|host| plan.hosts.contains_key(*host)).cloned()
+        && let Some(error) = reached.missing.remove(&host)
+    {
+        return Err(error.into());
+    }
+    let hosts = lock(&plan.fleet, &reached.probes).await?;
+    let facts = facts(&reached.probes).await?;
+    let seen = unmoved(&plan, &reached.probes, &facts).await?;
+    standing(&plan.fleet, &reached.probes, &facts, |host| seen.get(host)).await?;
     let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
-    Ok(Ready { plan, hosts, facts, cache: Cache::open()?, nothing })
+    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, nothing })
 }
 
 /// With `--json` the plan is not shown, and nobody can be asked about what was not shown.

@@ -55,6 +55,23 @@ pub(super) struct Inventory {
     pub(super) trust: Trust,
 }
 
+/// Which part of a plan, and how carefully.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Choice {
+    /// Only the steps with these names or tags.
+    #[arg(long, value_delimiter = ',')]
+    pub(super) tags: Vec<String>,
+    /// Change only these hosts: names or globs. The others are looked at, and left as they are.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    pub(super) limit: Vec<String>,
+    /// Change so many hosts at once, instead of all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) serial: Option<u16>,
+    /// Go on while no more than so many hosts have failed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) max_failures: usize,
+}
+
 /// Which hosts are believed to be who they say.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Trust {
@@ -67,9 +84,8 @@ pub(super) struct Trust {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) inventory: Inventory,
-    /// Only the steps with these names or tags.
-    #[arg(long, value_delimiter = ',')]
-    pub(super) tags: Vec<String>,
+    #[command(flatten)]
+    pub(super) choice: Choice,
     /// Save the plan, for `apply --plan`.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
@@ -89,11 +105,10 @@ pub(super) struct Apply {
     #[command(flatten)]
     pub(super) trust: Trust,
     /// Apply this saved plan, and refuse if a host is no longer what it was made for.
-    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures"])]
     pub(super) plan: Option<PathBuf>,
-    /// Only the steps with these names or tags.
-    #[arg(long, value_delimiter = ',', conflicts_with = "plan")]
-    pub(super) tags: Vec<String>,
+    #[command(flatten)]
+    pub(super) choice: Choice,
     /// Do not ask.
     #[arg(short, long)]
     pub(super) yes: bool,

@@ -22,7 +22,8 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let fleet = &loaded.fleet;
-    let hosts = lock(fleet, connect(fleet, args.inventory.trust).await?).await?;
+    let reached = connect(fleet, args.inventory.trust).await?;
+    let hosts = lock(fleet, &reached.probes).await?;
     let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
     for (name, known, entries) in
         try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await?
@@ -34,7 +35,7 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     if plan.is_empty() {
         let words = format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name);
         finished(args.json, &words);
-        return Ok(Exit::Done);
+        return Ok(reached.exit(Exit::Done));
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -47,13 +48,14 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &Show { json: args.json, report: None })
         .await?;
     if !args.json {
+        let left = if reached.missing.is_empty() { "" } else { " from the hosts that can be reached" };
         report::result(&format!(
-            "Cluster {} is gone. The cache of builds is kept in {}.",
+            "Cluster {} is gone{left}. The cache of builds is kept in {}.",
             fleet.name,
             loaded.cache.root().display()
         ));
     }
-    Ok(Exit::Done)
+    Ok(reached.exit(Exit::Done))
 }
 
 async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> Result<(String, Facts, Vec<Entry>)> {

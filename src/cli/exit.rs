@@ -84,3 +84,9 @@ impl From<crate::secret::Error> for Failure {
         Self { report: error.into(), exit: Exit::Failed }
     }
 }
+
+impl From<inventory::UnknownHost> for Failure {
+    fn from(error: inventory::UnknownHost) -> Self {
+        Self::usage(error.into())
+    }
+}

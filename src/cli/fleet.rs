@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
-use super::{args::Trust, console::Terminal, exit::Failure};
+use super::{
+    args::{self, Trust},
+    console::Terminal,
+    exit::{Exit, Failure},
+};
 use crate::{
     build::Cache,
     host::{self, Change, Connector, Facts, Probe},
     inventory::{self, Fleet, Fold},
-    plan::{Flow, Templates},
+    plan::{Choice, Flow, Pace, Templates},
     playbook::{self, Playbook},
+    report,
 };
 
 /// A loaded inventory and all that belongs to it.
@@ -31,30 +36,75 @@ impl Loaded {
         Ok(Self { fleet, playbook, templates: Templates { config, unit }, cache: Cache::open()? })
     }
 
+    /// What the user wants of the plan, with its words checked against playbook and fleet.
+    pub(super) fn choice(&self, args: &args::Choice) -> Result<Choice, Failure> {
+        self.playbook.refuse_unknown(&args.tags)?;
+        let limit =
+            (!args.limit.is_empty()).then(|| inventory::select(&self.fleet, &args.limit)).transpose()?;
+        let pace = Pace { serial: args.serial.map(usize::from), max_failures: args.max_failures };
+        Ok(Choice { tags: args.tags.clone(), limit, pace })
+    }
+
     pub(super) fn flow(&self) -> Flow<'_> {
         Flow { playbook: &self.playbook, templates: &self.templates, cache: &self.cache }
     }
 }
 
-/// Connects to all hosts at once.
-pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<BTreeMap<String, Probe>, Failure> {
+/// The hosts that answered, and those that did not.
+pub(super) struct Reached {
+    pub(super) probes: BTreeMap<String, Probe>,
+    pub(super) missing: BTreeMap<String, host::Error>,
+}
+
+impl Reached {
+    /// How the verb ends: hosts that are missing make it a failure, each with its own reason and fix.
+    pub(super) fn exit(self, exit: Exit) -> Exit {
+        if self.missing.is_empty() {
+            return exit;
+        }
+        self.missing.into_values().for_each(|error| report::failure(&error.into()));
+        Exit::Failed
+    }
+
+    /// Why hosts are missing, for the plan.
+    pub(super) fn unreachable(&self) -> BTreeMap<String, String> {
+        self.missing.iter().map(|(host, error)| (host.clone(), error.to_string())).collect()
+    }
+}
+
+/// Connects to all hosts at once. Those that cannot be reached are told, and the rest goes on; with none there is
+/// nothing to go on with.
+pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<Reached, Failure> {
     let connector = Connector::new(fleet.known_hosts(), trust.accept_new, Box::new(Terminal));
     let connecting = fleet.hosts.iter().map(|host| async {
-        let probe = Probe::connect(host, &connector).await?;
-        Ok::<_, host::Error>((host.name.clone(), probe))
+        let probe = Probe::connect(host, &connector).await;
+        (host.name.clone(), probe)
     });
-    Ok(try_join_all(connecting).await?.into_iter().collect())
+    let mut reached = Reached { probes: BTreeMap::new(), missing: BTreeMap::new() };
+    for (name, probe) in join_all(connecting).await {
+        match probe {
+            Ok(probe) => drop(reached.probes.insert(name, probe)),
+            Err(error) => drop(reached.missing.insert(name, error)),
+        }
+    }
+    if reached.probes.is_empty()
+        && let Some((_, last)) = reached.missing.pop_last()
+    {
+        reached.exit(Exit::Failed);
+        return Err(last.into());
+    }
+    Ok(reached)
 }
 
 /// Takes the cluster's lock on all hosts.
 pub(super) async fn lock(
     fleet: &Fleet,
-    probes: BTreeMap<String, Probe>,
+    probes: &BTreeMap<String, Probe>,
 ) -> Result<BTreeMap<String, Change>, Failure> {
     let holder = holder();
-    let locking = probes.into_iter().map(|(name, probe)| {
+    let locking = probes.iter().map(|(name, probe)| {
         let holder = &holder;
-        async move { Ok::<_, host::Error>((name, probe.lock(&fleet.name, holder).await?)) }
+        async move { Ok::<_, host::Error>((name.clone(), probe.clone().lock(&fleet.name, holder).await?)) }
     });
     Ok(try_join_all(locking).await?.into_iter().collect())
 }
@@ -65,11 +115,6 @@ pub(super) async fn facts(probes: &BTreeMap<String, Probe>) -> Result<BTreeMap<S
         .iter()
         .map(|(name, probe)| async move { Ok::<_, host::Error>((name.clone(), probe.facts().await?)) });
     Ok(try_join_all(asking).await?.into_iter().collect())
-}
-
-/// The read-only sides of hosts that may be changed.
-pub(super) fn probes(hosts: &BTreeMap<String, Change>) -> BTreeMap<String, Probe> {
-    hosts.iter().map(|(name, change)| (name.clone(), change.probe().clone())).collect()
 }
 
 /// Who holds the lock, for those who find it taken.

@@ -9,16 +9,16 @@ use super::{
     fleet::{Loaded, connect},
 };
 use crate::{
-    inventory::Fleet,
-    plan::{Detail, survey},
+    plan::{Choice, Detail, Plan, survey},
     report,
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    loaded.playbook.refuse_unknown(&args.tags)?;
-    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
-    let plan = survey(&loaded.fleet, &probes, &loaded.flow()).await?.plan(&loaded.fleet, &args.tags)?;
+    let choice = loaded.choice(&args.choice)?;
+    let reached = connect(&loaded.fleet, args.inventory.trust).await?;
+    let survey = survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?;
+    let plan = survey.plan(&loaded.fleet, &choice)?;
     if let Some(path) = &args.output {
         file::write(
             "the plan",
@@ -28,22 +28,27 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     }
     match (args.json, plan.is_empty()) {
         (true, _) => report::json(&plan),
-        (false, true) => report::result(&nothing(&plan.fleet, &args.tags)),
+        (false, true) => report::result(&nothing(&plan, &choice)),
         (false, false) => report::result(&plan.text(Detail::Full)),
     }
-    Ok(if plan.is_empty() { Exit::Done } else { Exit::Changes })
+    Ok(reached.exit(if plan.is_empty() { Exit::Done } else { Exit::Changes }))
 }
 
 /// What is said when there is nothing to do.
-pub(super) fn nothing(fleet: &Fleet, tags: &[String]) -> String {
+pub(super) fn nothing(plan: &Plan, choice: &Choice) -> String {
+    let (fleet, tags) = (&plan.fleet, &choice.tags);
+    let name = &fleet.name;
     if !tags.is_empty() {
         let plural = if tags.len() == 1 { "" } else { "s" };
-        return format!(
-            "Nothing to change in the step{plural} {} of cluster {}.",
-            tags.join(", "),
-            fleet.name
-        );
+        return format!("Nothing to change in the step{plural} {} of cluster {name}.", tags.join(", "));
+    }
+    if let Some(limit) = &choice.limit {
+        let hosts: Vec<&str> = limit.iter().map(String::as_str).collect();
+        return format!("Nothing to change on {} of cluster {name}.", hosts.join(", "));
+    }
+    if !plan.unreachable.is_empty() {
+        return format!("Nothing to change on the hosts of cluster {name} that can be reached.");
     }
     let nodes = fleet.nodes().count();
-    format!("Nothing to change: cluster {} runs as the inventory says ({nodes} nodes).", fleet.name)
+    format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes).")
 }

@@ -12,12 +12,15 @@ use crate::{
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
-    let status = Status::new(&loaded.fleet, &survey(&loaded.fleet, &probes, &loaded.flow()).await?);
+    let reached = connect(&loaded.fleet, args.inventory.trust).await?;
+    let status = Status::new(
+        &loaded.fleet,
+        &survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?,
+    );
     if args.json {
         report::json(&status);
     } else {
         report::result(&report::status(&status));
     }
-    Ok(if status.healthy { Exit::Done } else { Exit::Failed })
+    Ok(reached.exit(if status.healthy { Exit::Done } else { Exit::Failed }))
 }

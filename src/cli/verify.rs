@@ -14,10 +14,10 @@ use crate::{
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    let probes = connect(&loaded.fleet, args.inventory.trust).await?;
-    let servers = servers(&loaded.fleet, &probes)?;
+    let reached = connect(&loaded.fleet, args.inventory.trust).await?;
+    let servers = servers(&loaded.fleet, &reached.probes)?;
     let evidence =
-        cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&probes).await?)).await;
+        cluster::verify(&servers, &loaded.fleet, &sides(&loaded.fleet, &facts(&reached.probes).await?)).await;
     if let Some(path) = &args.junit {
         file::write("the evidence", path, report::junit(&evidence, &loaded.fleet.name).as_bytes())?;
     }
@@ -26,5 +26,5 @@ pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     } else {
         report::result(&report::evidence_table(&evidence));
     }
-    Ok(if evidence.holds() { Exit::Done } else { Exit::Failed })
+    Ok(reached.exit(if evidence.holds() { Exit::Done } else { Exit::Failed }))
 }

@@ -11,6 +11,7 @@ mod problem;
 mod range;
 mod resolve;
 mod schema;
+mod select;
 mod tolerant;
 mod wording;
 mod written;
@@ -26,6 +27,7 @@ pub use self::{
     fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Ssh, Version},
     problem::{LoadError, Problem},
     schema::schema,
+    select::{UnknownHost, select},
 };
 
 /// Whether the fleet stays as it is written, or all its nodes are put onto this machine.

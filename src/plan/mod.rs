@@ -16,6 +16,7 @@ pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers
 pub use text::Detail;
 
 use crate::{
+    build::Builder,
     cluster::Topology,
     host::{InitSystem, distro},
     inventory::Fleet,
@@ -30,7 +31,19 @@ pub struct Plan {
     pub fleet: Fleet,
     /// What each host must be, and what it was when the plan was made.
     pub hosts: BTreeMap<String, HostState>,
+    /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
+    pub unreachable: BTreeMap<String, String>,
+    pub pace: Pace,
     pub stages: Vec<Stage>,
+}
+
+/// How carefully a run goes over the hosts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// So many hosts at once; all where it is not given.
+    pub serial: Option<usize>,
+    /// So many hosts may fail before the others are left alone.
+    pub max_failures: usize,
 }
 
 /// The ground a plan stands on, for one host.
@@ -54,8 +67,8 @@ pub struct Stage {
 pub enum Work {
     /// Changes to hosts, which flow independently of each other.
     Change(Vec<HostChanges>),
-    /// Compiling the server on one host.
-    Build { host: String, why: String },
+    /// Compiling the server, once for each kind of host.
+    Build(Vec<Builder>),
     /// Making the nodes one cluster.
     Form {
         topology: Topology,
@@ -95,13 +108,24 @@ pub struct HostUndo {
 pub struct Situation<'a> {
     pub fleet: &'a Fleet,
     pub hosts: &'a BTreeMap<String, HostView>,
-    /// Why the server must be compiled, where it is installed nowhere and not in the cache, and on which host.
-    pub build: Option<(String, String)>,
+    /// Who compiles the server, where it is neither installed nor in the cache.
+    pub builders: &'a [Builder],
+    /// Hosts that could not be reached, and why.
+    pub unreachable: &'a BTreeMap<String, String>,
     pub topology: &'a Topology,
     /// What forming the cluster has to do, in words; `None` where it is formed.
     pub form: Option<String>,
+    pub choice: &'a Choice,
+}
+
+/// What of a plan the user wants, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
     /// Steps to keep, by name or tag; empty keeps all.
-    pub tags: &'a [String],
+    pub tags: Vec<String>,
+    /// Hosts to change; `None` means all.
+    pub limit: Option<BTreeSet<String>>,
+    pub pace: Pace,
 }
 
 /// What is desired of a host, and what was observed there.
@@ -142,6 +166,8 @@ impl Plan {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: situation.fleet.clone(),
             hosts,
+            unreachable: situation.unreachable.clone(),
+            pace: situation.choice.pace,
             stages,
         })
     }
@@ -152,12 +178,35 @@ impl Plan {
         let stages =
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
-        Self { provision, fleet: fleet.clone(), hosts: BTreeMap::new(), stages }
+        let (fleet, hosts, unreachable) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
+        Self { provision, fleet, hosts, unreachable, pace: Pace::default(), stages }
+    }
+
+    /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
+    /// other, so a stage with restarts is the last before such a cut; hosts that go a few at a time cannot wait for one
+    /// that has yet to begin to compile.
+    pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
+        self.stages.chunk_by(|before, after| {
+            let together = before.is_barrier() == after.is_barrier();
+            together && !before.work.restarts_nodes() && !(before.work.builds() && self.pace.serial.is_some())
+        })
+    }
+
+    /// Whether nothing was missing in the cluster when the plan was made.
+    pub fn is_whole(&self) -> bool {
+        !self.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. }))
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
+    }
+}
+
+impl Stage {
+    /// Whether it concerns the cluster as a whole.
+    pub fn is_barrier(&self) -> bool {
+        !matches!(self.work, Work::Change(_) | Work::Build(_))
     }
 }
 
@@ -171,6 +220,10 @@ impl HostChanges {
 }
 
 impl Work {
+    fn builds(&self) -> bool {
+        matches!(self, Self::Build(_))
+    }
+
     fn restarts_nodes(&self) -> bool {
         let Self::Change(hosts) = self else { return false };
         let mut changes = hosts.iter().flat_map(|host| &host.changes);
@@ -180,13 +233,27 @@ impl Work {
 
 impl Situation<'_> {
     fn keeps(&self, step: &Desired) -> bool {
-        self.tags.is_empty() || self.tags.iter().any(|tag| step.answers_to(tag))
+        self.choice.tags.is_empty() || self.choice.tags.iter().any(|tag| step.answers_to(tag))
+    }
+
+    fn includes(&self, host: &str) -> bool {
+        self.choice.limit.as_ref().is_none_or(|limit| limit.contains(host))
+    }
+
+    /// Whether every host will be as it should be once the changes are made: a cluster with hosts that are not ready
+    /// is neither formed nor proven.
+    fn is_complete(&self) -> bool {
+        let ready = |(name, view): (&String, &HostView)| self.includes(name) || view.is_as_desired();
+        self.unreachable.is_empty() && self.hosts.iter().all(ready)
     }
 
     /// Forming is due where something is missing, and after restarts, which change settings for a while: those bring
     /// it along whatever the tags say, since nothing else puts the settings back.
     fn form(&self, kept: bool, before: &[Stage]) -> Option<Work> {
         let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
+        if !self.is_complete() {
+            return None;
+        }
         let missing = self.form.as_deref().filter(|_| kept || restarts);
         let why = missing.or_else(|| restarts.then_some("see that it is whole again after the restarts"))?;
         Some(Work::Form { topology: self.topology.clone(), why: why.to_owned(), whole: missing.is_none() })
@@ -213,8 +280,9 @@ impl Situation<'_> {
         step: usize,
         changing: &mut BTreeMap<&'s str, BTreeSet<String>>,
     ) -> Vec<HostChanges> {
-        let hosts = self.hosts.iter().filter_map(|(host, view)| {
-            view.changes(host, step, changing.entry(host).or_default(), self.build.is_some())
+        let hosts = self.hosts.iter().filter(|(host, _)| self.includes(host)).filter_map(|(host, view)| {
+            let builds = self.builders.iter().any(|builder| builder.host == *host);
+            view.changes(host, step, changing.entry(host).or_default(), builds)
         });
         hosts.collect()
     }
@@ -222,12 +290,13 @@ impl Situation<'_> {
     /// What a step does besides its changes. There is nothing to prove where nothing was done, unless it is asked for.
     fn job(&self, job: Job, kept: bool, before: &[Stage]) -> Option<Work> {
         match job {
-            Job::Build if kept => {
-                let (host, why) = self.build.clone()?;
-                Some(Work::Build { host, why })
-            }
+            Job::Build if kept && !self.builders.is_empty() => Some(Work::Build(self.builders.to_vec())),
             Job::Form => self.form(kept, before),
-            Job::Verify if kept && !(self.tags.is_empty() && before.is_empty()) => Some(Work::Verify),
+            Job::Verify
+                if kept && self.is_complete() && !(self.choice.tags.is_empty() && before.is_empty()) =>
+            {
+                Some(Work::Verify)
+            }
             _ => None,
         }
     }
@@ -254,6 +323,16 @@ impl HostView {
             }
         }
         (!changes.is_empty()).then(|| HostChanges { host: host.to_owned(), changes })
+    }
+
+    /// Whether nothing is amiss here. Packages are for the build only, and some commands run every time.
+    fn is_as_desired(&self) -> bool {
+        let none = BTreeSet::new();
+        let resources = self.desired.iter().flat_map(|step| &step.resources);
+        resources
+            .filter(|resource| !matches!(resource, Resource::Package(_)))
+            .filter_map(|resource| resource.kind().compare(&self.observed, &none))
+            .all(|difference| difference.action == Action::Run)
     }
 
     /// Refuses what is known to fail before anything changes.

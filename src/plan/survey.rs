@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures_util::future::try_join_all;
 
-use super::{Desired, HostView, Plan, RenderError, Situation, Templates, desire};
+use super::{Choice, Desired, HostView, Plan, RenderError, Situation, Templates, desire};
 use crate::{
-    build::{Artefact, Cache, Want},
+    build::{self, Artefact, Cache, Want},
     cluster::{self, HostSide, Refusal, Servers, Standing, Topology, assess},
     host::{self, Facts, Probe},
     inventory::{Fleet, Host, Node},
@@ -23,8 +23,10 @@ pub struct Survey {
     pub standing: Standing,
     /// What the nodes said.
     pub cluster: cluster::Observed,
-    /// Why the server must be compiled, and where.
-    build: Option<(String, String)>,
+    /// Hosts that could not be reached, and why.
+    pub unreachable: BTreeMap<String, String>,
+    /// Hosts that need a binary that has yet to be compiled.
+    lacking: BTreeMap<String, Facts>,
 }
 
 /// Why the fleet could not be looked at, or must not be touched.
@@ -79,6 +81,7 @@ pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String,
 pub async fn survey(
     fleet: &Fleet,
     probes: &BTreeMap<String, Probe>,
+    unreachable: BTreeMap<String, String>,
     flow: &Flow<'_>,
 ) -> Result<Survey, Error> {
     let looks = fleet.hosts.iter().filter_map(|host| {
@@ -92,8 +95,9 @@ pub async fn survey(
     }
     let observed = |host: &str| views.get(host).map(|view| &view.observed);
     let (seen, standing) = standing(fleet, probes, &facts, observed).await?;
-    let build = needs_build(fleet, &facts, &views, flow.cache);
-    Ok(Survey { facts, views, topology: Topology::place(fleet), standing, cluster: seen, build })
+    let lacking = lacking(fleet, &facts, &views, flow.cache);
+    let topology = Topology::place(fleet);
+    Ok(Survey { facts, views, topology, standing, cluster: seen, unreachable, lacking })
 }
 
 /// Asks all servers what their cluster is; `hosts` has what was observed on each host. Refuses nodes that must not be
@@ -157,19 +161,17 @@ async fn look(
     Ok((facts, HostView { desired, observed, init }))
 }
 
-/// The first host that lacks the server, where the cache has none that would run there.
-fn needs_build(
+/// The hosts that lack the server, where the cache has none that would run there.
+fn lacking(
     fleet: &Fleet,
     facts: &BTreeMap<String, Facts>,
     views: &BTreeMap<String, HostView>,
     cache: &Cache,
-) -> Option<(String, String)> {
+) -> BTreeMap<String, Facts> {
     let want = Want::of(fleet);
-    let lacking = views.iter().find(|(_, view)| view.lacks_binary())?.0;
-    match cached(cache, &want, facts.get(lacking)?) {
-        Some(_) => None,
-        None => Some((lacking.clone(), format!("{} is neither installed nor in the cache", want.title()))),
-    }
+    let lacking = views.iter().filter(|(_, view)| view.lacks_binary());
+    let known = lacking.filter_map(|(host, _)| Some((host.clone(), facts.get(host)?.clone())));
+    known.filter(|(_, facts)| cached(cache, &want, facts).is_none()).collect()
 }
 
 /// An artefact of the cache that runs on a host.
@@ -190,18 +192,23 @@ impl HostView {
 
 impl Survey {
     /// The plan that follows from what was found.
-    pub fn plan(&self, fleet: &Fleet, tags: &[String]) -> Result<Plan, Error> {
+    pub fn plan(&self, fleet: &Fleet, choice: &Choice) -> Result<Plan, Error> {
         let form = match &self.standing {
             Standing::Formed => None,
             other => Some(other.to_string()),
         };
+        let included = |host: &str| choice.limit.as_ref().is_none_or(|limit| limit.contains(host));
+        let lacking = self.lacking.iter().filter(|(host, _)| included(host));
+        let lacking = lacking.map(|(host, facts)| (host.clone(), facts.clone())).collect();
+        let builders = build::builders(&Want::of(fleet), &lacking);
         let situation = Situation {
             fleet,
             hosts: &self.views,
-            build: self.build.clone(),
+            builders: &builders,
+            unreachable: &self.unreachable,
             topology: &self.topology,
             form,
-            tags,
+            choice,
         };
         Ok(Plan::new(&situation)?)
     }

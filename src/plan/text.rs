@@ -5,7 +5,10 @@ use std::fmt::Write;
 use owo_colors::OwoColorize;
 
 use super::{HostChanges, HostUndo, Plan, Planned, Work};
-use crate::resource::{Action, Entry, Resource};
+use crate::{
+    build::Builder,
+    resource::{Action, Entry, Resource},
+};
 
 /// How much of a plan to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,14 @@ impl Plan {
             }
             step = &stage.step;
             stage.work.write(&mut text, detail);
+        }
+        for (host, why) in &self.unreachable {
+            let why = why.strip_prefix(&format!("{host}: ")).unwrap_or(why);
+            let _ =
+                writeln!(text, "  {} {host}: left as it is, since it cannot be reached ({why})", "!".red());
+        }
+        if !self.unreachable.is_empty() {
+            text.push_str("  the cluster is neither formed nor proven before all hosts can be reached\n");
         }
         let _ = writeln!(text, "\n{}", self.counts());
         text
@@ -61,8 +72,11 @@ impl Plan {
                 parts.push(format!("{n} {what}"));
             }
         }
-        if self.stages.iter().any(|stage| matches!(stage.work, Work::Build { .. })) {
-            parts.push("one build".to_owned());
+        let builds: usize = self.stages.iter().map(|stage| stage.work.builders().len()).sum();
+        match builds {
+            0 => {}
+            1 => parts.push("one build".to_owned()),
+            n => parts.push(format!("{n} builds")),
         }
         if self.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. })) {
             parts.push("the cluster to form or mend".to_owned());
@@ -75,6 +89,13 @@ impl Plan {
 }
 
 impl Work {
+    fn builders(&self) -> &[Builder] {
+        match self {
+            Self::Build(builders) => builders,
+            _ => &[],
+        }
+    }
+
     fn undone(&self) -> usize {
         match self {
             Self::Undo(hosts) => hosts.iter().map(|host| host.entries.len()).sum(),
@@ -89,8 +110,10 @@ impl Work {
                     host.write(text, detail);
                 }
             }
-            Self::Build { host, why } => {
-                let _ = writeln!(text, "  {} compile on {host}: {why}", "+".green());
+            Self::Build(builders) => {
+                for builder in builders {
+                    let _ = writeln!(text, "  {} compile on {}: {}", "+".green(), builder.host, builder.why);
+                }
             }
             Self::Form { why, whole: true, .. } => {
                 let _ = writeln!(text, "  {} {why}", "~".yellow());

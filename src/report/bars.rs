@@ -69,9 +69,9 @@ impl Consumer for Bars {
                 let count = format!("{changed} changed, {}", took(*took_ms));
                 self.print(&format!("{} {step} {}", "✓".green(), count.dimmed()));
             }
-            Event::StepFailed { step, .. } => {
+            Event::StepFailed { step, host, .. } => {
                 self.clear();
-                self.print(&format!("{} {step}", "✗".red()));
+                self.print(&format!("{} {}{step}", "✗".red(), at(host.as_ref())));
             }
             Event::RunStarted { .. } | Event::RunFinished { .. } => {}
         }

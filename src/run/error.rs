@@ -16,6 +16,9 @@ pub enum Error {
     Form(#[from] cluster::FormError),
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Reach(#[from] cluster::Unreached),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Rolling(#[from] cluster::RollingError),
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -40,6 +43,16 @@ pub enum Error {
     #[error("{what} was in the cache when the plan was made and is gone now")]
     #[diagnostic(help("run the same command again: it will be compiled"))]
     ArtefactGone { what: String },
+    #[error("{host}: {what} was to come from {builder}, which did not compile it")]
+    #[diagnostic(help("see what stopped {builder}, then run the same command again"))]
+    NotBuilt { host: String, what: String, builder: String },
+    #[error("{} hosts failed: {}", .errors.len(), .hosts.join(", "))]
+    #[diagnostic(help("mend each, then run the same command again: it continues where each host stopped"))]
+    Hosts {
+        hosts: Vec<String>,
+        #[related]
+        errors: Vec<Error>,
+    },
     #[error("{host}: its state is not the one the plan was made for")]
     #[diagnostic(help("make a new plan: `provision plan INVENTORY -o FILE`"))]
     Moved { host: String },
@@ -49,6 +62,23 @@ pub enum Error {
     #[error("{count} of the invariants do not hold: {}", .failed.join(", "))]
     #[diagnostic(help("the table above has the evidence; `provision apply` repairs what it can"))]
     Unproven { count: usize, failed: Vec<String> },
+}
+
+impl Error {
+    /// The error of a run in which these hosts failed. One that only lacked what another should have compiled says nothing
+    /// new.
+    pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
+        if failed.iter().any(|(_, error)| !matches!(error, Self::NotBuilt { .. })) {
+            failed.retain(|(_, error)| !matches!(error, Self::NotBuilt { .. }));
+        }
+        match failed.len() {
+            0 | 1 => failed.pop().map_or(Ok(()), |(_, error)| Err(error)),
+            _ => {
+                let (hosts, errors) = failed.into_iter().unzip();
+                Err(Self::Hosts { hosts, errors })
+            }
+        }
+    }
 }
 
 fn indented(lines: &[String]) -> String {

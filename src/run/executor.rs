@@ -1,17 +1,18 @@
-//! The executor: takes a plan and carries it out, stage by stage. It reads no flags, no environment, no inventory.
+//! The executor: takes a plan and carries it out. It reads no flags, no environment, no inventory. Between two barriers
+//! hosts go their own way; at a barrier all must have arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{Cancel, Error, Events, hosts::HostRun, nodes::Nodes};
+use super::{Cancel, Error, Events, directives, flow::Flow, hosts::HostRun, nodes::Nodes};
 use crate::{
-    build::{self, Artefact, Cache, Names, Pins, Want},
+    build::{Cache, Want},
     cluster::{self, Evidence, Formed, Topology},
     host::{Change, Facts, Probe},
     inventory::Fleet,
-    plan::{self, HostChanges, HostUndo, Plan, Stage, Work},
+    plan::{self, HostUndo, Plan, Stage, Work},
     resource::Layout,
 };
 
@@ -31,15 +32,13 @@ pub struct Outcome {
     pub changed: usize,
     /// When the first node of this run was started: the engine's own delays count from there.
     started: Option<Instant>,
-    /// Whether the directives have been checked against the binary.
-    checked: bool,
     pub formed: Option<Formed>,
     pub evidence: Option<Evidence>,
 }
 
 impl Executor<'_> {
-    /// Carries out a plan. Stops at the first error, or after the current stage when the user asked to.
-    /// What was done until then is told in both cases.
+    /// Carries out a plan. Stops at the first barrier that not all hosts have reached, or after the current stage when
+    /// the user asked to. What was done until then is told in both cases.
     pub async fn run(&self, plan: &Plan) -> (Outcome, Result<(), Error>) {
         let mut outcome = Outcome::default();
         let result = self.stages(plan, &mut outcome).await;
@@ -47,44 +46,66 @@ impl Executor<'_> {
     }
 
     async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
-        let (mut artefact, mut last) = (None, None::<&Stage>);
-        for stage in &plan.stages {
+        let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
+        self.check_directives(plan)?;
+        for stages in plan.between_barriers() {
             // Only what is left to do can be interrupted.
             if let Some(last) = last.filter(|_| self.cancel.is_raised()) {
                 return Err(Error::Interrupted { after: last.step.clone() });
             }
+            if stages.iter().any(Stage::is_barrier) {
+                if failed.is_empty() {
+                    self.barrier(plan, stages, outcome).await?;
+                }
+            } else {
+                failed.extend(self.flow(plan, stages, &failed, outcome).await?);
+            }
+            if failed.len() > plan.pace.max_failures {
+                break;
+            }
+            last = stages.last();
+        }
+        Error::of_hosts(failed)
+    }
+
+    /// Sends the hosts on their way to the next barrier, then restarts the nodes that are due.
+    async fn flow(
+        &self,
+        plan: &Plan,
+        stages: &[Stage],
+        failed: &[(String, Error)],
+        outcome: &mut Outcome,
+    ) -> Result<Vec<(String, Error)>, Error> {
+        let out: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
+        let flowed = Flow::new(self, plan, stages, &out).run(plan).await;
+        outcome.changed += flowed.changed;
+        outcome.started = outcome.started.or(flowed.started);
+        if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
+            (flowed.failed.is_empty() && failed.is_empty(), stages.last())
+        {
+            let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole: plan.is_whole() };
+            outcome.changed += nodes.restart(hosts).await?;
+        }
+        Ok(flowed.failed)
+    }
+
+    async fn barrier(&self, plan: &Plan, stages: &[Stage], outcome: &mut Outcome) -> Result<(), Error> {
+        for stage in stages {
             let (step, began) = (self.events.step(&stage.step, None), Instant::now());
             step.started();
             let before = outcome.changed;
-            if let Err(error) = self.stage(plan, stage, &mut artefact, outcome).await {
+            if let Err(error) = self.stage(plan, stage, outcome).await {
                 step.failed(&error.to_string());
                 return Err(error);
             }
             step.finished(outcome.changed - before, began.elapsed());
-            last = Some(stage);
         }
         Ok(())
     }
 
-    async fn stage(
-        &self,
-        plan: &Plan,
-        stage: &Stage,
-        artefact: &mut Option<Artefact>,
-        outcome: &mut Outcome,
-    ) -> Result<(), Error> {
+    async fn stage(&self, plan: &Plan, stage: &Stage, outcome: &mut Outcome) -> Result<(), Error> {
         match &stage.work {
-            Work::Change(hosts) => {
-                outcome.checked = outcome.checked || self.check_directives(plan, artefact.as_ref())?;
-                if hosts.iter().any(HostChanges::starts_nodes) {
-                    outcome.started.get_or_insert_with(Instant::now);
-                }
-                outcome.changed += self.change(plan, &stage.step, hosts, artefact.as_ref()).await?;
-            }
-            Work::Build { host, .. } => {
-                *artefact = self.build(plan, &stage.step, host).await?;
-                outcome.changed += 1;
-            }
+            Work::Change(_) | Work::Build(_) => {}
             Work::Form { topology, .. } => {
                 outcome.formed = Some(self.form(plan, &stage.step, topology, outcome.started).await?);
                 outcome.changed += 1;
@@ -105,58 +126,14 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// The changes of one stage: hosts flow independently; nodes that must be restarted are restarted one at a time,
-    /// replicas first, so that no shard is without a master for longer than a hand-over.
-    async fn change(
-        &self,
-        plan: &Plan,
-        step: &str,
-        hosts: &[HostChanges],
-        built: Option<&Artefact>,
-    ) -> Result<usize, Error> {
-        let runs = hosts.iter().filter_map(|changes| {
-            let run = self.host(&plan.fleet, step, &changes.host)?;
-            Some(async move { run.changes(&changes.changes, &plan.fleet, self.cache, built).await })
-        });
-        let mut changed: usize = try_join_all(runs).await?.into_iter().sum();
-        let whole = !plan.stages.iter().any(|stage| matches!(stage.work, Work::Form { whole: false, .. }));
-        let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole };
-        changed += nodes.restart(hosts).await?;
-        Ok(changed)
-    }
-
-    async fn build(&self, plan: &Plan, step: &str, host: &str) -> Result<Option<Artefact>, Error> {
-        let (Some(change), Some(facts)) = (self.hosts.get(host), self.facts.get(host)) else {
-            return Ok(None);
-        };
-        let mut pins = Pins::load(&plan.fleet.inventory)?;
-        let events = self.events.step(step, Some(host));
-        let want = Want::of(&plan.fleet);
-        let artefact = build::build(&want, change, facts, self.cache, &mut pins, &events).await?;
-        events.changed(&format!("built {}", want.title()));
-        Ok(Some(artefact))
-    }
-
-    /// Refuses a directive the binary does not have before anything of this stage is sent. False where there is no
-    /// binary to ask yet.
-    fn check_directives(&self, plan: &Plan, built: Option<&Artefact>) -> Result<bool, Error> {
-        let want = Want::of(&plan.fleet);
-        let found = self.facts.values().next().and_then(|facts| plan::cached(self.cache, &want, facts));
-        let Some(artefact) = built.or(found.as_ref()) else { return Ok(false) };
-        let of_hosts = plan.fleet.nodes().flat_map(|node| node.config.keys());
-        let mut names: Vec<String> = plan.fleet.config.keys().chain(of_hosts).cloned().collect();
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
-            return Ok(true);
+    /// Refuses a directive the binary does not have, where there is a binary to ask already.
+    fn check_directives(&self, plan: &Plan) -> Result<(), Error> {
+        if !plan.stages.iter().any(|stage| matches!(stage.work, Work::Change(_))) {
+            return Ok(());
         }
-        let known = Names::of(&artefact.path).map_err(|_| Error::ArtefactGone { what: want.title() })?;
-        names.retain(|name| !known.knows(name));
-        if names.is_empty() {
-            return Ok(true);
-        }
-        let (engine, version) = (plan.fleet.engine.to_string(), plan.fleet.version.to_string());
-        Err(Error::UnknownDirective { engine, version, names })
+        let want = Want::of(&plan.fleet);
+        let found = self.facts.values().find_map(|facts| plan::cached(self.cache, &want, facts));
+        found.map_or(Ok(()), |artefact| directives::check(&plan.fleet, &artefact))
     }
 
     async fn form(
@@ -168,6 +145,9 @@ impl Executor<'_> {
     ) -> Result<Formed, Error> {
         let servers = plan::servers(&plan.fleet, &self.probes())?;
         let events = self.events.step(step, None);
+        if !plan.is_whole() {
+            cluster::reach(&servers, &plan.fleet, &events).await?;
+        }
         Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
     }
 

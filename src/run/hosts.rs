@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Error, StepEvents, nodes};
+use super::{Error, StepEvents, nodes, supply::Supply};
 use crate::{
-    build::{Artefact, Cache, Want},
-    host::{Change, Facts, Parcel},
-    inventory::Fleet,
-    plan::{Planned, cached},
+    host::{Change, Facts},
+    plan::Planned,
     resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
 };
 
@@ -24,13 +22,7 @@ pub(super) struct HostRun<'a> {
 
 impl HostRun<'_> {
     /// Makes all changes but restarts, and waits until the nodes that were started answer.
-    pub(super) async fn changes(
-        &self,
-        changes: &[Planned],
-        fleet: &Fleet,
-        cache: &Cache,
-        built: Option<&Artefact>,
-    ) -> Result<usize, Error> {
+    pub(super) async fn changes(&self, changes: &[Planned], supply: &Supply<'_>) -> Result<usize, Error> {
         let titles: Vec<String> = changes.iter().map(|change| change.resource.kind().title()).collect();
         let mut script = self.script(changes);
         let (mut done, mut starting) = (0, Vec::new());
@@ -44,7 +36,7 @@ impl HostRun<'_> {
                 Resource::Binary(binary) => {
                     done += self.run(&script, &titles).await?;
                     script = self.script(changes);
-                    self.install(binary, fleet, cache, built, &mut script).await?;
+                    self.install(binary, supply, &mut script).await?;
                 }
                 Resource::Process(process) => starting.push(process),
                 _ => {}
@@ -96,23 +88,9 @@ impl HostRun<'_> {
         script
     }
 
-    async fn install(
-        &self,
-        binary: &Binary,
-        fleet: &Fleet,
-        cache: &Cache,
-        built: Option<&Artefact>,
-        script: &mut Script,
-    ) -> Result<(), Error> {
-        let found = match built {
-            Some(artefact) => Some(artefact.clone()),
-            None => cached(cache, &Want::of(fleet), self.facts),
-        };
-        let Some(artefact) = found else {
-            return Err(Error::ArtefactGone { what: Want::of(fleet).title() });
-        };
-        let gone = |_| Error::ArtefactGone { what: Want::of(fleet).title() };
-        let parcel = Parcel::read(&artefact.path).map_err(gone)?;
+    async fn install(&self, binary: &Binary, supply: &Supply<'_>, script: &mut Script) -> Result<(), Error> {
+        let artefact = supply.artefact(self.change.name(), self.facts).await?;
+        let parcel = supply.parcel(&artefact)?;
         self.change.put(&parcel, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artefact.provenance).unwrap_or_default();
         binary.seal(&provenance, &artefact.sha256, script);

@@ -1,12 +1,16 @@
 //! Running a plan: the only code that changes anything.
 
 mod cancel;
+mod directives;
 mod error;
 mod event;
 mod executor;
+mod flow;
 mod hosts;
 mod journal;
 mod nodes;
+mod supply;
+mod track;
 
 pub use cancel::Cancel;
 pub use error::Error;

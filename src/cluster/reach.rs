@@ -1,0 +1,147 @@
+//! Whether every host reaches the client and bus ports of every other one: asked before any two nodes are introduced. A
+//! node that cannot be reached from all sides makes a cluster that forms and then fails.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
+
+use futures_util::future::join_all;
+
+use super::resp::Servers;
+use crate::{
+    host,
+    inventory::{Fleet, Host, Node},
+    run::StepEvents,
+};
+
+/// A way that is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The host that tried.
+    pub from: String,
+    /// The host that could not be reached, and where on it.
+    pub to: String,
+    pub port: u16,
+    /// What the kernel said: `Connection refused`, `No route to host`, or that nothing came.
+    pub why: String,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {}:{} {}", self.from, self.to, self.port, self.why)
+    }
+}
+
+/// Hosts do not reach each other.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Unreached {
+    #[error("the nodes cannot reach each other:{}", .closed.iter().take(10).map(|way| format!("\n  {way}")).collect::<String>() + &more(.closed.len()))]
+    #[diagnostic(help(
+        "open {ports} to the other hosts of the cluster (firewalld: firewall-cmd --permanent --add-port={first}/tcp, then --reload), then run the same command again; no node was introduced to another"
+    ))]
+    Closed { closed: Vec<Closed>, ports: String, first: u16 },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] host::Error),
+}
+
+fn more(count: usize) -> String {
+    if count > 10 { format!("\n  and {} more", count - 10) } else { String::new() }
+}
+
+/// Tries all ways between hosts, all hosts at the same time. The started nodes are the listeners.
+pub async fn reach(servers: &Servers, fleet: &Fleet, events: &StepEvents) -> Result<(), Unreached> {
+    let tries = fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| from(servers, fleet, host));
+    let (mut closed, mut unchecked) = (Vec::new(), Vec::new());
+    for answer in join_all(tries).await {
+        match answer? {
+            Some(ways) => closed.extend(ways),
+            None => unchecked.push(()),
+        }
+    }
+    if !unchecked.is_empty() {
+        let count = unchecked.len();
+        events.notice(format!("{count} hosts have no bash: that they reach all ports was not checked"));
+    }
+    if closed.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<u16> = closed.iter().map(|way| way.port).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let (first, all) =
+        (wanted.first().copied().unwrap_or_default(), wanted.iter().map(|port| format!("{port}/tcp")));
+    Err(Unreached::Closed { ports: all.collect::<Vec<_>>().join(", "), first, closed })
+}
+
+/// The closed ways from one host; `None` where nothing is there to try them with.
+async fn from(servers: &Servers, fleet: &Fleet, host: &Host) -> Result<Option<Vec<Closed>>, host::Error> {
+    let Some(probe) = servers.probe(&host.name) else { return Ok(Some(Vec::new())) };
+    let others = fleet.nodes().filter(|node| node.host != host.name);
+    let ways: BTreeMap<SocketAddr, &Node> = others
+        .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))
+        .collect();
+    let list: String = ways.keys().map(|way| format!("{} {}\n", way.ip(), way.port())).collect();
+    let script = format!("ways={}\n{TRY}", host::quote(&list));
+    let lines = probe.ask("which ports of the other hosts it reaches", &script).await?;
+    if lines.first().is_some_and(|line| line == "no bash") {
+        return Ok(None);
+    }
+    Ok(Some(lines.iter().filter_map(|line| closed(host, &ways, line)).collect()))
+}
+
+/// `10.0.0.2 17001 bash: connect: Connection refused`
+fn closed(host: &Host, ways: &BTreeMap<SocketAddr, &Node>, line: &str) -> Option<Closed> {
+    let mut words = line.splitn(3, ' ');
+    let way = SocketAddr::new(words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let why = match words.next()?.rsplit(": ").next().unwrap_or_default() {
+        "Connection refused" => "refused: firewalld, or does it listen?".to_owned(),
+        "No route to host" => "no route: firewalld rejects it, or the host is off".to_owned(),
+        "" => "no answer within 5s: a firewall drops it".to_owned(),
+        other => other.to_owned(),
+    };
+    let to = ways.get(&way)?.host.clone();
+    Some(Closed { from: host.name.clone(), to, port: way.port(), why })
+}
+
+/// Prints the ways that are closed, with what the kernel says. The open ones are tried in one process, one after the
+/// other, which takes no time; what is left when that hangs is tried again, all at once.
+const TRY: &str = r#"
+command -v bash >/dev/null || { echo 'no bash'; exit 0; }
+open=$(printf %s "$ways" | timeout 2 bash -c '
+  while read -r ip port; do
+    if { exec 3<>"/dev/tcp/$ip/$port"; } 2>/dev/null; then exec 3>&-; echo "$ip $port"; fi
+  done')
+printf %s "$ways" | while read -r way; do
+  case "
+$open
+" in *"
+$way
+"*) continue ;; esac
+  {
+    said=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash ${way% *} ${way#* } 2>&1) || echo "$way $(echo "$said" | head -n 1 | sed 's/^bash: connect: //')"
+  } &
+done
+wait
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_tells_open_from_closed() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let shut = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let script = format!("ways='127.0.0.1 {open}\n127.0.0.1 {shut}\n'\n{TRY}");
+        #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            said.contains(&format!("127.0.0.1 {shut} ")) && said.contains("Connection refused"),
+            "{said}"
+        );
+        assert!(!said.contains(&format!("127.0.0.1 {open} ")), "{said}");
+    }
+}
