@@ -129,11 +129,10 @@ mod tests {
 
     #[test]
     fn the_script_tells_open_from_closed() {
-        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let shut = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (listener, gone) = (listen(), listen());
+        let [open, shut] = [&listener, &gone].map(|listener| listener.local_addr().unwrap().port());
+        drop(gone);
         let script = format!("ways='127.0.0.1 {open}\n127.0.0.1 {shut}\n'\n{TRY}");
         #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

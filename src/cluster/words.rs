@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Standing, Topology, slots};
+use super::Standing;
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,17 +22,5 @@ fn some(f: &mut fmt::Formatter<'_>, all: &[String], what: &str) -> fmt::Result {
         [] => write!(f, "no {what}"),
         [one] => f.write_str(one),
         [first, ..] => write!(f, "{} {what}, the first: {first}", all.len()),
-    }
-}
-
-impl fmt::Display for Topology {
-    /// A line a shard, then the notes.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for shard in &self.shards {
-            let replicas: Vec<String> = shard.replicas.iter().map(ToString::to_string).collect();
-            let slots = slots::show(&shard.slots);
-            writeln!(f, "{:<21} slots {slots:<12} replicas {}", shard.master, replicas.join(", "))?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
     }
 }

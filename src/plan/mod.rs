@@ -2,6 +2,7 @@
 //! reads nothing else, and a saved plan can be reviewed before it is applied.
 
 mod desire;
+mod placement;
 mod render;
 mod survey;
 mod text;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::{HostChanges, HostUndo, Plan, Planned, Work};
+use super::{HostChanges, HostUndo, Plan, Planned, Work, placement};
 use crate::{
     build::Builder,
+    inventory::Fleet,
     resource::{Action, Entry, Resource},
 };
 
@@ -29,7 +30,7 @@ impl Plan {
                 let _ = writeln!(text, "{}", stage.step.bold());
             }
             step = &stage.step;
-            stage.work.write(&mut text, detail);
+            stage.work.write(&mut text, &self.fleet, detail);
         }
         for (host, why) in &self.unreachable {
             let why = why.strip_prefix(&format!("{host}: ")).unwrap_or(why);
@@ -103,7 +104,7 @@ impl Work {
         }
     }
 
-    fn write(&self, text: &mut String, detail: Detail) {
+    fn write(&self, text: &mut String, fleet: &Fleet, detail: Detail) {
         match self {
             Self::Change(hosts) => {
                 for host in hosts {
@@ -120,7 +121,7 @@ impl Work {
             }
             Self::Form { topology, why, .. } => {
                 let _ = writeln!(text, "  {} form the cluster: {why}", "~".yellow());
-                for line in topology.to_string().lines() {
+                for line in placement::table(topology, fleet) {
                     let _ = writeln!(text, "      {line}");
                 }
             }
