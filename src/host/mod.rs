@@ -6,6 +6,7 @@
 mod connector;
 pub mod distro;
 mod facts;
+mod known_hosts;
 mod local;
 mod parcel;
 mod shell;
@@ -20,6 +21,7 @@ use tokio::{
 
 pub use connector::{Connector, Console, Nobody};
 pub use facts::{Facts, InitSystem};
+pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
 pub use parcel::Parcel;
 use shell::Shell;
