@@ -1,8 +1,22 @@
 //! What connecting takes besides a host: host keys, secrets that are asked for once, connections that are shared.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use crate::secret::SecretString;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::{
+    Key, KnownHosts, Result,
+    ssh::{Common, Ssh},
+};
+use crate::{
+    inventory::{Address, Host},
+    secret::{self, Credential, SecretString},
+};
 
 /// The person at the keyboard. Rooms below the command line speak to nobody else.
 pub trait Console: Send + Sync {
@@ -36,10 +50,89 @@ pub(super) struct Shared {
     /// Whether a host that nobody knows yet is believed, and pinned.
     pub(super) accept_new: bool,
     pub(super) console: Box<dyn Console>,
+    /// Connects that have not been authenticated yet, over all servers.
+    pub(super) connects: Semaphore,
+    /// The same, by server: sshd drops connections at random from the eleventh on (`MaxStartups 10:30:100`).
+    servers: Once<(String, u16), Semaphore>,
+    /// By the files they were read from.
+    known: Once<Vec<PathBuf>, Result<Arc<KnownHosts>, String>>,
+    /// By what was asked.
+    answers: Once<String, Option<SecretString>>,
+    pub(super) common: Common,
 }
+
+/// Things that are made once a key, whoever asks first; the others wait for it.
+pub(super) struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Once<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V> Once<K, V> {
+    pub(super) fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+    }
+}
+
+/// How many connections may be on their way in at once: in all, and to one server.
+const CONNECTS: usize = 32;
+const CONNECTS_A_SERVER: usize = 8;
 
 impl Connector {
     pub fn new(pins: PathBuf, accept_new: bool, console: Box<dyn Console>) -> Self {
-        Self { shared: Arc::new(Shared { pins, accept_new, console }) }
+        Self {
+            shared: Arc::new(Shared {
+                pins,
+                accept_new,
+                console,
+                connects: Semaphore::new(CONNECTS),
+                servers: Once::default(),
+                known: Once::default(),
+                answers: Once::default(),
+                common: Common::default(),
+            }),
+        }
+    }
+
+    /// The keys a host shows to whoever asks: the address they are of, its port, the key. Nothing is believed by that.
+    /// Empty for this machine.
+    pub async fn host_keys(&self, host: &Host) -> Result<Vec<(String, u16, Key)>> {
+        match &host.address {
+            Address::Local => Ok(Vec::new()),
+            Address::Remote(address) => Ssh::host_keys(host, address, self).await,
+        }
+    }
+
+    /// The turns to connect to one server.
+    pub(super) async fn server(&self, host: &str, port: u16) -> Arc<OnceCell<Semaphore>> {
+        let cell = self.shared.servers.cell((host.to_owned(), port));
+        cell.get_or_init(|| async { Semaphore::new(CONNECTS_A_SERVER) }).await;
+        cell
+    }
+
+    /// The host keys that are known from these files.
+    pub(super) async fn known_hosts(&self, files: Vec<PathBuf>) -> Result<Arc<KnownHosts>, String> {
+        let load = || async { KnownHosts::load(&files).map(Arc::new).map_err(|error| error.to_string()) };
+        self.shared.known.cell(files.clone()).get_or_init(load).await.clone()
+    }
+
+    /// A secret: from where it is kept, else asked for, once for all hosts that need the same. `None` where nobody answers.
+    pub(super) async fn secret(
+        &self,
+        credential: Option<&Credential>,
+        question: &str,
+    ) -> Result<Option<SecretString>, secret::Error> {
+        if let Some(Credential::Kept(source)) = credential {
+            return source.reveal().map(Some);
+        }
+        let cell = self.shared.answers.cell(question.to_owned());
+        let (shared, text) = (Arc::clone(&self.shared), question.to_owned());
+        // A terminal waits for a human: not on a thread that others need.
+        let ask = || async {
+            tokio::task::spawn_blocking(move || shared.console.secret(&text)).await.ok().flatten()
+        };
+        Ok(cell.get_or_init(ask).await.clone())
     }
 }

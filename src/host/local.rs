@@ -9,7 +9,10 @@ use tokio::{
     process::{ChildStdin, Command},
 };
 
-use super::{Error, Parcel, Result, Stream, shell::Shell};
+use super::{
+    Error, Parcel, Result, Stream, put,
+    shell::{self, Shell},
+};
 
 pub(super) struct Local;
 
@@ -29,7 +32,7 @@ impl Local {
             return Err(no_shell(io::Error::other("its pipes are missing")));
         };
         tokio::spawn(async move { child.wait().await });
-        Ok(Shell::new(stdin, stdout, marker().map_err(no_shell)?))
+        Ok(Shell::new(stdin, stdout, shell::marker().map_err(no_shell)?))
     }
 
     pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -70,7 +73,7 @@ impl Local {
     pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
         let mut child = sh()
-            .args(["-c", PUT, "sh", remote, &format!("{mode:o}"), parcel.sha256()])
+            .args(["-c", put::SCRIPT, "sh", remote, &format!("{mode:o}"), parcel.sha256()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -91,32 +94,9 @@ async fn feed(mut stdin: ChildStdin, bytes: &[u8]) -> io::Result<()> {
     stdin.shutdown().await
 }
 
-/// The remote atomic put. The temporary name is fixed by the content, so that an interrupted put leaves at most one
-/// file, which the next one overwrites.
-const PUT: &str = r#"
-set -eu
-umask 077
-temporary=$1.provision-new
-trap 'rm -f -- "$temporary"' EXIT
-cat >"$temporary"
-sum=$(sha256sum <"$temporary")
-[ "${sum%% *}" = "$3" ] || { echo "what arrived has another SHA-256 than what was sent" >&2; exit 1; }
-chmod "$2" "$temporary"
-mv -f -- "$temporary" "$1"
-! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :
-"#;
-
 fn sh() -> Command {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a local process")]
     let mut command = Command::new("sh");
     command.process_group(0).env("LC_ALL", "C").stderr(Stdio::piped()).kill_on_drop(false);
     command
-}
-
-/// A word no script can guess.
-fn marker() -> io::Result<String> {
-    use io::Read;
-    let mut bits = [0u8; 12];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
-    Ok(format!("provision-{}", hex::encode(bits)))
 }

@@ -9,14 +9,25 @@ mod facts;
 mod known_hosts;
 mod local;
 mod parcel;
+mod put;
+mod settings;
 mod shell;
 mod ssh;
+mod unreachable;
+mod work;
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Mutex,
+    time::Instant,
 };
 
 pub use connector::{Connector, Console, Nobody};
@@ -27,6 +38,8 @@ pub use parcel::Parcel;
 use shell::Shell;
 pub use shell::quote;
 use ssh::Ssh;
+use unreachable::Failed;
+pub use unreachable::Phase;
 
 use crate::inventory::{Address, Host};
 
@@ -40,9 +53,20 @@ pub enum Error {
     #[error("{host}: could not start a shell")]
     #[diagnostic(help("a POSIX `sh` must be in the PATH of that host"))]
     NoShell { host: String, source: io::Error },
-    #[error("{host}: the shell ended while a script was running")]
+    #[error("{host}: the shell ended while a script was running{}", said_last(said))]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
-    ShellLost { host: String },
+    ShellLost { host: String, said: String },
+    #[error("{host} ({address}): {phase}: {reason}")]
+    Unreachable {
+        host: String,
+        address: String,
+        phase: Phase,
+        reason: String,
+        #[help]
+        help: String,
+        /// Whether another attempt may go better.
+        passing: bool,
+    },
     #[error("{host}: nothing was heard for {}s while waiting for {what}", idle.as_secs())]
     #[diagnostic(help("look at the host's load and disk, then run the same command again"))]
     Silent { host: String, what: String, idle: Duration },
@@ -69,6 +93,10 @@ pub enum Error {
     Garbled { host: String, answer: String },
 }
 
+fn said_last(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it said: {said}") }
+}
+
 /// The last lines a failed script printed, each on a line of its own.
 fn last_lines(output: &[String]) -> String {
     let skip = output.len().saturating_sub(20);
@@ -87,6 +115,8 @@ struct Inner {
     name: String,
     transport: Transport,
     shell: Mutex<Shell>,
+    /// The cluster that is locked here, and by whom: what a new shell must take again.
+    held: OnceLock<(String, String)>,
 }
 
 /// The kinds of ways to a host.
@@ -99,7 +129,7 @@ enum Transport {
 const DIAL: Duration = Duration::from_secs(5);
 
 /// How long a question may stay unanswered.
-const QUESTION: Duration = Duration::from_mins(1);
+const QUESTION: Duration = Duration::from_secs(90);
 
 impl Probe {
     /// Connects to a host and starts the shell that all later scripts go through.
@@ -112,7 +142,8 @@ impl Probe {
                 (Transport::Ssh(ssh), shell)
             }
         };
-        Ok(Self { inner: Arc::new(Inner { name: host.name.clone(), transport, shell: Mutex::new(shell) }) })
+        let (name, shell) = (host.name.clone(), Mutex::new(shell));
+        Ok(Self { inner: Arc::new(Inner { name, transport, shell, held: OnceLock::new() }) })
     }
 
     /// The host's name in the inventory.
@@ -122,7 +153,13 @@ impl Probe {
 
     /// Runs a script that only reads; `what` names it in errors. Returns the lines it printed.
     pub async fn ask(&self, what: &str, script: &str) -> Result<Vec<String>> {
-        self.inner.script(what, script, QUESTION, &mut |_| {}).await
+        match self.inner.script(what, script, QUESTION, &mut |_| {}).await {
+            // Asking twice changes nothing.
+            Err(Error::ShellLost { .. }) if self.inner.is_remote() => {
+                self.inner.script(what, script, QUESTION, &mut |_| {}).await
+            }
+            other => other,
+        }
     }
 
     /// The facts that decide what is desired here: who we are, init system, distribution, libc.
@@ -152,21 +189,19 @@ impl Probe {
     pub async fn get(&self, remote: &str, local: &Path) -> Result<String> {
         let copied = match &self.inner.transport {
             Transport::Local(transport) => transport.get(remote, local).await,
-            Transport::Ssh(transport) => transport.get(remote, local).await,
+            Transport::Ssh(ssh) => again(async || ssh.get(remote, local).await).await,
         };
-        copied.map_err(|reason| Error::Copy { host: self.name().to_owned(), what: remote.to_owned(), reason })
+        copied.map_err(|reason| self.inner.not_copied(remote, reason))
     }
 
     /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
     /// shell: it is gone when the shell ends, however it ends, and a script of a killed run keeps it until it is done.
     pub async fn lock(self, cluster: &str, holder: &str) -> Result<Change> {
-        let other = self.inner.shell.lock().await.lock(self.name(), cluster, holder).await?;
-        match other {
-            None => Ok(Change { probe: self }),
-            Some(holder) => {
-                Err(Error::Locked { host: self.name().to_owned(), cluster: cluster.to_owned(), holder })
-            }
-        }
+        let mut shell = self.inner.shell.lock().await;
+        self.inner.take_lock(&mut shell, cluster, holder).await?;
+        drop(shell);
+        let _ = self.inner.held.set((cluster.to_owned(), holder.to_owned()));
+        Ok(Change { probe: self })
     }
 }
 
@@ -199,30 +234,90 @@ impl Change {
     }
 
     /// Runs a long script that must not die with the connection: it goes on by itself on the host while the link is
-    /// away, and its output is followed from where it was lost. `key` names the work: a second call with the same key
-    /// joins what is running already. Over in a shell of its own; otherwise as [`run`](Self::run).
+    /// away, and its output is followed from where it was lost. `key` names the work: a second call with the same key and
+    /// script joins what is running, or collects what has ended, also after provision itself was killed. On this machine
+    /// there is no link to lose, and it is [`run`](Self::run).
     pub async fn work(
         &self,
         what: &str,
-        _key: &str,
+        key: &str,
         script: &str,
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
-        self.run(what, script, idle, on_line).await
+        if !self.probe.inner.is_remote() {
+            return self.run(what, script, idle, on_line).await;
+        }
+        work::follow(&self.probe.inner, &work::Work { what, key, script, idle }, on_line).await
     }
 
     /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
     pub async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<()> {
         let copied = match &self.probe.inner.transport {
             Transport::Local(transport) => transport.put(parcel, remote, mode).await,
-            Transport::Ssh(transport) => transport.put(parcel, remote, mode).await,
+            Transport::Ssh(ssh) => again(async || ssh.put(parcel, remote, mode).await).await,
         };
-        copied.map_err(|reason| Error::Copy { host: self.name().to_owned(), what: remote.to_owned(), reason })
+        copied.map_err(|reason| self.probe.inner.not_copied(remote, reason))
+    }
+}
+
+/// How long a lost link is tried again: longer than it takes to notice that it is lost.
+const LINK: Duration = Duration::from_mins(2);
+
+/// Does again what failed because a link was lost: what it puts or gets is whole or not there.
+async fn again<T>(mut copy: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, String> {
+    let began = Instant::now();
+    loop {
+        match copy().await {
+            Ok(done) => return Ok(done),
+            Err(failed) if failed.passing && began.elapsed() < LINK => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(failed) => return Err(failed.reason),
+        }
     }
 }
 
 impl Inner {
+    fn is_remote(&self) -> bool {
+        matches!(self.transport, Transport::Ssh(_))
+    }
+
+    fn not_copied(&self, remote: &str, reason: String) -> Error {
+        Error::Copy { host: self.name.clone(), what: remote.to_owned(), reason }
+    }
+
+    async fn take_lock(&self, shell: &mut Shell, cluster: &str, holder: &str) -> Result<()> {
+        match shell.lock(&self.name, cluster, holder).await? {
+            None => Ok(()),
+            Some(holder) => {
+                Err(Error::Locked { host: self.name.clone(), cluster: cluster.to_owned(), holder })
+            }
+        }
+    }
+
+    /// Starts a new shell where the old one has ended, and takes again what that one had locked.
+    async fn revive(&self, shell: &mut Shell) -> Result<()> {
+        let Transport::Ssh(ssh) = &self.transport else { return Ok(()) };
+        if !shell.has_ended() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        loop {
+            match ssh.shell().await {
+                Ok(new) => break *shell = new,
+                Err(Error::Unreachable { passing: true, .. }) if began.elapsed() < LINK => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match self.held.get() {
+            Some((cluster, holder)) => self.take_lock(shell, cluster, holder).await,
+            None => Ok(()),
+        }
+    }
+
     async fn script(
         &self,
         what: &str,
@@ -231,6 +326,7 @@ impl Inner {
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
         let mut shell = self.shell.lock().await;
+        self.revive(&mut shell).await?;
         let (status, output) = shell.run(&self.name, what, script, idle, on_line).await?;
         if status == 0 {
             return Ok(output);

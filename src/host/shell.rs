@@ -1,6 +1,6 @@
 //! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
 
-use std::{borrow::Cow, collections::VecDeque, time::Duration};
+use std::{borrow::Cow, collections::VecDeque, io, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -17,9 +17,11 @@ const KEEP: usize = 200_000;
 
 pub(super) struct Shell {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
-    lines: mpsc::Receiver<String>,
+    lines: mpsc::UnboundedReceiver<String>,
     /// Ends a script's output; random, so that no output can forge it.
     marker: String,
+    /// What it wrote to its standard error, where that is kept.
+    errors: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Shell {
@@ -29,19 +31,53 @@ impl Shell {
         stdout: impl AsyncRead + Send + Unpin + 'static,
         marker: String,
     ) -> Self {
-        let (sender, lines) = mpsc::channel(1024);
+        Self::start(stdin, stdout, marker, None, Box::new(String::new))
+    }
+
+    /// The same for a shell that a login stands before, with all that profiles and banners print. It says
+    /// `MARKER hello WORDS` when it is there: what comes before is dropped, and `greeted` gets the words.
+    pub(super) fn greeted(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        marker: String,
+        greeted: impl FnOnce(&str) + Send + 'static,
+        errors: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(stdin, stdout, marker, Some(Box::new(greeted)), Box::new(errors))
+    }
+
+    fn start(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        marker: String,
+        mut greeting: Option<Box<dyn FnOnce(&str) + Send>>,
+        errors: Box<dyn Fn() -> String + Send + Sync>,
+    ) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        let hello = format!("{marker} hello");
         tokio::spawn(async move {
             let mut reader = BufReader::new(stdout);
             let mut line = Vec::new();
             while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
-                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-                if sender.send(text).await.is_err() {
+                // What was cut off in the middle of a line is not a line.
+                let Some(text) = line.strip_suffix(b"\n") else { break };
+                let text = String::from_utf8_lossy(text).into_owned();
+                line.clear();
+                if greeting.is_some() {
+                    if let Some(words) = text.strip_prefix(&hello) {
+                        greeting.take().into_iter().for_each(|greeted| greeted(words));
+                    }
+                } else if sender.send(text).is_err() {
                     break;
                 }
-                line.clear();
             }
         });
-        Self { stdin: Box::new(stdin), lines, marker }
+        Self { stdin: Box::new(stdin), lines, marker, errors }
+    }
+
+    /// Whether it has ended: nothing that is sent from here on would be run.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lines.is_closed()
     }
 
     /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
@@ -85,16 +121,16 @@ impl Shell {
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(i32, Vec<String>)> {
-        let lost = || Error::ShellLost { host: host.to_owned() };
-        self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost())?;
-        self.stdin.flush().await.map_err(|_| lost())?;
+        let lost = |errors: &dyn Fn() -> String| Error::ShellLost { host: host.to_owned(), said: errors() };
+        self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost(&self.errors))?;
+        self.stdin.flush().await.map_err(|_| lost(&self.errors))?;
         let (mut output, mut empty) = (VecDeque::new(), false);
         loop {
             let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
             let line = tokio::time::timeout(idle, self.lines.recv())
                 .await
                 .map_err(|_| silent())?
-                .ok_or_else(lost)?;
+                .ok_or_else(|| lost(&self.errors))?;
             if let Some(status) = line.strip_prefix(&self.marker) {
                 return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
@@ -116,6 +152,14 @@ impl Shell {
 /// A word of a script. NUL cannot stand in one; nothing that is loaded from TOML holds it.
 pub fn quote(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Cow::into_owned)
+}
+
+/// A word no script can guess.
+pub(super) fn marker() -> io::Result<String> {
+    use io::Read;
+    let mut bits = [0u8; 12];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
+    Ok(format!("provision-{}", hex::encode(bits)))
 }
 
 /// A script as the shell gets it. The braces make it one compound command: a connection that is cut in the middle of

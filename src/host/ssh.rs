@@ -1,30 +1,265 @@
-//! A host over SSH. The only file that knows russh.
+//! A host over SSH. Only this room (`ssh.rs` and `ssh/`) knows russh.
 
-use std::{io, net::SocketAddr, path::Path};
+mod auth;
+mod exec;
+mod gate;
+mod link;
+mod put;
+mod sudo;
+mod tcp;
 
-use super::{Connector, Error, Parcel, Result, Stream, shell::Shell};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, join},
+    sync::Mutex,
+    time::timeout,
+};
+
+use self::{
+    exec::{End, Exec},
+    link::Link,
+};
+use super::{
+    Connector, Error, Key, Parcel, Result, Stream, quote,
+    settings::Settings,
+    shell::{self, Shell},
+    unreachable::{Failed, Phase},
+};
 use crate::inventory::Host;
 
-pub(super) struct Ssh {}
+/// What all hosts of a run share of this room.
+#[derive(Default)]
+pub(super) struct Common {
+    keys: auth::Keys,
+    bastions: link::Bastions,
+}
+
+/// The way to one host: one connection, whatever runs over it. A connection that was lost is made again.
+pub(super) struct Ssh {
+    /// The host's name in the inventory.
+    name: String,
+    settings: Settings,
+    connector: Connector,
+    link: Mutex<Arc<Link>>,
+    /// sudo wants a terminal here.
+    terminal: AtomicBool,
+    /// sshd does not forward here: streams go through a command.
+    relays: AtomicBool,
+    /// The host can unpack what is sent packed.
+    gzip: Arc<AtomicBool>,
+}
+
+/// The longest silence while a file is fetched.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Kinds of host keys servers have.
+const KINDS: [&str; 5] =
+    ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"];
 
 impl Ssh {
-    pub(super) async fn connect(host: &Host, _address: &str, connector: &Connector) -> Result<Self> {
-        let shared = &connector.shared;
-        let _ = (&shared.pins, shared.accept_new, shared.console.secret(""));
-        shared.console.notice("", "");
-        Err(Error::ShellLost { host: host.name.clone() })
+    pub(super) async fn connect(host: &Host, address: &str, connector: &Connector) -> Result<Self> {
+        let name = host.name.clone();
+        let settings = Settings::of(address, &host.ssh).await.map_err(|reason| {
+            let failed = Failed::new(Phase::Settings, reason);
+            unreachable(&name, address, &failed, &format!("ssh -v {address}"))
+        })?;
+        if host.ssh.legacy {
+            connector.shared.console.notice(&name, "legacy = true allows algorithms that rest on SHA-1");
+        }
+        let link = Link::open(&settings, connector).await;
+        let link = link.map_err(|failed| unreachable(&name, address, &failed, &settings.reproduce()))?;
+        Ok(Self {
+            name,
+            settings,
+            connector: connector.clone(),
+            link: Mutex::new(Arc::new(link)),
+            terminal: AtomicBool::new(false),
+            relays: AtomicBool::new(false),
+            gzip: Arc::default(),
+        })
     }
+
+    /// The keys a host shows to whoever asks: address, port, key.
+    pub(super) async fn host_keys(
+        host: &Host,
+        address: &str,
+        connector: &Connector,
+    ) -> Result<Vec<(String, u16, Key)>> {
+        let settings = Settings::of(address, &host.ssh).await.map_err(|reason| {
+            unreachable(
+                &host.name,
+                address,
+                &Failed::new(Phase::Settings, reason),
+                &format!("ssh -v {address}"),
+            )
+        })?;
+        let mut keys = Vec::new();
+        for kind in KINDS {
+            keys.extend(Link::look(&settings, connector, kind).await);
+        }
+        if keys.is_empty() {
+            // The reason is the same for all kinds; an ordinary attempt tells it.
+            let failed = Link::open(&settings, connector).await.err();
+            let failed =
+                failed.unwrap_or_else(|| Failed::new(Phase::HostKey, "it shows no key of a known kind"));
+            return Err(unreachable(&host.name, address, &failed, &settings.reproduce()));
+        }
+        Ok(keys.into_iter().map(|key| (settings.host.clone(), settings.port, key)).collect())
+    }
+
+    /// The shell all scripts of a run go through.
     pub(super) async fn shell(&self) -> Result<Shell> {
-        Err(Error::ShellLost { host: String::new() })
+        let opened = self.open_shell().await;
+        opened.map_err(|failed| self.unreachable(&failed))
     }
-    pub(super) async fn dial(&self, _: SocketAddr) -> io::Result<Box<dyn Stream>> {
-        Err(io::ErrorKind::Unsupported.into())
+
+    async fn open_shell(&self) -> Result<Shell, Failed> {
+        let marker = shell::marker().map_err(|error| Failed::new(Phase::Shell, error.to_string()))?;
+        let script = format!("echo; echo \"{marker} hello $(command -v gzip)\"; exec sh -s");
+        let (exec, before) = self.start(&script, &[]).await?;
+        let (errors, gzip) = (exec.errors.clone(), Arc::clone(&self.gzip));
+        let greeted = move |said: &str| gzip.store(!said.trim().is_empty(), Ordering::Relaxed);
+        let (writer, stdout) = (exec.writer(), io::Cursor::new(before).chain(exec.stdout));
+        Ok(Shell::greeted(writer, stdout, marker, greeted, move || errors.text()))
     }
-    pub(super) async fn get(&self, _: &str, _: &Path) -> Result<String, String> {
-        Err(String::new())
+
+    /// Starts a script with arguments, as root where the account may. The script must be one line without single quotes: any
+    /// login shell has to pass it on. Returns what it printed while sudo was dealt with.
+    async fn start(&self, script: &str, args: &[&str]) -> Result<(Exec, Vec<u8>), Failed> {
+        let link = self.link().await?;
+        let args: String = args.iter().map(|arg| format!(" {}", quote(arg))).collect();
+        if self.settings.user == "root" {
+            let command = format!("exec sh -c 'LC_ALL=C; export LC_ALL; {script}' sh{args}");
+            return Ok((Exec::start(&link, &command, false).await?, Vec::new()));
+        }
+        let sudo = sudo::Sudo { settings: &self.settings, connector: &self.connector };
+        let terminal = self.terminal.load(Ordering::Relaxed);
+        match sudo.start(&link, script, &args, terminal).await {
+            Err(failed) if !terminal && failed.reason.contains("must have a tty") => {
+                self.terminal.store(true, Ordering::Relaxed);
+                sudo.start(&link, script, &args, true).await
+            }
+            other => other,
+        }
     }
-    pub(super) async fn put(&self, parcel: &Parcel, _: &str, _: u32) -> Result<(), String> {
-        let _ = (parcel.packed(), parcel.name());
-        Err(String::new())
+
+    /// The connection; a new one where the old one is gone.
+    async fn link(&self) -> Result<Arc<Link>, Failed> {
+        let mut link = self.link.lock().await;
+        if link.is_closed() {
+            *link = Arc::new(Link::open(&self.settings, &self.connector).await?);
+        }
+        Ok(Arc::clone(&link))
+    }
+
+    pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        if !self.relays.load(Ordering::Relaxed) {
+            let link = self.link().await.map_err(|failed| io::Error::other(failed.reason))?;
+            match link.direct(&address.ip().to_string(), address.port()).await {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    self.relays.store(true, Ordering::Relaxed);
+                }
+                other => return Ok(Box::new(other?)),
+            }
+        }
+        self.relay(address).await
+    }
+
+    /// A stream through a command on the host, where sshd does not forward.
+    async fn relay(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let started = self.start(RELAY, &[&ip, &port]).await;
+        let (mut exec, before) = started.map_err(|failed| io::Error::other(failed.reason))?;
+        let mut connected = vec![0; RELAYS.len()];
+        let (read, errors) = (&mut io::Cursor::new(before).chain(&mut exec.stdout), &exec.errors);
+        match read.read_exact(&mut connected).await {
+            Ok(_) if connected == RELAYS => {}
+            _ if errors.text().contains("no bash") => {
+                let text =
+                    "sshd forwards nothing (AllowTcpForwarding no), and there is no bash to do it instead";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+            }
+            _ => return Err(io::Error::new(io::ErrorKind::ConnectionRefused, errors.text())),
+        }
+        let writer = exec.writer();
+        Ok(Box::new(join(exec.stdout, writer)))
+    }
+
+    pub(super) async fn get(&self, remote: &str, local: &Path) -> Result<String, Failed> {
+        let (mut exec, before) = self.start("exec cat -- \"$1\"", &[remote]).await?;
+        let here = |error: io::Error| Failed::new(Phase::Channel, format!("{}: {error}", local.display()));
+        let folder = local.parent().unwrap_or(Path::new("."));
+        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(here)?;
+        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(here)?);
+        let mut hash = Sha256::new();
+        let mut stdout = io::Cursor::new(before).chain(&mut exec.stdout);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = read(&mut stdout, &mut buffer).await?;
+            if n == 0 {
+                break;
+            }
+            hash.update(&buffer[..n]);
+            file.write_all(&buffer[..n]).await.map_err(here)?;
+        }
+        file.flush().await.map_err(here)?;
+        match exec.ended().await {
+            End::Exit(0) => {}
+            End::Lost => return Err(Failed::new(Phase::Channel, "the connection was lost").passing()),
+            _ => return Err(Failed::new(Phase::Channel, exec.errors.text())),
+        }
+        temporary.persist(local).map_err(|error| here(error.error))?;
+        Ok(hex::encode(hash.finalize()))
+    }
+
+    pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), Failed> {
+        let packed = parcel.packed().filter(|_| self.gzip.load(Ordering::Relaxed));
+        let mode = format!("{mode:o}");
+        let how = if packed.is_some() { "gzip" } else { "" };
+        let args = [remote, &mode, parcel.sha256(), how];
+        let (mut exec, _) = self.start(super::put::SCRIPT, &args).await?;
+        put::send(&mut exec, packed.unwrap_or(parcel.bytes())).await
+    }
+
+    fn unreachable(&self, failed: &Failed) -> Error {
+        unreachable(&self.name, &self.settings.host, failed, &self.settings.reproduce())
     }
 }
+
+async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Result<usize, Failed> {
+    match timeout(SILENCE, stream.read(buffer)).await {
+        Ok(Ok(n)) => Ok(n),
+        Ok(Err(error)) => Err(Failed::new(Phase::Channel, error.to_string()).passing()),
+        Err(_) => Err(Failed::new(Phase::Channel, "nothing came for 60s").passing()),
+    }
+}
+
+fn unreachable(host: &str, address: &str, failed: &Failed, reproduce: &str) -> Error {
+    Error::Unreachable {
+        host: host.to_owned(),
+        address: address.to_owned(),
+        phase: failed.phase,
+        reason: failed.reason.clone(),
+        help: failed.help(reproduce),
+        passing: failed.passing,
+    }
+}
+
+/// What a relay says once it is through.
+const RELAYS: &[u8] = b"@relays\n";
+
+/// Ends when either side does.
+const RELAY: &str = "command -v bash >/dev/null || { echo no bash >&2; exit 127; }; \
+                     exec bash -c \"exec 3<>/dev/tcp/\\$1/\\$2 || exit; echo @relays; \
+                     { cat <&3; kill \\$\\$; } & cat >&3; kill \\$!\" bash \"$1\" \"$2\"";

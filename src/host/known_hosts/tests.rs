@@ -128,10 +128,22 @@ fn keygen(args: &[&str]) -> String {
 
 fn pattern() -> impl Strategy<Value = String> {
     let word = prop_oneof![
-        Just("n1"), Just("n2"), Just("n1.lab"), Just("N2.Lab"), Just("10.0.0.1"), Just("[n1]:2222"),
-        Just("[n2]:22"), Just("*.lab"), Just("n?"), Just("*"), Just("[n?]:2222"), Just("::1"), Just("[::1]:2222"),
+        Just("n1"),
+        Just("n2"),
+        Just("n1.lab"),
+        Just("N2.Lab"),
+        Just("10.0.0.1"),
+        Just("[n1]:2222"),
+        Just("[n2]:22"),
+        Just("*.lab"),
+        Just("n?"),
+        Just("*"),
+        Just("[n?]:2222"),
+        Just("::1"),
+        Just("[::1]:2222"),
     ];
-    let one = (prop::bool::weighted(0.2), word).prop_map(|(not, word)| format!("{}{word}", if not { "!" } else { "" }));
+    let one = (prop::bool::weighted(0.2), word)
+        .prop_map(|(not, word)| format!("{}{word}", if not { "!" } else { "" }));
     prop::collection::vec(one, 1..4).prop_map(|all| all.join(","))
 }
 

@@ -1,0 +1,209 @@
+//! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own configuration best, with
+//! every `Include`, `Match` and token in it.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use tokio::{process::Command, time::timeout};
+
+use crate::inventory;
+
+/// How long `ssh -G` may take; a `Match exec` of the user's may be slow.
+const ASK: Duration = Duration::from_secs(10);
+
+/// One way to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) user: String,
+    /// What is connected to.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Private key files, not all of which need exist.
+    pub(super) identity: Vec<PathBuf>,
+    /// Whether an agent's other keys are left out.
+    pub(super) identities_only: bool,
+    /// The agent's socket, where the configuration names one.
+    pub(super) agent: Option<PathBuf>,
+    /// Jump hosts, the nearest first.
+    pub(super) via: Vec<String>,
+    /// The user's and the machine's files of known hosts.
+    pub(super) known_hosts: Vec<PathBuf>,
+    pub(super) ssh: inventory::Ssh,
+}
+
+impl Settings {
+    /// The settings of an address. The error is a reason.
+    pub(super) async fn of(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+        let home = etcetera::home_dir().unwrap_or_default();
+        // With these three given nothing is left open that a run of `ssh` could answer.
+        let open = ssh.user.is_none() || ssh.identity.is_empty() || ssh.via.is_none();
+        let said = if open { ask(address, ssh).await? } else { String::new() };
+        Self::read(&said, address, ssh, &home)
+    }
+
+    /// Reads the answer of `ssh -G`: a line `key value` for each setting.
+    fn read(said: &str, address: &str, ssh: &inventory::Ssh, home: &std::path::Path) -> Result<Self, String> {
+        let mut map: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (key, value) in said.lines().filter_map(|line| line.split_once(' ')) {
+            map.entry(key).or_default().push(value.trim());
+        }
+        let one =
+            |key: &str| map.get(key).and_then(|all| all.first()).copied().filter(|value| *value != "none");
+        let expand = |path: &str| match path.strip_prefix("~/") {
+            Some(rest) => home.join(rest),
+            None => PathBuf::from(path),
+        };
+        if let Some(command) = one("proxycommand").filter(|_| ssh.via.is_none()) {
+            return Err(format!(
+                "its ssh configuration has the ProxyCommand `{command}`, which is not run here; name the jump host with ProxyJump, or with `via` in the inventory"
+            ));
+        }
+        let files = |key: &str, default: &[&str]| -> Vec<PathBuf> {
+            let written = map.get(key).map_or_else(
+                || default.to_vec(),
+                |lines| lines.iter().flat_map(|line| line.split_whitespace()).collect(),
+            );
+            written.into_iter().filter(|file| *file != "none").map(expand).collect()
+        };
+        let default = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
+        let mut known_hosts = files("userknownhostsfile", &["~/.ssh/known_hosts"]);
+        known_hosts.extend(files("globalknownhostsfile", &["/etc/ssh/ssh_known_hosts"]));
+        let jumps =
+            |text: &str| text.split(',').map(|hop| hop.trim_start_matches("ssh://").to_owned()).collect();
+        Ok(Self {
+            user: ssh.user.clone().or_else(|| one("user").map(str::to_owned)).unwrap_or_else(user),
+            host: one("hostname").unwrap_or(address).to_owned(),
+            port: ssh.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22),
+            identity: if ssh.identity.is_empty() {
+                files("identityfile", &default)
+            } else {
+                ssh.identity.clone()
+            },
+            identities_only: !ssh.identity.is_empty() || one("identitiesonly") == Some("yes"),
+            agent: one("identityagent").filter(|agent| *agent != "SSH_AUTH_SOCK").map(expand),
+            via: ssh.via.clone().unwrap_or_else(|| one("proxyjump").map_or_else(Vec::new, jumps)),
+            known_hosts,
+            ssh: ssh.clone(),
+        })
+    }
+
+    /// The settings of a jump host on the way, `[user@]host[:port]`. The first one is reached directly: the chain says who
+    /// comes before whom.
+    pub(super) async fn of_jump(jump: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+        let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
+        let (host, port) = split_port(rest);
+        let mut own =
+            inventory::Ssh { user: user.map(str::to_owned), port, via: Some(Vec::new()), ..ssh.clone() };
+        if own.user.is_none() && !ssh.identity.is_empty() {
+            own.user.clone_from(&ssh.user);
+        }
+        Self::of(host, &own).await
+    }
+
+    /// The command line that does the same.
+    pub(super) fn reproduce(&self) -> String {
+        let mut words = vec!["ssh -v".to_owned()];
+        if self.port != 22 {
+            words.push(format!("-p {}", self.port));
+        }
+        if !self.via.is_empty() {
+            words.push(format!("-J {}", self.via.join(",")));
+        }
+        words.extend(
+            self.ssh.identity.iter().map(|file| format!("-i {}", super::quote(&file.display().to_string()))),
+        );
+        words.push(format!("{}@{}", self.user, self.host));
+        words.join(" ")
+    }
+}
+
+/// The host, without brackets, and the port behind it.
+fn split_port(text: &str) -> (&str, Option<u16>) {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()),
+        _ => (text, None),
+    }
+}
+
+/// What `ssh` would do; nothing where there is none.
+async fn ask(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it connects to nobody: it prints the user's configuration"
+    )]
+    let mut command = Command::new("ssh");
+    command.arg("-G");
+    if let Some(user) = &ssh.user {
+        command.args(["-l", user]);
+    }
+    command.args(["--", address]).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = match timeout(ASK, command.output()).await {
+        Err(_) => return Err(format!("`ssh -G {address}` gave no answer within {}s", ASK.as_secs())),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Ok(Err(error)) => return Err(format!("`ssh -G {address}` could not be run: {error}")),
+        Ok(Ok(output)) => output,
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("`ssh -G {address}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// Our own account.
+fn user() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = users.lines().find(|line| line.split(':').nth(2) == Some(&uid));
+    line.and_then(|line| line.split(':').next()).unwrap_or("root").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const SAID: &str = "user deploy\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_rsa\nidentityfile /keys/one\n\
+                        userknownhostsfile /home/me/.ssh/known_hosts /home/me/.ssh/known_hosts2\n\
+                        globalknownhostsfile /etc/ssh/ssh_known_hosts\nproxyjump me@bastion:2200,inner\nidentitiesonly no\n";
+
+    fn read(said: &str, ssh: &inventory::Ssh) -> Result<Settings, String> {
+        Settings::read(said, "n1", ssh, Path::new("/home/me"))
+    }
+
+    #[test]
+    fn the_users_configuration_counts() {
+        let settings = read(SAID, &inventory::Ssh::default()).unwrap();
+        assert_eq!(
+            (settings.user.as_str(), settings.host.as_str(), settings.port),
+            ("deploy", "10.0.0.7", 2222)
+        );
+        assert_eq!(settings.identity, [Path::new("/home/me/.ssh/id_rsa"), Path::new("/keys/one")]);
+        assert_eq!(settings.via, ["me@bastion:2200", "inner"]);
+        assert_eq!(settings.known_hosts.len(), 3);
+        assert_eq!(settings.reproduce(), "ssh -v -p 2222 -J me@bastion:2200,inner deploy@10.0.0.7");
+    }
+
+    #[test]
+    fn the_inventory_has_the_last_word() {
+        let ssh = inventory::Ssh {
+            user: Some("root".to_owned()),
+            port: Some(22),
+            identity: vec!["/mine".into()],
+            via: Some(Vec::new()),
+            ..inventory::Ssh::default()
+        };
+        let settings = read(SAID, &ssh).unwrap();
+        assert_eq!((settings.user.as_str(), settings.port, settings.via.len()), ("root", 22, 0));
+        assert_eq!(settings.identity, [Path::new("/mine")]);
+        assert_eq!(settings.reproduce(), "ssh -v -i /mine root@10.0.0.7");
+    }
+
+    #[test]
+    fn a_proxy_command_is_named() {
+        let said = "hostname n1\nproxycommand nc %h %p\n";
+        assert!(read(said, &inventory::Ssh::default()).unwrap_err().contains("nc %h %p"));
+    }
+}

@@ -1,0 +1,247 @@
+//! One SSH connection: TCP or a channel of a jump host, key exchange, host key, authentication.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use russh::{
+    ChannelOpenFailure, ChannelStream, Preferred, cipher,
+    client::{self, Config, Handle, Msg},
+    kex, mac,
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{
+    auth,
+    gate::{self, Gate, Seen},
+    tcp,
+};
+use crate::{
+    host::{
+        Key, Stream,
+        connector::Connector,
+        settings::Settings,
+        unreachable::{Failed, Phase},
+    },
+    inventory,
+};
+
+/// How long key exchange and authentication may take together; prompts are answered before.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+/// A peer that says nothing for this long is asked whether it is there, and given up after three questions.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Session channels at once: sshd allows 10 (`MaxSessions`).
+const SESSIONS: usize = 8;
+
+/// An authenticated connection.
+pub(super) struct Link {
+    pub(super) handle: Handle<Gate>,
+    pub(super) sessions: Arc<Semaphore>,
+    /// The jump host's connection, which carries this one.
+    _via: Option<Arc<Link>>,
+}
+
+/// Connections to jump hosts, by the way there: all hosts behind one share it.
+pub(super) type Bastions = tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Arc<Link>>>>>>;
+
+impl Link {
+    /// Connects; what may pass is tried again.
+    pub(super) async fn open(settings: &Settings, connector: &Connector) -> Result<Self, Failed> {
+        let mut waits = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(150))
+            .with_max_times(4)
+            .with_jitter()
+            .build();
+        loop {
+            match Self::attempt(settings, connector).await {
+                Err(failed) if failed.passing => match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(failed),
+                },
+                other => return other,
+            }
+        }
+    }
+
+    async fn attempt(settings: &Settings, connector: &Connector) -> Result<Self, Failed> {
+        let keys = auth::prepare(settings, connector).await?;
+        let server = connector.server(&settings.host, settings.port).await;
+        let _turn = match server.get() {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
+        let _one_of_all = connector.shared.connects.acquire().await;
+        let (mut handle, via) = shake_hands(settings, connector, None).await?;
+        let authenticated = timeout(HANDSHAKE, auth::authenticate(&mut handle, settings, keys, connector));
+        let late = |_| Failed::new(Phase::Authentication, "no answer within 20s").passing();
+        authenticated.await.map_err(late)??;
+        Ok(Self { handle, sessions: Arc::new(Semaphore::new(SESSIONS)), _via: via })
+    }
+
+    /// The key a server shows when it is asked for one of this kind; nothing is believed, and nobody logs in.
+    pub(super) async fn look(settings: &Settings, connector: &Connector, kind: &str) -> Option<Key> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let looked = shake_hands(settings, connector, Some((kind, Arc::clone(&seen)))).await;
+        drop(looked);
+        seen.lock().unwrap_or_else(PoisonError::into_inner).key.take()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+
+    /// A stream to an address as the server sees it. A refusal by the target is `ConnectionRefused`; one by the server,
+    /// whose administrator forbids forwarding, is `PermissionDenied`.
+    pub(super) async fn direct(&self, host: &str, port: u16) -> io::Result<ChannelStream<Msg>> {
+        match self.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await {
+            Ok(channel) => Ok(channel.into_stream()),
+            Err(russh::Error::ChannelOpenFailure(why)) => Err(io::Error::new(
+                match why {
+                    ChannelOpenFailure::ConnectFailed => io::ErrorKind::ConnectionRefused,
+                    ChannelOpenFailure::AdministrativelyProhibited
+                    | ChannelOpenFailure::UnknownChannelType => io::ErrorKind::PermissionDenied,
+                    _ => io::ErrorKind::Other,
+                },
+                format!("the server opened no way there: {why:?}"),
+            )),
+            Err(error) => Err(io::Error::new(io::ErrorKind::NotConnected, error)),
+        }
+    }
+}
+
+/// Up to the end of the key exchange.
+async fn shake_hands(
+    settings: &Settings,
+    connector: &Connector,
+    look: Option<(&str, Arc<Mutex<Seen>>)>,
+) -> Result<(Handle<Gate>, Option<Arc<Link>>), Failed> {
+    let files = gate::files(&connector.shared.pins, &settings.known_hosts);
+    let known = connector.known_hosts(files).await.map_err(|reason| Failed::new(Phase::HostKey, reason))?;
+    let kinds = match &look {
+        Some((kind, _)) => vec![(*kind).to_owned()],
+        None => known.key_types(&settings.host, settings.port),
+    };
+    let with_authority = look.is_none() && known.has_authority(&settings.host, settings.port);
+    let config = Arc::new(config(&kinds, look.is_some(), with_authority, settings.ssh.legacy));
+    let only_looks = look.is_some();
+    let seen = look.map_or_else(Arc::default, |(_, seen)| seen);
+    let gate = Gate {
+        host: settings.host.clone(),
+        port: settings.port,
+        known,
+        connector: connector.clone(),
+        only_looks,
+        seen: Arc::clone(&seen),
+    };
+    let (stream, via) = stream(settings, connector).await?;
+    let shaken = timeout(HANDSHAKE, client::connect_stream(config, stream, gate)).await;
+    if let Some(refused) = seen.lock().unwrap_or_else(PoisonError::into_inner).refused.take() {
+        return Err(refused);
+    }
+    match shaken {
+        Ok(Ok(handle)) => Ok((handle, via)),
+        Ok(Err(error)) => Err(explain(error)),
+        Err(_) => Err(Failed::new(Phase::Banner, "no answer within 20s").passing()),
+    }
+}
+
+/// The bytes a connection travels on.
+async fn stream(
+    settings: &Settings,
+    connector: &Connector,
+) -> Result<(Box<dyn Stream>, Option<Arc<Link>>), Failed> {
+    if settings.via.is_empty() {
+        return Ok((Box::new(tcp::connect(&settings.host, settings.port).await?), None));
+    }
+    let bastion = Box::pin(bastion(&settings.via, &settings.ssh, connector)).await?;
+    let opened = timeout(HANDSHAKE, bastion.direct(&settings.host, settings.port)).await;
+    let through = || format!("through {}", settings.via.join(" and "));
+    match opened {
+        Ok(Ok(stream)) => Ok((Box::new(stream), Some(bastion))),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let fix = "set AllowTcpForwarding yes in the jump host's sshd_config";
+            Err(Failed::new(Phase::Tcp, format!("{}: it does not allow forwarding", through())).fix(fix))
+        }
+        Ok(Err(error)) => Err(Failed::new(Phase::Tcp, format!("{}: {error}", through()))),
+        Err(_) => Err(Failed::new(Phase::Tcp, format!("{}: no answer within 20s", through()))),
+    }
+}
+
+/// The connection to the last of a chain of jump hosts.
+async fn bastion(via: &[String], ssh: &inventory::Ssh, connector: &Connector) -> Result<Arc<Link>, Failed> {
+    let Some((last, before)) = via.split_last() else {
+        return Err(Failed::new(Phase::Settings, "an empty chain of jump hosts"));
+    };
+    let slot = Arc::clone(connector.shared.common.bastions.lock().await.entry(via.join(",")).or_default());
+    let mut link = slot.lock().await;
+    if let Some(open) = link.as_ref().filter(|link| !link.is_closed()) {
+        return Ok(Arc::clone(open));
+    }
+    let named = |mut failed: Failed| {
+        failed.reason = format!("jump host {last}: {}", failed.reason);
+        failed
+    };
+    let mut settings =
+        Settings::of_jump(last, ssh).await.map_err(|reason| named(Failed::new(Phase::Settings, reason)))?;
+    settings.via = before.to_vec();
+    let opened = Arc::new(Box::pin(Link::open(&settings, connector)).await.map_err(named)?);
+    *link = Some(Arc::clone(&opened));
+    Ok(opened)
+}
+
+fn config(kinds: &[String], looks: bool, with_authority: bool, legacy: bool) -> Config {
+    let mut preferred = Preferred::DEFAULT;
+    let keys = gate::preferred(kinds, legacy);
+    preferred.key = Cow::Owned(match looks {
+        true => keys.into_iter().filter(|key| kinds.contains(&gate::kind(key))).collect(),
+        false => keys.clone(),
+    });
+    if with_authority {
+        preferred.host_key_certificates = Cow::Owned(gate::preferred(&[], legacy));
+    }
+    // Faster than what comes first by default, where the processor knows AES.
+    preferred.cipher = Cow::Borrowed(&[
+        cipher::AES_256_GCM,
+        cipher::CHACHA20_POLY1305,
+        cipher::AES_256_CTR,
+        cipher::AES_192_CTR,
+        cipher::AES_128_CTR,
+    ]);
+    // Hosts in FIPS mode have neither curve25519 nor groups.
+    let nist = [kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521];
+    let old: &[kex::Name] = if legacy { &[kex::DH_GEX_SHA1, kex::DH_G14_SHA1] } else { &[] };
+    preferred.kex = preferred.kex.iter().chain(&nist).chain(old).copied().collect();
+    if legacy {
+        preferred.mac = preferred.mac.iter().copied().chain([mac::HMAC_SHA1]).collect();
+    }
+    Config {
+        preferred,
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: 3,
+        nodelay: true,
+        ..Config::default()
+    }
+}
+
+/// What stopped a key exchange.
+fn explain(error: russh::Error) -> Failed {
+    use russh::Error as E;
+    match error {
+        E::NoCommonAlgo { kind, ours, theirs } => {
+            let (ours, theirs) = (ours.join(" "), theirs.join(" "));
+            let reason = format!("no common {kind:?} algorithm; offered: {ours}; accepted: {theirs}");
+            Failed::new(Phase::KeyExchange, reason)
+        }
+        E::Version => Failed::new(Phase::Banner, "it greets with something else than SSH-2.0"),
+        E::Disconnect | E::HUP => {
+            Failed::new(Phase::Banner, "it closed the connection before the keys were exchanged").passing()
+        }
+        E::IO(error) => Failed::new(Phase::Banner, error.to_string()).passing(),
+        other => Failed::new(Phase::KeyExchange, other.to_string()),
+    }
+}

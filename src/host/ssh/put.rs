@@ -1,0 +1,44 @@
+//! Sending a file down a channel of its own: small slices of one buffer that all hosts share, and an end to waiting.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::exec::{End, Exec};
+use crate::host::unreachable::{Failed, Phase};
+
+/// One packet: larger ones are cut up anyway, and slower.
+const SLICE: usize = 32 * 1024;
+/// How long no byte may move.
+const STALLED: Duration = Duration::from_secs(30);
+
+pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
+    let mut at = 0;
+    while at < bytes.len() && exec.end.borrow().is_none() {
+        let end = bytes.len().min(at + SLICE);
+        let sent = timeout(STALLED, exec.stdin.data_bytes(bytes.slice(at..end)));
+        match sent.await {
+            Ok(Ok(())) => at = end,
+            // The script has ended early: its own words say why.
+            Ok(Err(_)) => break,
+            Err(_) => return Err(stalled(at, bytes.len())),
+        }
+    }
+    let _ = exec.stdin.eof().await;
+    match timeout(STALLED, exec.ended()).await {
+        Ok(End::Exit(0)) => Ok(()),
+        Ok(End::Exit(status)) => {
+            let said = exec.errors.text();
+            let reason = if said.is_empty() { format!("it ended with status {status}") } else { said };
+            Err(Failed::new(Phase::Channel, reason))
+        }
+        Ok(End::Signal(signal)) => Err(Failed::new(Phase::Channel, format!("it was ended by SIG{signal}"))),
+        Ok(End::Lost) => Err(Failed::new(Phase::Channel, "the connection was lost").passing()),
+        Err(_) => Err(stalled(at, bytes.len())),
+    }
+}
+
+fn stalled(at: usize, all: usize) -> Failed {
+    Failed::new(Phase::Channel, format!("no byte moved for 30s, after {at} of {all}")).passing()
+}

@@ -1,0 +1,119 @@
+//! Becoming root: one sudo for a whole script. The password goes down standard input, and only after sudo asked for it in
+//! words that nobody else can say.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{
+    exec::{End, Exec},
+    link::Link,
+};
+use crate::{
+    host::{
+        Connector,
+        settings::Settings,
+        shell,
+        unreachable::{Failed, Phase},
+    },
+    secret::ExposeSecret,
+};
+
+/// How long sudo may take to ask or to let us in; a wrong password alone costs some seconds.
+const ADMIT: Duration = Duration::from_secs(30);
+
+pub(super) struct Sudo<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) connector: &'a Connector,
+}
+
+impl Sudo<'_> {
+    /// Starts a script as root. Returns what it has printed already.
+    pub(super) async fn start(
+        &self,
+        link: &Link,
+        script: &str,
+        args: &str,
+        terminal: bool,
+    ) -> Result<(Exec, Vec<u8>), Failed> {
+        let nonce = shell::marker().map_err(|error| Failed::new(Phase::Sudo, error.to_string()))?;
+        // sudo may give the script a terminal of its own, with all the habits of one.
+        let raw = if terminal { "stty raw -echo 2>/dev/null; " } else { "" };
+        let command = format!(
+            "exec sudo -H -S -p '{nonce}?' -- sh -c '{raw}LC_ALL=C; export LC_ALL; echo {nonce}!; {script}' sh{args}"
+        );
+        let mut exec = Exec::start(link, &command, terminal).await?;
+        let admitted = timeout(ADMIT, self.admitted(&mut exec, &nonce)).await;
+        let late = |_| Failed::new(Phase::Sudo, "it neither asked nor let us in within 30s");
+        let before = admitted.map_err(late)??;
+        Ok((exec, before))
+    }
+
+    /// Waits until the script speaks; answers sudo's question on the way.
+    async fn admitted(&self, exec: &mut Exec, nonce: &str) -> Result<Vec<u8>, Failed> {
+        let (question, hello) = (format!("{nonce}?"), format!("{nonce}!"));
+        let (mut said, mut asked) = (Vec::new(), 0);
+        let mut errors = exec.errors.watch();
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(at) = find(&said, hello.as_bytes()) {
+                let rest = &said[at + hello.len()..];
+                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                return Ok(rest[end..].to_vec());
+            }
+            let questions = count(exec.errors.text().as_bytes(), &question) + count(&said, &question);
+            if questions > asked {
+                asked = questions;
+                self.answer(exec, asked).await?;
+            }
+            tokio::select! {
+                read = exec.stdout.read(&mut buffer) => match read {
+                    Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
+                    _ => return Err(self.refused(exec, &said, &question).await),
+                },
+                _ = errors.changed() => {}
+            }
+        }
+    }
+
+    async fn answer(&self, exec: &mut Exec, times: usize) -> Result<(), Failed> {
+        let user = &self.settings.user;
+        if times > 1 {
+            return Err(Failed::new(Phase::Sudo, format!("it does not take the password of {user}"))
+                .fix("correct what `sudo` under [ssh] names, or type it again"));
+        }
+        let question = format!("password of {user} for sudo");
+        let password = self.connector.secret(self.settings.ssh.sudo.as_ref(), &question).await;
+        let password = password.map_err(|error| Failed::new(Phase::Sudo, error.to_string()))?.ok_or_else(|| {
+            Failed::new(Phase::Sudo, format!("it wants the password of {user}, and nobody is there to give it"))
+                .fix("keep it in a file or a variable: [ssh] sudo = { file = \"…\" }, or allow NOPASSWD in sudoers")
+        })?;
+        let lost = |error: std::io::Error| Failed::new(Phase::Sudo, error.to_string());
+        let mut stdin = exec.writer();
+        stdin.write_all(password.expose_secret().as_bytes()).await.map_err(lost)?;
+        stdin.write_all(b"\n").await.map_err(lost)?;
+        stdin.flush().await.map_err(lost)
+    }
+
+    async fn refused(&self, exec: &mut Exec, said: &[u8], question: &str) -> Failed {
+        let end = exec.ended().await;
+        let text = format!("{}\n{}", exec.errors.text(), String::from_utf8_lossy(said)).replace(question, "");
+        let text: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        match (text.is_empty(), end) {
+            (true, End::Lost) => Failed::new(Phase::Sudo, "the connection was lost").passing(),
+            (true, end) => Failed::new(Phase::Sudo, format!("it ended without a word ({end:?})")),
+            (false, _) => Failed::new(Phase::Sudo, text.join("; ")),
+        }
+    }
+}
+
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window == word)
+}
+
+fn count(text: &[u8], word: &str) -> usize {
+    text.windows(word.len()).filter(|window| *window == word.as_bytes()).count()
+}
