@@ -6,16 +6,16 @@ set -eu
 python=$1 sdist=$2
 
 missing=
-for tool in redis-server redis-cli python3 setpriv gcc make systemd-nspawn debootstrap; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+for tool in redis-server redis-cli python3 setpriv gcc make systemd-nspawn debootstrap sshd ssh ip nft; do PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing="$missing $tool"; done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
-  [ "$(id -u)" = 0 ] || { echo "missing:$missing; run this once as root, or install redis-server, redis-tools, python3-venv, gcc, make, systemd-container and debootstrap" >&2; exit 1; }
+  [ "$(id -u)" = 0 ] || { echo "missing:$missing; run this once as root, or install redis-server, redis-tools, python3-venv, gcc, make, systemd-container, debootstrap, openssh-server, iproute2 and nftables" >&2; exit 1; }
   # No service may start: the stories start their own servers.
   policy=/usr/sbin/policy-rc.d
   [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; trap 'rm -f $policy' EXIT; }
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update
-  apt-get -qq -y install --no-install-recommends redis-server redis-tools python3 python3-venv util-linux gcc make libc6-dev systemd-container debootstrap >/dev/null
+  apt-get -qq -y install --no-install-recommends redis-server redis-tools python3 python3-venv util-linux gcc make libc6-dev systemd-container debootstrap openssh-server openssh-client iproute2 nftables >/dev/null
 fi
 
 venv=$(dirname "$(dirname "$python")")

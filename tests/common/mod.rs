@@ -3,6 +3,7 @@
 
 pub mod container;
 pub mod resp;
+pub mod sshd;
 pub mod tree;
 
 use std::{
