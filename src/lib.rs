@@ -20,6 +20,7 @@ pub mod cli;
 pub mod cluster;
 pub mod host;
 pub mod inventory;
+pub mod lab;
 pub mod plan;
 pub mod playbook;
 pub mod report;

@@ -29,6 +29,8 @@ pub(super) enum Verb {
     Verify(Verify),
     /// Undo everything provision did, by its ledger: nodes, data, files, accounts.
     Destroy(Destroy),
+    /// Simulated hosts on this machine: systemd, sshd and an address each, without a hypervisor.
+    Lab(Lab),
     /// Print the JSON Schema of the inventory, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -151,4 +153,76 @@ pub(super) struct Destroy {
     /// Print events as JSON lines.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lab {
+    /// The lab's name.
+    #[arg(long, global = true, default_value = "lab")]
+    pub(super) name: String,
+    /// The folder labs are kept in.
+    #[arg(long, global = true, default_value = "lab")]
+    pub(super) folder: PathBuf,
+    #[command(subcommand)]
+    pub(super) verb: LabVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LabVerb {
+    /// Bring a lab up, or what is missing of it, and write its inventory.
+    Up(LabUp),
+    /// Take a lab down, with all its disks.
+    Down,
+    /// Show all labs and their hosts.
+    List,
+    /// Log in to a host by SSH, or run a command there.
+    Ssh {
+        host: String,
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Run a command in a host (or in `all`), without SSH.
+    Exec {
+        hosts: String,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Freeze hosts: nothing in them runs, and nobody hears from them.
+    Pause { hosts: String },
+    /// Let frozen hosts go on.
+    Resume { hosts: String },
+    /// Take the power from hosts. Their disks stay.
+    Kill { hosts: String },
+    /// Boot hosts again.
+    Start { hosts: String },
+    /// Cut groups of hosts off from each other: `a,b|c,d`. One group alone is cut off from everybody.
+    Cut { groups: String },
+    /// Undo all cuts.
+    Heal,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LabUp {
+    /// How many hosts.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=200))]
+    pub(super) hosts: u8,
+    /// The subnet of the hosts; the first free one of 10.77.0.0/16 where it is not given.
+    #[arg(long)]
+    pub(super) subnet: Option<ipnet::Ipv4Net>,
+    /// What the hosts run.
+    #[arg(long, value_enum, default_value = "debian")]
+    pub(super) os: Os,
+    /// A root folder, or a tarball of one, to use instead.
+    #[arg(long, value_name = "PATH", conflicts_with = "os")]
+    pub(super) rootfs: Option<PathBuf>,
+    /// Install what a lab needs and this machine lacks.
+    #[arg(long)]
+    pub(super) install: bool,
+}
+
+/// An image that can be made here.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Os {
+    Debian,
+    Rocky9,
 }

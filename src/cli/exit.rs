@@ -90,3 +90,12 @@ impl From<inventory::UnknownHost> for Failure {
         Self::usage(error.into())
     }
 }
+
+impl From<crate::lab::Error> for Failure {
+    fn from(error: crate::lab::Error) -> Self {
+        use crate::lab::Error::{Narrow, NoGuest, NoLab, Subnet};
+        let usage = matches!(error, Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. });
+        let exit = if usage { Exit::Usage } else { Exit::Failed };
+        Self { report: error.into(), exit }
+    }
+}

@@ -8,6 +8,7 @@ mod exit;
 mod file;
 mod fleet;
 mod init;
+mod lab;
 mod plan;
 mod status;
 mod verify;
@@ -55,6 +56,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Status(args) => status::run(&args).await,
         Verb::Verify(args) => verify::run(&args).await,
         Verb::Destroy(args) => destroy::run(&args).await,
+        Verb::Lab(args) => lab::run(args).await,
         Verb::Schema => {
             report::json(&inventory::schema());
             Ok(Exit::Done)

@@ -1,0 +1,119 @@
+//! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on its disk.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use super::{
+    Error, Result,
+    state::{self, Guest, State},
+    tool,
+};
+
+pub(super) const INVENTORY: &str = "inventory.toml";
+/// What [`Fleet::known_hosts`](crate::inventory::Fleet::known_hosts) is for this inventory.
+pub(super) const KNOWN_HOSTS: &str = "inventory.known_hosts";
+pub(super) const KEY: &str = "id_ed25519";
+
+/// Where the disks are.
+pub(super) const HOSTS: &str = "hosts";
+
+/// Writes all files of a new lab.
+pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
+    keygen(&folder.join(KEY), &state.name).await?;
+    let public = read(&folder.join(format!("{KEY}.pub")))?;
+    let mut known = String::new();
+    for guest in &state.guests {
+        let disk = folder.join(HOSTS).join(&guest.name);
+        let upper = disk.join("upper");
+        for part in ["upper/etc/ssh", "upper/root/.ssh", "work", "root"] {
+            let path = disk.join(part);
+            fs::create_dir_all(&path).map_err(|source| Error::File { path, source })?;
+        }
+        let key = upper.join("etc/ssh/ssh_host_ed25519_key");
+        keygen(&key, &guest.name).await?;
+        known.push_str(&format!("{} {}", guest.address, read(&key.with_extension("pub"))?));
+        own(&upper, guest, &public).map_err(|source| Error::File { path: upper.clone(), source })?;
+    }
+    let texts = [(KNOWN_HOSTS, known), (INVENTORY, inventory(state))];
+    for (name, text) in texts {
+        let path = folder.join(name);
+        put(&path, &text, 0o644).map_err(|source| Error::File { path, source })?;
+    }
+    Ok(())
+}
+
+/// What a host finds on its disk.
+fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
+    let Guest { name, address } = guest;
+    fs::set_permissions(upper.join("root"), mode(0o700))?;
+    fs::set_permissions(upper.join("root/.ssh"), mode(0o700))?;
+    put(&upper.join("root/.ssh/authorized_keys"), public, 0o600)?;
+    put(&upper.join("etc/hostname"), &format!("{name}\n"), 0o644)?;
+    put(&upper.join("etc/hosts"), &format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n"), 0o644)
+}
+
+fn inventory(state: &State) -> String {
+    let hosts: String = state
+        .guests
+        .iter()
+        .map(|guest| format!("\n[[hosts]]\nname = \"{}\"\naddress = \"{}\"\n", guest.name, guest.address))
+        .collect();
+    let name = &state.name;
+    format!(
+        "# Lab {name}: {} simulated hosts on this machine, written by `provision lab up`.\n#\n\
+         #   provision apply lab/{name}/{INVENTORY}      form and prove the cluster\n\
+         #   provision lab kill n1 --name {name}            take the power from a host, and see what happens\n\
+         #   provision lab down --name {name}               take it all away\n\n\
+         [cluster]\nname = \"{name}\"\nengine = \"redis\"\nversion = \"7.0.15\"\nreplicas = 1\nport = 7001\n\n\
+         [ssh]\nuser = \"root\"\nidentity = [\"{KEY}\"]\nvia = []\n{hosts}",
+        state.guests.len(),
+    )
+}
+
+async fn keygen(path: &Path, comment: &str) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let file = path.display().to_string();
+    tool::run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &file]).await.map(drop)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+/// Writes a whole file, with the folders above it.
+pub(super) fn put(path: &Path, text: &str, bits: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().permissions(mode(bits)).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(mode(bits))?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn mode(bits: u32) -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(bits)
+}
+
+/// Takes away what `write` and the hosts have left; the state goes last, and the folder only where nothing else is in it.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    let gone = |path: std::path::PathBuf, result: io::Result<()>| match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::File { path, source: error }),
+        _ => Ok(()),
+    };
+    let disks = folder.join(HOSTS);
+    gone(disks.clone(), fs::remove_dir_all(&disks))?;
+    let public = format!("{KEY}.pub");
+    for name in [KEY, &public, KNOWN_HOSTS, INVENTORY, "inventory.auth", "inventory.lock", state::FILE] {
+        let path = folder.join(name);
+        gone(path.clone(), fs::remove_file(&path))?;
+    }
+    // What the user has put there stays, and the folder with it.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}

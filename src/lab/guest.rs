@@ -1,0 +1,244 @@
+//! One host: an overlay over the image, and a systemd that systemd-nspawn boots in it.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    Error, Result,
+    files::HOSTS,
+    state::{Guest, State},
+    tool,
+};
+
+/// How long a boot may take, on a machine that boots many at once.
+const BOOT: Duration = Duration::from_secs(90);
+/// How long the end of a host may take.
+const END: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Where a host has its tools.
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whether a host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    On,
+    Frozen,
+    Off,
+}
+
+/// Boots a host that is off.
+pub(super) async fn start(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
+    if leader(state, guest).await.is_some() {
+        return Ok(());
+    }
+    tidy(folder, state, guest);
+    mount(folder, state, guest).await?;
+    let (root, place, log) = (disk(folder, guest).join("root"), state.place(guest), console(folder, guest));
+    let output = File::options().create(true).append(true).open(&log);
+    let output = output.map_err(|source| Error::File { path: log.clone(), source })?;
+    let (directory, machine) = (format!("--directory={}", root.display()), format!("--machine={place}"));
+    let network = format!("--network-namespace-path=/run/netns/{place}");
+    let hostname = format!("--hostname={}", guest.name);
+    let words = [
+        "env",
+        "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
+        "sh",
+        "-c",
+        ENTER_CGROUP,
+        "systemd-nspawn",
+        &place,
+        "--quiet",
+        "--boot",
+        "--register=no",
+        "--console=pipe",
+        "--capability=CAP_NET_ADMIN",
+        &network,
+        &machine,
+        &hostname,
+        &directory,
+    ];
+    tool::detach(&words, &output)
+        .map_err(|source| Error::NoTool { command: "systemd-nspawn".to_owned(), source })?;
+    let began = Instant::now();
+    while leader(state, guest).await.is_none() {
+        if began.elapsed() > BOOT {
+            return Err(no_boot(guest, log));
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Waits until a host greets as an SSH server does.
+pub(super) async fn answers(guest: &Guest) -> Result<()> {
+    let (began, address) = (Instant::now(), SocketAddr::from((guest.address, 22)));
+    loop {
+        let greeted = timeout(Duration::from_secs(2), async {
+            let mut greeting = [0; 4];
+            TcpStream::connect(address).await?.read_exact(&mut greeting).await.map(|_| greeting)
+        });
+        if let Ok(Ok(greeting)) = greeted.await
+            && &greeting == b"SSH-"
+        {
+            return Ok(());
+        }
+        if began.elapsed() > BOOT {
+            return Err(no_boot(guest, PathBuf::from("its console")));
+        }
+        sleep(POLL).await;
+    }
+}
+
+fn no_boot(guest: &Guest, log: PathBuf) -> Error {
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(10)..].iter().map(|line| format!("\n  {line}")).collect();
+    Error::NoBoot { name: guest.name.clone(), after: BOOT, log, tail }
+}
+
+fn disk(folder: &Path, guest: &Guest) -> PathBuf {
+    folder.join(HOSTS).join(&guest.name)
+}
+
+fn console(folder: &Path, guest: &Guest) -> PathBuf {
+    disk(folder, guest).join("console.log")
+}
+
+async fn mount(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
+    let disk = disk(folder, guest);
+    let path = |part: &str| disk.join(part).display().to_string();
+    if is_mounted(&disk.join("root")) {
+        return Ok(());
+    }
+    let layers =
+        format!("lowerdir={},upperdir={},workdir={}", state.image.display(), path("upper"), path("work"));
+    tool::run(&["mount", "-t", "overlay", "overlay", "-o", &layers, &path("root")]).await.map(drop)
+}
+
+/// Takes the mount away, which the processes of a host hold for a moment after they ended.
+pub(super) async fn unmount(folder: &Path, guest: &Guest) -> Result<()> {
+    let root = disk(folder, guest).join("root");
+    let (began, text) = (Instant::now(), root.display().to_string());
+    while is_mounted(&root) {
+        match tool::run(&["umount", &text]).await {
+            Err(error) if began.elapsed() > END => return Err(error),
+            Err(_) => sleep(POLL).await,
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_mounted(path: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    device(path) != path.parent().and_then(device)
+}
+
+/// All processes of a host, seen from outside: those in its network namespace.
+async fn processes(state: &State, guest: &Guest) -> Vec<u32> {
+    let pids = tool::run(&["ip", "netns", "pids", &state.place(guest)]).await.unwrap_or_default();
+    pids.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// The host's PID 1 as this machine sees it, once it is systemd.
+pub(super) async fn leader(state: &State, guest: &Guest) -> Option<u32> {
+    processes(state, guest).await.into_iter().find(|pid| {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let status = read("status");
+        let inside = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        inside.split_whitespace().next_back() == Some("1") && read("comm").trim() == "systemd"
+    })
+}
+
+pub(super) async fn power(state: &State, guest: &Guest) -> Power {
+    let Some(leader) = leader(state, guest).await else { return Power::Off };
+    let stat = fs::read_to_string(format!("/proc/{leader}/stat")).unwrap_or_default();
+    let stopped = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+    if stopped { Power::Frozen } else { Power::On }
+}
+
+/// Stops all processes of a host where they are, or lets them go on. What is started meanwhile is caught in the next round.
+pub(super) async fn freeze(state: &State, guest: &Guest, freeze: bool) -> Result<()> {
+    let signal = if freeze { "-STOP" } else { "-CONT" };
+    if leader(state, guest).await.is_none() {
+        return Err(Error::Off { name: guest.name.clone() });
+    }
+    for _ in 0..2 {
+        self::signal(signal, &processes(state, guest).await).await;
+    }
+    Ok(())
+}
+
+/// Ends all processes of a host at once, as a power cut does.
+pub(super) async fn stop(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let processes = processes(state, guest).await;
+        if processes.is_empty() {
+            break;
+        }
+        if began.elapsed() > END {
+            return Err(Error::Late { what: format!("the end of {}", guest.name), after: END });
+        }
+        signal("-KILL", &processes).await;
+        sleep(POLL).await;
+    }
+    tidy(folder, state, guest);
+    Ok(())
+}
+
+/// One that has ended meanwhile is no error.
+async fn signal(signal: &str, processes: &[u32]) {
+    let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
+    let words: Vec<&str> = ["kill", signal].into_iter().chain(pids.iter().map(String::as_str)).collect();
+    if !pids.is_empty() {
+        let _ = tool::run(&words).await;
+    }
+}
+
+/// What nspawn leaves when it is not asked to end: a folder named by the machine, a lock named by its root, control groups.
+fn tidy(folder: &Path, state: &State, guest: &Guest) {
+    let place = state.place(guest);
+    let _ = fs::remove_dir_all(format!("/run/systemd/nspawn/propagate/{place}"));
+    if let Ok(root) = fs::metadata(disk(folder, guest).join("root")) {
+        let _ = fs::remove_file(format!("/run/systemd/nspawn/locks/inode-{}:{}", root.dev(), root.ino()));
+    }
+    for base in CGROUPS {
+        remove_groups(&Path::new(base).join(&place));
+    }
+}
+
+/// A control group is removed from within; only empty ones can be.
+fn remove_groups(group: &Path) {
+    let inner = fs::read_dir(group).into_iter().flatten().flatten();
+    inner.filter(|entry| entry.path().is_dir()).for_each(|entry| remove_groups(&entry.path()));
+    let _ = fs::remove_dir(group);
+}
+
+const CGROUPS: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
+
+/// Becomes nspawn in a control group of its own: two systemds in one would take each other's processes for their own. Where
+/// this machine runs systemd, nspawn gets one from there. The first argument is a name for it.
+const ENTER_CGROUP: &str = r#"
+name=$1; shift
+if [ ! -d /run/systemd/system ]; then
+  for base in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    [ -e "$base/cgroup.procs" ] || continue
+    mkdir -p "$base/$name"; echo $$ >"$base/$name/cgroup.procs"
+  done
+  set -- --keep-unit "$@"
+fi
+exec systemd-nspawn "$@"
+"#;

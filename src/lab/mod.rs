@@ -1,0 +1,239 @@
+//! A lab: hosts that are simulated on this machine, each with a systemd, an sshd and an address of its own, for those who
+//! cannot run as many VMs. One root image, an overlay and a network namespace each; the switch between them lives in a
+//! namespace of its own, so that nothing of this machine's network changes but for one interface that leads there.
+//!
+//! Everything a lab makes on this machine has a name that follows from the folder it is kept in: what is taken down is what
+//! has these names, also after a crash or a reboot.
+
+mod error;
+mod files;
+mod guest;
+mod image;
+mod network;
+mod partition;
+mod preflight;
+mod state;
+mod tool;
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use futures_util::future::try_join_all;
+use ipnet::Ipv4Net;
+
+pub use error::Error;
+pub use guest::Power;
+pub use image::Source;
+use state::State;
+pub use state::{Cut, Guest};
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A lab that exists.
+#[derive(Debug)]
+pub struct Lab {
+    folder: PathBuf,
+    state: State,
+}
+
+/// What a new lab should be.
+#[derive(Debug)]
+pub struct Wish {
+    pub name: String,
+    pub hosts: u8,
+    /// `None`: the first free one of 10.77.0.0/16.
+    pub subnet: Option<Ipv4Net>,
+    pub image: Source,
+    /// Where images are kept.
+    pub cache: PathBuf,
+}
+
+impl Lab {
+    /// Brings a lab up in a folder, or what is missing of the one that is there. Every step is in the state file before it
+    /// is taken.
+    pub async fn up(folder: &Path, wish: &Wish) -> Result<Self> {
+        preflight::resources(wish, folder)?;
+        let image = image::prepare(&wish.image, &wish.cache).await?;
+        let folder = absolute(folder)?;
+        let lab = match State::load(&folder)? {
+            Some(state) => Self { folder, state },
+            None => Self::create(folder, wish, image).await?,
+        };
+        network::up(&lab.state).await?;
+        partition::apply(&lab.state).await?;
+        let boots = lab.state.guests.iter().map(|guest| guest::start(&lab.folder, &lab.state, guest));
+        try_join_all(boots).await?;
+        try_join_all(lab.state.guests.iter().map(guest::answers)).await?;
+        Ok(lab)
+    }
+
+    async fn create(folder: PathBuf, wish: &Wish, image: PathBuf) -> Result<Self> {
+        let subnet = network::choose(wish.subnet).await?;
+        if u64::from(wish.hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
+            return Err(Error::Narrow { subnet, hosts: wish.hosts });
+        }
+        let guests = (1..=wish.hosts).map(|number| Guest {
+            name: format!("n{number}"),
+            address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
+        });
+        let state = State::new(&wish.name, &folder, subnet, image, guests.collect());
+        state.save(&folder)?;
+        files::write(&folder, &state).await?;
+        Ok(Self { folder, state })
+    }
+
+    /// The lab that is kept in a folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let folder = absolute(folder)?;
+        match State::load(&folder)? {
+            Some(state) => Ok(Self { folder, state }),
+            None => Err(Error::NoLab { folder }),
+        }
+    }
+
+    /// All labs below a folder.
+    pub fn all(parent: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(parent).into_iter().flatten();
+        let mut labs: Vec<Self> = entries.filter_map(|entry| Self::open(&entry.ok()?.path()).ok()).collect();
+        labs.sort_by(|a, b| a.name().cmp(b.name()));
+        labs
+    }
+
+    /// Takes it down, with all its disks.
+    pub async fn down(self) -> Result<()> {
+        for guest in &self.state.guests {
+            guest::stop(&self.folder, &self.state, guest).await?;
+            guest::unmount(&self.folder, guest).await?;
+        }
+        network::down(&self.state).await?;
+        files::remove(&self.folder)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn subnet(&self) -> Ipv4Net {
+        self.state.subnet
+    }
+
+    pub fn guests(&self) -> &[Guest] {
+        &self.state.guests
+    }
+
+    pub fn cuts(&self) -> &[Cut] {
+        &self.state.cuts
+    }
+
+    /// The inventory that was written for it.
+    pub fn inventory(&self) -> PathBuf {
+        self.folder.join(files::INVENTORY)
+    }
+
+    /// A host by its name.
+    pub fn guest(&self, name: &str) -> Result<&Guest> {
+        let known =
+            || self.state.guests.iter().map(|guest| guest.name.clone()).collect::<Vec<_>>().join(", ");
+        let found = self.state.guests.iter().find(|guest| guest.name == name);
+        found.ok_or_else(|| Error::NoGuest { name: name.to_owned(), known: known() })
+    }
+
+    pub async fn power(&self, guest: &Guest) -> Power {
+        guest::power(&self.state, guest).await
+    }
+
+    /// Freezes a host: nothing in it runs, and its peers hear nothing.
+    pub async fn pause(&self, guest: &Guest) -> Result<()> {
+        guest::freeze(&self.state, guest, true).await
+    }
+
+    pub async fn resume(&self, guest: &Guest) -> Result<()> {
+        guest::freeze(&self.state, guest, false).await
+    }
+
+    /// Takes the power away. The disk stays.
+    pub async fn kill(&self, guest: &Guest) -> Result<()> {
+        guest::stop(&self.folder, &self.state, guest).await
+    }
+
+    /// Boots a host again, and waits until it answers.
+    pub async fn start(&self, guest: &Guest) -> Result<()> {
+        network::up(&self.state).await?;
+        guest::start(&self.folder, &self.state, guest).await?;
+        guest::answers(guest).await
+    }
+
+    /// Cuts groups of hosts off from each other; a single group is cut off from everybody, this machine included.
+    pub async fn cut(&mut self, groups: Vec<Vec<String>>) -> Result<()> {
+        for name in groups.iter().flatten() {
+            self.guest(name)?;
+        }
+        self.state.cuts.push(Cut { groups });
+        self.state.save(&self.folder)?;
+        partition::apply(&self.state).await
+    }
+
+    /// Undoes all cuts.
+    pub async fn heal(&mut self) -> Result<()> {
+        self.state.cuts.clear();
+        self.state.save(&self.folder)?;
+        partition::apply(&self.state).await
+    }
+
+    /// The words of a command line that runs a command in a host, without SSH.
+    pub async fn enter(&self, guest: &Guest, command: &[String]) -> Result<Vec<String>> {
+        let leader = guest::leader(&self.state, guest).await;
+        let leader = leader.ok_or_else(|| Error::Off { name: guest.name.clone() })?.to_string();
+        let words = [
+            "nsenter",
+            "-t",
+            &leader,
+            "-m",
+            "-u",
+            "-i",
+            "-n",
+            "-p",
+            "-C",
+            "env",
+            "-i",
+            guest::PATH,
+            "HOME=/root",
+        ];
+        Ok(words.into_iter().map(str::to_owned).chain(command.iter().cloned()).collect())
+    }
+
+    /// The words of a command line that logs in by SSH.
+    pub fn ssh(&self, guest: &Guest) -> Vec<String> {
+        let file = |name: &str| self.folder.join(name).display().to_string();
+        let known = format!("UserKnownHostsFile={}", file(files::KNOWN_HOSTS));
+        let words = [
+            "ssh",
+            "-F",
+            "none",
+            "-o",
+            &known,
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-i",
+        ];
+        let rest = [file(files::KEY), format!("root@{}", guest.address)];
+        words.into_iter().map(str::to_owned).chain(rest).collect()
+    }
+}
+
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    std::path::absolute(folder).map_err(|source| Error::File { path: folder.to_owned(), source })
+}
+
+/// Checks that all is there that a lab needs; `install` gets what is missing.
+pub async fn prerequisites(image: &Source, install: bool) -> Result<()> {
+    preflight::tools(image, install).await
+}

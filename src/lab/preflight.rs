@@ -1,0 +1,91 @@
+//! What a lab needs of this machine.
+
+use std::{path::Path, time::Duration};
+
+use super::{Error, Result, Source, Wish, tool};
+
+/// A host's share, measured with systemd, journald, sshd and one idle node: megabytes.
+const RAM: u64 = 40;
+/// What a host writes to its overlay, and the image all stand on: megabytes.
+const DISK: u64 = 100;
+const IMAGE: u64 = 1000;
+
+/// How long installing may take.
+const INSTALL: Duration = Duration::from_mins(15);
+
+/// A tool, and the package that has it on Debian and on EL.
+type Tool = (&'static str, &'static str, &'static str);
+
+const TOOLS: [Tool; 7] = [
+    ("systemd-nspawn", "systemd-container", "systemd-container"),
+    ("ip", "iproute2", "iproute"),
+    ("nft", "nftables", "nftables"),
+    ("nsenter", "util-linux", "util-linux"),
+    ("ssh", "openssh-client", "openssh-clients"),
+    ("ssh-keygen", "openssh-client", "openssh"),
+    ("mount", "mount", "util-linux"),
+];
+
+/// Names all that is missing at once, with the one command that installs it.
+pub(super) async fn tools(image: &Source, install: bool) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
+    let builder: Option<Tool> = match image {
+        Source::Debian => Some(("debootstrap", "debootstrap", "debootstrap")),
+        Source::Rocky9 => Some(("dnf", "dnf", "dnf")),
+        Source::Folder(_) => None,
+        Source::Tarball(_) => Some(("tar", "tar", "tar")),
+    };
+    let missing: Vec<Tool> = TOOLS.into_iter().chain(builder).filter(|(tool, ..)| !exists(tool)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let debian = exists("apt-get");
+    let mut packages: Vec<&str> =
+        missing.iter().map(|(_, deb, rpm)| if debian { *deb } else { *rpm }).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let manager = if debian { ["apt-get", "install", "-y"] } else { ["dnf", "install", "-y"] };
+    let command: Vec<&str> = manager.into_iter().chain(packages).collect();
+    if install {
+        return tool::run_with(&command, "", INSTALL).await.map(drop);
+    }
+    let missing = missing.into_iter().map(|(tool, ..)| tool).collect();
+    let help = format!("install it with `{}`, or let --install do that", command.join(" "));
+    Err(Error::Missing { missing, help })
+}
+
+fn exists(tool: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "where tools are is the environment's to say")]
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = path.split(':').chain(["/usr/sbin", "/sbin"]);
+    folders.filter(|folder| !folder.is_empty()).any(|folder| Path::new(folder).join(tool).is_file())
+}
+
+/// Refuses a lab this machine cannot carry.
+pub(super) fn resources(wish: &Wish, folder: &Path) -> Result<()> {
+    let hosts = u64::from(wish.hosts);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
+    enough("the hosts' memory", hosts * RAM, available.map(|kilobytes| kilobytes / 1024))?;
+    enough("the hosts' disks", hosts * DISK, free(folder))?;
+    enough("the image", IMAGE, free(&wish.cache))
+}
+
+fn enough(what: &'static str, needed: u64, free: Option<u64>) -> Result<()> {
+    match free.filter(|free| *free < needed) {
+        Some(free) => Err(Error::Resources { what, needed, free }),
+        None => Ok(()),
+    }
+}
+
+/// Free megabytes where a folder is or will be.
+fn free(folder: &Path) -> Option<u64> {
+    let existing = std::path::absolute(folder).ok()?;
+    let existing = existing.ancestors().find(|folder| folder.exists())?;
+    let stat = rustix::fs::statvfs(existing).ok()?;
+    Some(stat.f_bavail * stat.f_frsize / 1_000_000)
+}

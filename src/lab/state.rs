@@ -1,0 +1,100 @@
+//! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be taken away.
+
+use std::{
+    io::Write,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Error, Result};
+
+/// The file in the lab's folder.
+pub(super) const FILE: &str = "state.json";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) name: String,
+    /// Names everything it makes outside its folder.
+    pub(super) id: String,
+    pub(super) subnet: Ipv4Net,
+    /// The root folder all hosts stand on.
+    pub(super) image: PathBuf,
+    pub(super) guests: Vec<Guest>,
+    pub(super) cuts: Vec<Cut>,
+}
+
+/// One simulated host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    pub name: String,
+    pub address: Ipv4Addr,
+}
+
+/// Groups of hosts that cannot reach each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    pub groups: Vec<Vec<String>>,
+}
+
+impl State {
+    pub(super) fn new(
+        name: &str,
+        folder: &Path,
+        subnet: Ipv4Net,
+        image: PathBuf,
+        guests: Vec<Guest>,
+    ) -> Self {
+        let digest = hex::encode(Sha256::digest(folder.as_os_str().as_encoded_bytes()));
+        Self {
+            name: name.to_owned(),
+            id: format!("pv-{}", &digest[..8]),
+            subnet,
+            image,
+            guests,
+            cuts: Vec::new(),
+        }
+    }
+
+    pub(super) fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|source| Error::State { path, source })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::File { path, source }),
+        }
+    }
+
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(FILE);
+        let save = || -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        save().map_err(|source| Error::File { path: path.clone(), source })
+    }
+
+    /// The network namespace, machine and control group of a host.
+    pub(super) fn place(&self, guest: &Guest) -> String {
+        format!("{}-{}", self.id, guest.name)
+    }
+
+    /// The network namespace of the switch.
+    pub(super) fn switch(&self) -> String {
+        format!("{}-sw", self.id)
+    }
+
+    /// This machine's address in the lab.
+    pub(super) fn gateway(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.subnet.network()) + 1)
+    }
+}
