@@ -63,7 +63,9 @@ impl Job<'_> {
         let mut said = Said::new(self.events, self.facts.cores);
         let what = format!("compiling {}", self.want.title());
         let script = script::build(self.want, self.facts, work);
-        let ended = change.run(&what, &script, IDLE, &mut |line| said.hear(line)).await;
+        // Named by what goes in: a run after one that was killed joins its compilation.
+        let name = format!("build-{}", work.rsplit('/').next().unwrap_or_default());
+        let ended = change.work(&what, &name, &script, IDLE, &mut |line| said.hear(line)).await;
         let log = self.keep_log(&said.log, work)?;
         match ended {
             Ok(_) => said.finished(),

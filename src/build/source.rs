@@ -13,8 +13,8 @@ use super::{
     digest, download,
 };
 use crate::{
-    host::{Change, Facts},
-    inventory::{Engine, Place},
+    host::{Change, Connector, Facts, Nobody, Probe},
+    inventory::{Address, Engine, Host, Place, Ssh},
     run::StepEvents,
 };
 
@@ -127,24 +127,34 @@ impl Search<'_> {
         }
     }
 
+    /// This machine is asked before a builder elsewhere: hosts are often where no archive can be reached.
     async fn distribution(&mut self) -> Result<Option<Given>> {
-        let apt = Apt { want: self.want, change: self.change, facts: self.facts, events: self.events };
+        if self.change.probe().is_remote()
+            && let Some((change, facts)) = here().await
+        {
+            let given = self.archive(&change, &facts, "distribution of this machine").await?;
+            if given.is_some() {
+                return Ok(given);
+            }
+        }
+        let (change, facts) = (self.change, self.facts);
+        self.archive(change, facts, "distribution").await
+    }
+
+    async fn archive(&mut self, change: &Change, facts: &Facts, place: &str) -> Result<Option<Given>> {
+        let apt = Apt { want: self.want, change, facts, events: self.events };
         let (remote, offer) = match apt.fetch().await {
             Ok(found) => found,
-            Err(reason) => return Ok(self.refuse("distribution", reason)),
+            Err(reason) => return Ok(self.refuse(place, reason)),
         };
         let path = self.cache.sources().join(format!("{}-distribution.part", self.want.stem()));
-        let sha256 = self.change.probe().get(&remote, &path).await?;
-        let from = format!(
-            "{} {} of {}",
-            self.want.engine,
-            offer.version,
-            self.facts.os.first().map_or("", |id| id)
-        );
+        let sha256 = change.probe().get(&remote, &path).await?;
+        let os = facts.os.first().map_or("", |id| id);
+        let from = format!("{} {} of {os}", self.want.engine, offer.version);
         if !digest::same(&sha256, &offer.sha256) {
             let reason =
                 format!("{remote} has the SHA-256 {sha256}, its signed source list says {}", offer.sha256);
-            return Ok(self.refuse("distribution", reason));
+            return Ok(self.refuse(place, reason));
         }
         Ok(Some(Given { path, sha256, from, vouched: true }))
     }
@@ -161,6 +171,21 @@ impl Search<'_> {
         let sha256 = digest::of_file(&path).map_err(cache::unusable(&path))?;
         Ok(Some(Given { path, sha256, from: file.display().to_string(), vouched: false }))
     }
+}
+
+/// This machine as a host, where it has source packages. The lock is one of its own: no cluster is changed here.
+async fn here() -> Option<(Change, Facts)> {
+    let host = Host {
+        name: "this machine".to_owned(),
+        address: Address::Local,
+        ssh: Ssh::default(),
+        zone: None,
+        nodes: Vec::new(),
+    };
+    let connector = Connector::new(PathBuf::new(), false, Box::new(Nobody));
+    let probe = Probe::connect(&host, &connector).await.ok()?;
+    let facts = probe.facts().await.ok().filter(|facts| facts.distro().is_some())?;
+    Some((probe.lock("sources", "a run that fetches a source").await.ok()?, facts))
 }
 
 /// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag archives.

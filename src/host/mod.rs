@@ -151,6 +151,11 @@ impl Probe {
         &self.inner.name
     }
 
+    /// Whether it is another machine than this one.
+    pub fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
     /// Runs a script that only reads; `what` names it in errors. Returns the lines it printed.
     pub async fn ask(&self, what: &str, script: &str) -> Result<Vec<String>> {
         match self.inner.script(what, script, QUESTION, &mut |_| {}).await {
