@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Pins, Result, Want,
     cache::{self, Cache},
-    digest, libc, make, source,
+    digest, make, source,
 };
 use crate::{
     host::{Change, Facts},
@@ -39,7 +39,7 @@ pub struct Provenance {
     /// The compiler's own first line.
     pub compiler: String,
     pub arch: String,
-    /// The C library it was linked against; a host must have this version or a newer one.
+    /// The C library of the host that compiled it. What the binary needs of one is in the binary.
     pub libc: String,
     pub built_at: jiff::Timestamp,
     /// The host that compiled it.
@@ -108,10 +108,11 @@ impl Cache {
         let entries = fs::read_dir(self.artefacts()).ok()?;
         let mut fitting: Vec<Artefact> = entries
             .filter_map(|entry| read(&entry.ok()?.path(), want))
-            .filter(|artefact| artefact.provenance.fits(want, facts))
+            .filter(|artefact| artefact.provenance.is(want))
             .collect();
         fitting.sort_by_key(|artefact| artefact.provenance.built_at);
-        fitting.into_iter().rev().find(Artefact::is_whole)
+        let runs = |artefact: &Artefact| self.needs(artefact).is_ok_and(|needs| needs.fits(facts).is_ok());
+        fitting.into_iter().rev().find(runs)
     }
 
     /// Puts a finished folder into its place: a rename, so that an artefact is there with its provenance or not at all.
@@ -145,19 +146,9 @@ fn read(folder: &Path, want: &Want) -> Option<Artefact> {
     Some(Artefact { path: folder.join(want.recipe.target()), sha256, size, provenance })
 }
 
-impl Artefact {
-    fn is_whole(&self) -> bool {
-        digest::of_file(&self.path).is_ok_and(|found| digest::same(&found, &self.sha256))
-    }
-}
-
 impl Provenance {
-    fn fits(&self, want: &Want, facts: &Facts) -> bool {
-        self.engine == want.engine
-            && self.version == want.version
-            && self.recipe == want.recipe.id()
-            && self.arch == facts.arch
-            && libc::fits(&facts.libc, &self.libc)
+    fn is(&self, want: &Want) -> bool {
+        self.engine == want.engine && self.version == want.version && self.recipe == want.recipe.id()
     }
 
     /// The name of its folder: what went in, not what came out.

@@ -1,21 +1,25 @@
 //! The cache on the machine that runs provision. Nothing in it is irreplaceable.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 
-use super::{Error, Result, Want};
-use crate::run::StepEvents;
+use super::{Artefact, Error, Needs, Result, Want, digest};
+use crate::{host::Facts, run::StepEvents};
 
 /// `$XDG_CACHE_HOME/provision`, with a folder for artefacts, sources and build logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// What is known of binaries in it, by digest: read once for all hosts.
+    needs: Arc<Mutex<HashMap<String, Result<Needs, String>>>>,
 }
 
 /// How long another run may hold what this one needs: longer than any build.
@@ -33,11 +37,29 @@ impl Cache {
 
     /// A cache in a folder of the caller's choice.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), needs: Arc::default() }
     }
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether a binary runs on a host, and if not, why.
+    pub fn fits(&self, artefact: &Artefact, facts: &Facts) -> Result<(), String> {
+        self.needs(artefact)?.fits(facts).map_err(|misfit| misfit.to_string())
+    }
+
+    /// What a binary needs of a host, if it is the one that was put here; otherwise why it cannot be used.
+    pub(super) fn needs(&self, artefact: &Artefact) -> Result<Needs, String> {
+        let look = || {
+            let found = digest::of_file(&artefact.path).map_err(|error| error.to_string())?;
+            if !digest::same(&found, &artefact.sha256) {
+                return Err("it is damaged".to_owned());
+            }
+            Needs::of(&artefact.path)
+        };
+        let mut needs = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        needs.entry(artefact.sha256.clone()).or_insert_with(look).clone()
     }
 
     pub fn artefacts(&self) -> PathBuf {

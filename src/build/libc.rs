@@ -2,19 +2,21 @@
 
 /// True where both are of one kind and the host's is at least as new as the one of the build.
 pub(super) fn fits(host: &str, built: &str) -> bool {
-    let (host_kind, host_version) = parse(host);
-    let (built_kind, built_version) = parse(built);
-    host_kind == built_kind && host_version >= built_version
+    kind(host) == kind(built) && version(host) >= version(built)
 }
 
-/// `glibc 2.36` and `musl libc (x86_64) Version 1.2.3` → kind and version.
-fn parse(libc: &str) -> (String, Vec<u32>) {
-    let kind = libc.split_whitespace().next().unwrap_or_default().to_lowercase();
+/// `glibc` or `musl`, the first word of what a host says.
+pub(super) fn kind(libc: &str) -> String {
+    libc.split_whitespace().next().unwrap_or_default().to_lowercase()
+}
+
+/// The numbers of `glibc 2.36` and `musl libc (x86_64) Version 1.2.3`.
+pub(super) fn version(libc: &str) -> Vec<u32> {
     let version = libc
         .split_whitespace()
         .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
         .unwrap_or_default();
-    (kind, version.split('.').map_while(|part| part.parse().ok()).collect())
+    version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]

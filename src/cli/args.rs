@@ -29,6 +29,12 @@ pub(super) enum Verb {
     Verify(Verify),
     /// Undo everything provision did, by its ledger: nodes, data, files, accounts.
     Destroy(Destroy),
+    /// Show the host keys of all hosts, and pin them beside the inventory.
+    Trust(TrustHosts),
+    /// Run a command on all hosts at once.
+    Exec(Exec),
+    /// Show the ends of the logs of all nodes.
+    Logs(Logs),
     /// Simulated hosts on this machine: systemd, sshd and an address each, without a hypervisor.
     Lab(Lab),
     /// Print the JSON Schema of the inventory, for editors.
@@ -151,6 +157,52 @@ pub(super) struct Destroy {
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Print events as JSON lines.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TrustHosts {
+    /// The inventory file.
+    #[arg(value_name = "INVENTORY")]
+    pub(super) path: PathBuf,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Print the keys as JSON lines.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Exec {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Only on these hosts: names or globs.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    pub(super) limit: Vec<String>,
+    /// Print JSON lines.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// One word is a line of shell; several are a command and its arguments.
+    #[arg(last = true, required = true)]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    #[command(flatten)]
+    pub(super) inventory: Inventory,
+    /// Only of these hosts: names or globs.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    pub(super) limit: Vec<String>,
+    /// So many lines of each log.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub(super) lines: u32,
+    /// Go on with what is logged from now on, until Ctrl-C.
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Print JSON lines.
     #[arg(long)]
     pub(super) json: bool,
 }

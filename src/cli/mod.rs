@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod console;
 mod destroy;
+mod everywhere;
 mod exit;
 mod file;
 mod fleet;
@@ -11,6 +12,7 @@ mod init;
 mod lab;
 mod plan;
 mod status;
+mod trust;
 mod verify;
 
 use std::process::ExitCode;
@@ -56,6 +58,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Status(args) => status::run(&args).await,
         Verb::Verify(args) => verify::run(&args).await,
         Verb::Destroy(args) => destroy::run(&args).await,
+        Verb::Trust(args) => trust::run(&args).await,
+        Verb::Exec(args) => everywhere::exec(args).await,
+        Verb::Logs(args) => everywhere::logs(args).await,
         Verb::Lab(args) => lab::run(args).await,
         Verb::Schema => {
             report::json(&inventory::schema());

@@ -28,6 +28,10 @@ pub struct Facts {
     pub codename: String,
     /// The C library and its version, as `glibc 2.36` or `musl 1.2.3`.
     pub libc: String,
+    /// Shared libraries a server may need and this host has not.
+    pub lacks: Vec<String>,
+    /// The level of an x86-64 processor: 1 to 4; 1 on all others.
+    pub level: u32,
     /// The C compiler's own first line, empty where there is none.
     pub compiler: String,
     /// Changes with every boot.
@@ -54,6 +58,24 @@ echo "cores=$(nproc)"
 read -r init </proc/1/comm; echo "init=$init"
 [ ! -r /etc/os-release ] || while read -r line; do echo "os.$line"; done </etc/os-release
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
+lacks=
+for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
+  libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
+  for folder in /lib64 /usr/lib64 /lib/*-linux-gnu /usr/lib/*-linux-gnu /lib /usr/lib; do
+    [ ! -e "$folder/$library" ] || continue 2
+  done
+  lacks="$lacks $library"
+done
+echo "lacks=$lacks"
+level=1
+while read -r key _ flags; do
+  [ "$key" = flags ] || continue
+  case " $flags " in *\ popcnt\ *\ sse4_2\ *|*\ sse4_2\ *\ popcnt\ *) level=2 ;; esac
+  case " $flags " in *\ avx2\ *\ bmi2\ *) [ $level = 1 ] || level=3 ;; esac
+  case " $flags " in *\ avx512f\ *\ avx512vl\ *) [ $level != 3 ] || level=4 ;; esac
+  break
+done </proc/cpuinfo
+echo "level=$level"
 compiler=$(cc --version 2>/dev/null || gcc --version 2>/dev/null); echo "compiler=${compiler%%
 *}"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
@@ -81,9 +103,16 @@ impl Facts {
             os_version: os("os.VERSION_ID").to_owned(),
             codename: os("os.VERSION_CODENAME").to_owned(),
             libc: need("libc")?.trim().to_owned(),
+            lacks: need("lacks")?.split_whitespace().map(str::to_owned).collect(),
+            level: number("level")?,
             compiler: need("compiler")?.to_owned(),
             boot_id: need("boot")?.to_owned(),
         })
+    }
+
+    /// Whether a shared library is here; one that was not asked for is taken to be.
+    pub fn has_library(&self, name: &str) -> bool {
+        !self.lacks.iter().any(|lacking| lacking == name)
     }
 
     pub fn is_root(&self) -> bool {

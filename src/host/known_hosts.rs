@@ -14,6 +14,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use crate::inventory::glob;
+
 /// A public key as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -207,17 +209,6 @@ impl Names {
                 found
             }
         }
-    }
-}
-
-/// `*` stands for any text, `?` for one character.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, _) => text.is_empty(),
-        (Some((b'*', rest)), _) => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
-        (Some((b'?', rest)), Some((_, text))) => glob(rest, text),
-        (Some((one, rest)), Some((other, text))) => one == other && glob(rest, text),
-        (Some(_), None) => false,
     }
 }
 

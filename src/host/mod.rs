@@ -199,6 +199,22 @@ impl Probe {
         copied.map_err(|reason| self.inner.not_copied(remote, reason))
     }
 
+    /// Runs the user's own command and returns its exit status; each line it prints goes to `on_line`. It may change the
+    /// host, and takes no lock: that is the user's business. The probe is used up by it, so that nothing that is planned
+    /// can go this way.
+    pub async fn command(
+        self,
+        command: &str,
+        silence: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<i32> {
+        match self.inner.script("the command", command, silence, on_line).await {
+            Ok(_) => Ok(0),
+            Err(Error::Script { status, .. }) => Ok(status),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
     /// shell: it is gone when the shell ends, however it ends, and a script of a killed run keeps it until it is done.
     pub async fn lock(self, cluster: &str, holder: &str) -> Result<Change> {

@@ -20,6 +20,7 @@ use std::path::Path;
 
 pub(crate) use self::{
     at::At,
+    select::glob,
     tolerant::{Read, read},
     wording::{did_you_mean, suggest},
 };

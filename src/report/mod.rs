@@ -4,9 +4,11 @@ mod bars;
 mod connect;
 mod evidence;
 mod failure;
+mod host_key;
 mod html;
 mod junit;
 mod plain;
+mod said;
 mod status;
 
 use std::io::{IsTerminal, Write};
@@ -16,8 +18,10 @@ use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
 pub use connect::how_to_connect;
 pub use evidence::table as evidence_table;
 pub use failure::failure;
+pub use host_key::{HostKey, host_key};
 pub use html::html;
 pub use junit::junit;
+pub use said::{Said, said};
 pub use status::{NodeStatus, Status, status};
 
 use crate::run::{Event, Journal};

@@ -46,6 +46,11 @@ pub enum Error {
     #[error("{host}: {what} was to come from {builder}, which did not compile it")]
     #[diagnostic(help("see what stopped {builder}, then run the same command again"))]
     NotBuilt { host: String, what: String, builder: String },
+    #[error("{host}: the {what} that {builder} compiled does not run here: {why}")]
+    #[diagnostic(help(
+        "nothing of it was sent; run the same command again: this host then compiles for itself"
+    ))]
+    Misfit { host: String, what: String, builder: String, why: String },
     #[error("{} hosts failed: {}", .errors.len(), .hosts.join(", "))]
     #[diagnostic(help("mend each, then run the same command again: it continues where each host stopped"))]
     Hosts {

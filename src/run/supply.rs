@@ -60,11 +60,19 @@ impl<'a> Supply<'a> {
         };
         let mut promise = promise.clone();
         let given = promise.wait_for(Option::is_some).await.ok().and_then(|artefact| artefact.clone());
-        given.ok_or_else(|| Error::NotBuilt {
+        let artefact = given.ok_or_else(|| Error::NotBuilt {
             host: host.to_owned(),
             what: title(),
             builder: builder.clone(),
-        })
+        })?;
+        let fits = self.cache.fits(&artefact, facts);
+        fits.map_err(|why| Error::Misfit {
+            host: host.to_owned(),
+            what: title(),
+            builder: builder.clone(),
+            why,
+        })?;
+        Ok(artefact)
     }
 
     /// The content of a binary, read once for all hosts.

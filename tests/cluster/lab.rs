@@ -254,6 +254,9 @@ fn facts(folder: &Path) -> Facts {
         os_version: "12".to_owned(),
         codename: "bookworm".to_owned(),
         libc: "glibc 2.36".to_owned(),
+
+        lacks: Vec::new(),
+        level: 1,
         compiler: String::new(),
         boot_id: String::new(),
     }

@@ -1,0 +1,93 @@
+//! `provision exec` and `provision logs`: a command on many hosts at once, each line under its host's name.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+
+use super::{
+    args::{Exec, Inventory, Logs},
+    exit::{Exit, Failure},
+    fleet::{Reached, connect, facts},
+};
+use crate::{
+    host::{Probe, quote},
+    inventory::{self, Fleet, Fold, Host, select},
+    report::{self, Said},
+    resource::Layout,
+};
+
+/// How long a command may print nothing: it is the user's own, and Ctrl-C ends it.
+const SILENCE: Duration = Duration::from_hours(24);
+
+pub(super) async fn exec(args: Exec) -> Result<Exit, Failure> {
+    let (_, reached) = reach(&args.inventory, &args.limit).await?;
+    // As ssh does it; but what is meant as several words stays several words.
+    let line = match &args.command[..] {
+        [line] => line.clone(),
+        words => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
+    };
+    let lines = reached.probes.keys().map(|host| (host.clone(), line.clone())).collect();
+    let ended = everywhere(&reached, lines, args.json).await;
+    Ok(reached.exit(ended))
+}
+
+pub(super) async fn logs(args: Logs) -> Result<Exit, Failure> {
+    let (fleet, reached) = reach(&args.inventory, &args.limit).await?;
+    let facts = facts(&reached.probes).await?;
+    let scripts = fleet.hosts.iter().filter_map(|host| {
+        let layout = Layout::new(&fleet, facts.get(&host.name)?);
+        Some((host.name.clone(), tail(host, &layout, args.lines, args.follow)))
+    });
+    let ended = everywhere(&reached, scripts.collect(), args.json).await;
+    Ok(reached.exit(ended))
+}
+
+/// The fleet, and a connection to each host that is meant.
+async fn reach(args: &Inventory, limit: &[String]) -> Result<(Fleet, Reached), Failure> {
+    let fold = if args.single_host { Fold::SingleHost } else { Fold::AsWritten };
+    let mut fleet = inventory::load(&args.path, fold)?;
+    if !limit.is_empty() {
+        let chosen = select(&fleet, limit)?;
+        fleet.hosts.retain(|host| chosen.contains(&host.name));
+    }
+    let reached = connect(&fleet, args.trust).await?;
+    Ok((fleet, reached))
+}
+
+/// Prints the ends of the logs of a host's nodes, each line under its node's name.
+fn tail(host: &Host, layout: &Layout, lines: u32, follow: bool) -> String {
+    let tails = host.nodes.iter().map(|node| {
+        let (log, name) = (quote(&layout.node(node).log), quote(&format!("{}: ", node.name)));
+        let how = if follow { format!("-n {lines} -F") } else { format!("-n {lines}") };
+        format!(
+            "tail {how} -- {log} 2>&1 | while IFS= read -r line; do printf '%s%s\\n' {name} \"$line\"; done"
+        )
+    });
+    let (join, end) = if follow { (" &\n", " &\nwait") } else { ("\n", "") };
+    tails.collect::<Vec<_>>().join(join) + end
+}
+
+/// Runs a script on each host at the same time; a host whose script fails makes the whole a failure.
+async fn everywhere(reached: &Reached, scripts: BTreeMap<String, String>, json: bool) -> Exit {
+    let width = scripts.keys().map(String::len).max().unwrap_or(0);
+    let runs = scripts.into_iter().filter_map(|(host, script)| {
+        let probe = reached.probes.get(&host)?.clone();
+        Some(one(probe, script, width, json))
+    });
+    if join_all(runs).await.into_iter().all(|good| good) { Exit::Done } else { Exit::Failed }
+}
+
+async fn one(probe: Probe, script: String, width: usize, json: bool) -> bool {
+    let host = probe.name().to_owned();
+    let mut say = |line: &str| report::said(&host, &Said::Line(line), width, json);
+    match probe.command(&script, SILENCE, &mut say).await {
+        Ok(status) => {
+            report::said(&host, &Said::Status(status), width, json);
+            status == 0
+        }
+        Err(error) => {
+            report::failure(&error.into());
+            false
+        }
+    }
+}
