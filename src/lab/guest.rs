@@ -195,7 +195,10 @@ pub(super) async fn stop(folder: &Path, state: &State, guest: &Guest) -> Result<
         signal("-KILL", &processes).await;
         sleep(POLL).await;
     }
-    tidy(folder, state, guest);
+    // nspawn ends a moment after what it has started, and holds its control groups until then.
+    while !tidy(folder, state, guest) && began.elapsed() < END {
+        sleep(POLL).await;
+    }
     Ok(())
 }
 
@@ -209,15 +212,16 @@ async fn signal(signal: &str, processes: &[u32]) {
 }
 
 /// What nspawn leaves when it is not asked to end: a folder named by the machine, a lock named by its root, control groups.
-fn tidy(folder: &Path, state: &State, guest: &Guest) {
+/// Returns whether all of it is gone.
+fn tidy(folder: &Path, state: &State, guest: &Guest) -> bool {
     let place = state.place(guest);
     let _ = fs::remove_dir_all(format!("/run/systemd/nspawn/propagate/{place}"));
     if let Ok(root) = fs::metadata(disk(folder, guest).join("root")) {
         let _ = fs::remove_file(format!("/run/systemd/nspawn/locks/inode-{}:{}", root.dev(), root.ino()));
     }
-    for base in CGROUPS {
-        remove_groups(&Path::new(base).join(&place));
-    }
+    let groups = CGROUPS.map(|base| Path::new(base).join(&place));
+    groups.iter().for_each(|group| remove_groups(group));
+    groups.iter().all(|group| !group.exists())
 }
 
 /// A control group is removed from within; only empty ones can be.

@@ -57,11 +57,14 @@ impl Lab {
         preflight::resources(wish, folder)?;
         let image = image::prepare(&wish.image, &wish.cache).await?;
         let folder = absolute(folder)?;
+        // A subnet is taken only once its route is there: two labs must not choose at the same time.
+        let choosing = network::lock().await?;
         let lab = match State::load(&folder)? {
             Some(state) => Self { folder, state },
             None => Self::create(folder, wish, image).await?,
         };
         network::up(&lab.state).await?;
+        drop(choosing);
         partition::apply(&lab.state).await?;
         let boots = lab.state.guests.iter().map(|guest| guest::start(&lab.folder, &lab.state, guest));
         try_join_all(boots).await?;

@@ -1,10 +1,19 @@
 //! The switch, in a network namespace of its own, and the cables: one to each host, one to this machine.
 
-use std::net::Ipv4Addr;
+use std::{fs::File, net::Ipv4Addr, path::PathBuf};
 
 use ipnet::Ipv4Net;
 
 use super::{Error, Result, state::State, tool};
+
+/// Guards the networks of this machine, for as long as the file is open.
+pub(super) async fn lock() -> Result<File> {
+    let path = PathBuf::from("/run/provision-lab.lock");
+    let failed = |source| Error::File { path: path.clone(), source };
+    let file = File::create(&path).map_err(failed)?;
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    locked.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)
+}
 
 /// A subnet that nothing here uses.
 pub(super) async fn choose(wanted: Option<Ipv4Net>) -> Result<Ipv4Net> {

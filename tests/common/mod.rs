@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each story uses a part of it")]
 
 pub mod container;
+pub mod lab;
 pub mod resp;
 pub mod sshd;
 pub mod tree;
@@ -211,7 +212,7 @@ pub fn inventory(name: &str, port: u16, cluster: &str, rest: &str) -> String {
 }
 
 /// One cache for all stories, so that the server is compiled once.
-fn shared_cache() -> PathBuf {
+pub fn shared_cache() -> PathBuf {
     let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     std::fs::create_dir_all(&shared).unwrap();
     shared
