@@ -12,8 +12,9 @@
 //! verify(Fleet) → Evidence                     (numbered invariants)
 //! ```
 //!
-//! The rooms, and who may know whom: `cli → plan, run, cluster, report → resource, build, playbook → host,
-//! inventory`. Nothing below looks up. Redis types stay in [`cluster`]; printing stays in [`report`] and [`cli`].
+//! The rooms, and who may know whom: `cli → plan, run, cluster, lab, report → resource, build, playbook → host,
+//! inventory`. Nothing below looks up. Redis types stay in [`cluster`], russh types in `host/ssh`; printing stays in
+//! [`report`] and [`cli`].
 
 pub mod build;
 pub mod cli;

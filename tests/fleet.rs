@@ -1,5 +1,13 @@
 //! Hosts with addresses of their own, over SSH: what `provision apply` is for. Each story is on a lab.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
+)]
+
 mod common;
 
 use std::{
@@ -223,7 +231,7 @@ fn a_link_that_is_cut_in_the_middle_of_a_compile_costs_time_only() {
     });
     let builder = builder(&lab);
     // The session's process dies as it does when a middlebox forgets it.
-    lab.sh(&builder, "pkill -KILL -f 'sshd: root@notty'").ok();
+    lab.sh(&builder, "pkill -KILL -f '[s]shd: root@notty'").ok();
     done(apply).ok().says("37 invariants hold");
     let starts = lab
         .sh(&builder, "ls /root/.cache/provision/build /run/provision-work 2>/dev/null | wc -l")
@@ -249,7 +257,7 @@ fn a_link_that_freezes_while_shipping_is_made_again() {
     let lab = Lab::up("shipping", 6);
     let apply = spawn(&lab, &["apply", "--yes"]);
     until("something arrives at n3", || lab.sh("n3", "ls -d /opt/provision/shipping").code == 0);
-    lab.sh("n3", "pkill -KILL -f 'sshd: root@notty'; true").ok();
+    lab.sh("n3", "pkill -KILL -f '[s]shd: root@notty'; true").ok();
     let run = done(apply);
     // Shipping goes on over a new link; a change script that was cut off says so, and the next run continues.
     if run.code != 0 {

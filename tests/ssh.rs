@@ -1,5 +1,13 @@
 //! Hosts over SSH: real sshds of OpenSSH on this machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
+)]
+
 mod common;
 
 use std::{
@@ -29,7 +37,7 @@ async fn connect(sshd: &Sshd) -> Probe {
 
 async fn fails(sshd: &Sshd, connector: &Connector, change: impl FnOnce(&mut Ssh)) -> (Phase, String, String) {
     match Probe::connect(&sshd.host(change), connector).await.err().expect("it must not connect") {
-        Error::Unreachable { phase, reason, help, .. } => (phase, reason, help),
+        Error::Unreachable { phase, reason, help, .. } => (phase, reason.into(), help.into()),
         other => panic!("{other:?}"),
     }
 }

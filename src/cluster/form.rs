@@ -252,7 +252,10 @@ impl<'a> Forming<'a> {
         // The first kind is what the later ones wait for.
         let first = gaps.first().map(|gap| gap.kind);
         let missing = gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.text);
-        Error::Unfinished { missing: missing.chain(refused).collect(), after }
+        // A pair that was introduced several times is still one pair.
+        let mut missing: Vec<String> = missing.chain(refused).collect();
+        missing.dedup();
+        Error::Unfinished { missing, after }
     }
 
     fn report(&self, started: Option<Instant>) -> Vec<(&'static str, Duration)> {

@@ -110,7 +110,8 @@ open=$(printf %s "$ways" | timeout 2 bash -c '
   while read -r ip port; do
     if { exec 3<>"/dev/tcp/$ip/$port"; } 2>/dev/null; then exec 3>&-; echo "$ip $port"; fi
   done')
-printf %s "$ways" | while read -r way; do
+printf %s "$ways" | {
+while read -r way; do
   case "
 $open
 " in *"
@@ -121,6 +122,7 @@ $way
   } &
 done
 wait
+}
 "#;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which host keys are believed: the rules of OpenSSH's `known_hosts` (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), decided
+//! Which host keys are believed: the rules of OpenSSH's `known_hosts` (see its chapter in sshd(8)), decided
 //! strictly. A host that is on file is only believed with a key that is on file for it.
 
 use std::{

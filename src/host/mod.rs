@@ -59,11 +59,11 @@ pub enum Error {
     #[error("{host} ({address}): {phase}: {reason}")]
     Unreachable {
         host: String,
-        address: String,
+        address: Box<str>,
         phase: Phase,
-        reason: String,
+        reason: Box<str>,
         #[help]
-        help: String,
+        help: Box<str>,
         /// Whether another attempt may go better.
         passing: bool,
     },
@@ -122,7 +122,7 @@ struct Inner {
 /// The kinds of ways to a host.
 enum Transport {
     Local(Local),
-    Ssh(Ssh),
+    Ssh(Box<Ssh>),
 }
 
 /// How long a server may take to accept a connection.
@@ -139,7 +139,7 @@ impl Probe {
             Address::Remote(address) => {
                 let ssh = Ssh::connect(host, address, connector).await?;
                 let shell = ssh.shell().await?;
-                (Transport::Ssh(ssh), shell)
+                (Transport::Ssh(Box::new(ssh)), shell)
             }
         };
         let (name, shell) = (host.name.clone(), Mutex::new(shell));

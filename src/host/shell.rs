@@ -15,6 +15,9 @@ const LOCK: Duration = Duration::from_secs(20);
 /// The most lines of one script's output that are kept: the last ones, where it says why it failed.
 const KEEP: usize = 200_000;
 
+/// What hears the words of a greeting.
+type Greeted = Box<dyn FnOnce(&str) + Send>;
+
 pub(super) struct Shell {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
     lines: mpsc::UnboundedReceiver<String>,
@@ -50,7 +53,7 @@ impl Shell {
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
         marker: String,
-        mut greeting: Option<Box<dyn FnOnce(&str) + Send>>,
+        mut greeting: Option<Greeted>,
         errors: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();

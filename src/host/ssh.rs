@@ -61,7 +61,10 @@ pub(super) struct Ssh {
 }
 
 /// The longest silence while a file is fetched.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// On a terminal a shell would prompt: it gets its scripts through a pipe there.
+const SHELL: &str = "if [ -t 0 ]; then cat | sh -s; else exec sh -s; fi";
 
 /// Kinds of host keys servers have.
 const KINDS: [&str; 5] =
@@ -126,7 +129,7 @@ impl Ssh {
 
     async fn open_shell(&self) -> Result<Shell, Failed> {
         let marker = shell::marker().map_err(|error| Failed::new(Phase::Shell, error.to_string()))?;
-        let script = format!("echo; echo \"{marker} hello $(command -v gzip)\"; exec sh -s");
+        let script = format!("echo; echo \"{marker} hello $(command -v gzip)\"; {SHELL}");
         let (exec, before) = self.start(&script, &[]).await?;
         let (errors, gzip) = (exec.errors.clone(), Arc::clone(&self.gzip));
         let greeted = move |said: &str| gzip.store(!said.trim().is_empty(), Ordering::Relaxed);
@@ -248,10 +251,10 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Resul
 fn unreachable(host: &str, address: &str, failed: &Failed, reproduce: &str) -> Error {
     Error::Unreachable {
         host: host.to_owned(),
-        address: address.to_owned(),
+        address: address.into(),
         phase: failed.phase,
-        reason: failed.reason.clone(),
-        help: failed.help(reproduce),
+        reason: failed.reason.as_str().into(),
+        help: failed.help(reproduce).into(),
         passing: failed.passing,
     }
 }

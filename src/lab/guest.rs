@@ -220,7 +220,9 @@ fn tidy(folder: &Path, state: &State, guest: &Guest) -> bool {
         let _ = fs::remove_file(format!("/run/systemd/nspawn/locks/inode-{}:{}", root.dev(), root.ino()));
     }
     let groups = CGROUPS.map(|base| Path::new(base).join(&place));
-    groups.iter().for_each(|group| remove_groups(group));
+    for group in &groups {
+        remove_groups(group);
+    }
     groups.iter().all(|group| !group.exists())
 }
 

@@ -19,7 +19,7 @@ pub fn said(host: &str, said: &Said<'_>, width: usize, json: bool) {
         (Said::Line(line), true) => json_line(&json!({ "host": host, "line": line })),
         (Said::Status(status), true) => json_line(&json!({ "host": host, "status": status })),
         (Said::Line(line), false) => {
-            result(&format!("{} {}", format!("{host:<width$} |").dimmed(), harmless(line)))
+            result(&format!("{} {}", format!("{host:<width$} |").dimmed(), harmless(line)));
         }
         (Said::Status(0), false) => {}
         (Said::Status(status), false) => {

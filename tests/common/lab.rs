@@ -137,7 +137,7 @@ impl Client {
         let namespace = format!("{id}-client");
         let (net, _) = neighbour.rsplit_once('.').unwrap();
         let ip = |args: &str| {
-            assert!(Command::new("ip").args(args.split(' ')).status().unwrap().success(), "ip {args}")
+            assert!(Command::new("ip").args(args.split(' ')).status().unwrap().success(), "ip {args}");
         };
         ip(&format!("netns add {namespace}"));
         ip(&format!("-n {id}-sw link add client type veth peer name eth0 netns {namespace}"));

@@ -64,21 +64,14 @@ impl Sshd {
     /// Ends it, and all connections it has.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        self.drop_connections_of(child.id());
+        drop_connections_of(child.id());
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Ends all connections; new ones are welcome.
     pub fn drop_connections(&self) {
-        self.drop_connections_of(self.child.as_ref().unwrap().id());
-    }
-
-    fn drop_connections_of(&self, pid: u32) {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        for child in children.split_whitespace() {
-            let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
-        }
+        drop_connections_of(self.child.as_ref().unwrap().id());
     }
 
     /// Makes a key pair.
@@ -140,5 +133,12 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+fn drop_connections_of(pid: u32) {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
     }
 }

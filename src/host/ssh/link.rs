@@ -197,10 +197,8 @@ async fn bastion(via: &[String], ssh: &inventory::Ssh, connector: &Connector) ->
 fn config(kinds: &[String], looks: bool, with_authority: bool, legacy: bool) -> Config {
     let mut preferred = Preferred::DEFAULT;
     let keys = gate::preferred(kinds, legacy);
-    preferred.key = Cow::Owned(match looks {
-        true => keys.into_iter().filter(|key| kinds.contains(&gate::kind(key))).collect(),
-        false => keys.clone(),
-    });
+    let wanted = |key: &russh::keys::Algorithm| !looks || kinds.contains(&gate::kind(key));
+    preferred.key = Cow::Owned(keys.into_iter().filter(wanted).collect());
     if with_authority {
         preferred.host_key_certificates = Cow::Owned(gate::preferred(&[], legacy));
     }
