@@ -73,7 +73,15 @@ impl Local {
     pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
         let mut child = sh()
-            .args(["-c", put::SCRIPT, "sh", remote, &format!("{mode:o}"), parcel.sha256()])
+            .args([
+                "-c",
+                put::SCRIPT,
+                "sh",
+                remote,
+                &format!("{mode:o}"),
+                parcel.sha256(),
+                &parcel.bytes().len().to_string(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

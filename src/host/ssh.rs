@@ -230,9 +230,11 @@ impl Ssh {
         let packed = parcel.packed().filter(|_| self.gzip.load(Ordering::Relaxed));
         let mode = format!("{mode:o}");
         let how = if packed.is_some() { "gzip" } else { "" };
-        let args = [remote, &mode, parcel.sha256(), how];
+        let bytes = packed.unwrap_or(parcel.bytes());
+        let length = bytes.len().to_string();
+        let args = [remote, &mode, parcel.sha256(), &length, how];
         let (mut exec, _) = self.start(super::put::SCRIPT, &args).await?;
-        put::send(&mut exec, packed.unwrap_or(parcel.bytes())).await
+        put::send(&mut exec, bytes).await
     }
 
     fn unreachable(&self, failed: &Failed) -> Error {

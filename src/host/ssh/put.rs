@@ -25,7 +25,6 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
             Err(_) => return Err(stalled(at, bytes.len())),
         }
     }
-    let _ = exec.stdin.eof().await;
     match timeout(STALLED, exec.ended()).await {
         Ok(End::Exit(0)) => Ok(()),
         Ok(End::Exit(status)) => {
