@@ -143,7 +143,7 @@ pub(super) async fn carry_out(
     let told = following.await.unwrap_or_default();
     match &outcome.evidence {
         Some(evidence) if show.json => report::json_line(evidence),
-        Some(evidence) => report::result(&report::evidence_table(evidence)),
+        Some(evidence) => report::result(&report::evidence_table(evidence, plan.fleet.tier())),
         None => {}
     }
     if let Some(file) = &show.report {

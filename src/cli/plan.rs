@@ -50,5 +50,5 @@ pub(super) fn nothing(plan: &Plan, choice: &Choice) -> String {
         return format!("Nothing to change on the hosts of cluster {name} that can be reached.");
     }
     let nodes = fleet.nodes().count();
-    format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes).")
+    format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes {}).", fleet.tier())
 }

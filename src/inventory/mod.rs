@@ -12,6 +12,7 @@ mod range;
 mod resolve;
 mod schema;
 mod select;
+mod tier;
 mod tolerant;
 mod wording;
 mod written;
@@ -29,6 +30,7 @@ pub use self::{
     problem::{LoadError, Problem},
     schema::schema,
     select::{UnknownHost, select},
+    tier::{LAB_STATE, Tier},
 };
 
 /// Whether the fleet stays as it is written, or all its nodes are put onto this machine.

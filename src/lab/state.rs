@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Error, Result};
 
 /// The file in the lab's folder.
-pub(super) const FILE: &str = "state.json";
+pub(super) const FILE: &str = crate::inventory::LAB_STATE;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cluster::{Standing, State, View, show_slots},
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, Tier},
     plan::Survey,
 };
 
@@ -17,6 +17,7 @@ pub struct Status {
     pub cluster: String,
     pub engine: String,
     pub version: String,
+    pub tier: Tier,
     /// Whether nothing is missing.
     pub healthy: bool,
     /// What is missing, in words.
@@ -48,6 +49,7 @@ impl Status {
             cluster: fleet.name.clone(),
             engine: fleet.engine.to_string(),
             version: fleet.version.to_string(),
+            tier: fleet.tier(),
             healthy: survey.standing == Standing::Formed,
             standing: survey.standing.to_string(),
             nodes,
@@ -114,10 +116,11 @@ pub fn status(status: &Status) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{} ({} {}): {}",
+        "{} ({} {} {}): {}",
         status.cluster.bold(),
         status.engine,
         status.version,
+        status.tier,
         status.standing
     );
     let rows: Vec<[String; 7]> = status.nodes.iter().map(NodeStatus::row).collect();
