@@ -238,7 +238,8 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     facts.libc = "glibc 2.5".to_owned();
     assert!(bench.cache.find(&nowhere, &facts).is_none(), "the host's C library is too old");
     put(&found.path, "damaged");
-    assert!(bench.cache.find(&nowhere, &bench.facts).is_none());
+    // What is known of a binary is known for one run.
+    assert!(Cache::at(bench.cache.root()).find(&nowhere, &bench.facts).is_none());
 }
 
 #[tokio::test]

@@ -240,6 +240,20 @@ fn a_link_that_is_cut_in_the_middle_of_a_compile_costs_time_only() {
     assert!(starts.trim().parse::<usize>().unwrap() <= 3, "{starts}");
 }
 
+#[test]
+fn a_link_that_freezes_for_a_minute_in_the_middle_of_a_compile_costs_time_only() {
+    let lab = Lab::up("freeze", 6);
+    let empty = tempfile::tempdir().unwrap();
+    let apply = spawn_with(&lab, &["apply", "--yes"], |command| {
+        command.env("XDG_CACHE_HOME", empty.path());
+    });
+    let builder = builder(&lab);
+    lab.lab(&["cut", &builder]).ok();
+    std::thread::sleep(Duration::from_mins(1));
+    lab.lab(&["heal"]).ok();
+    done(apply).ok().says("37 invariants hold");
+}
+
 /// The host that compiles, once it does.
 fn builder(lab: &Lab) -> String {
     let compiling = |host: &String| lab.sh(host, "pgrep -x cc1 >/dev/null").code == 0;

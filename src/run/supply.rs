@@ -81,8 +81,8 @@ impl<'a> Supply<'a> {
         if let Some(parcel) = parcels.get(&artefact.sha256) {
             return Ok(Arc::clone(parcel));
         }
-        let gone = |_| Error::ArtefactGone { what: self.want.title() };
-        let parcel = Arc::new(Parcel::read(&artefact.path).map_err(gone)?);
+        let read = Parcel::read(&artefact.path).ok().filter(|parcel| parcel.sha256() == artefact.sha256);
+        let parcel = Arc::new(read.ok_or_else(|| Error::ArtefactGone { what: self.want.title() })?);
         parcels.insert(artefact.sha256.clone(), Arc::clone(&parcel));
         Ok(parcel)
     }

@@ -68,11 +68,22 @@ impl Gate {
         }
     }
 
+    /// Believes a host that nobody knows. What this very run has pinned before counts: a host that is new is new once.
     fn accept(&self, key: &Key) -> Result<(), Failed> {
         let pins = &self.connector.shared.pins;
-        pin(pins, &self.host, self.port, key).map_err(|error| {
+        let failed = |error: std::io::Error| {
             Failed::new(Phase::HostKey, format!("it could not be pinned in {}: {error}", pins.display()))
-        })?;
+        };
+        let pinned = KnownHosts::load(std::slice::from_ref(pins)).map_err(failed)?;
+        match pinned.decide(&self.host, self.port, key) {
+            Decision::Trusted => return Ok(()),
+            Decision::Changed { file, line, kind } => {
+                return Err(changed(&self.host, key, &file, line, &kind));
+            }
+            Decision::Revoked { file, line } => return Err(revoked(key, &file, line)),
+            Decision::Unknown => {}
+        }
+        pin(pins, &self.host, self.port, key).map_err(failed)?;
         let text = format!("{} {} is pinned in {} from now on", key.kind, key.fingerprint(), pins.display());
         self.connector.shared.console.notice(&self.host, &text);
         Ok(())
