@@ -296,6 +296,33 @@ fn a_host_that_boots_in_the_middle_is_continued() {
 }
 
 #[test]
+fn an_agent_holds_the_key() {
+    use std::process::Command;
+    let lab = Lab::up("agent", 6);
+    let (key, folder) = (lab.home().join("id_ed25519"), tempfile::tempdir().unwrap());
+    let socket = folder.path().join("agent");
+    let mut agent =
+        Command::new("ssh-agent").args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    until("the agent listens", || socket.exists());
+    let add = Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
+    assert!(add.success());
+    // The file is of no use any more: it is encrypted, and nobody knows the passphrase.
+    let lock =
+        Command::new("ssh-keygen").args(["-q", "-p", "-P", "", "-N", "forgotten", "-f"]).arg(&key).status();
+    assert!(lock.unwrap().success());
+    let inventory = lab.inventory();
+    let exec = |socket: &std::path::Path| -> Run {
+        let mut command = lab.command(&["exec", inventory.to_str().unwrap(), "--", "hostname"]);
+        command.env("SSH_AUTH_SOCK", socket).output().unwrap().into()
+    };
+    let (with, without) = (exec(&socket), exec(&folder.path().join("nobody")));
+    let _ = agent.kill();
+    agent.wait().unwrap();
+    with.ok().says("n6");
+    without.code(1).says("authentication failed");
+}
+
+#[test]
 fn accounts_with_sudo_do_all_the_same() {
     warm();
     let lab = Lab::up("sudo", 6);

@@ -19,8 +19,9 @@ pub(super) struct Work<'a> {
 /// whose reader is gone, and with it the lock its shell holds.
 const OWN: char = '\u{1}';
 
-/// How long the small scripts around the work may take.
-const SHORT: Duration = Duration::from_mins(1);
+/// How long the small scripts around the work may take, and how long a follower may skip its beats: longer than it takes
+/// to notice that a link is lost, which is no reason to give up.
+const SHORT: Duration = Duration::from_mins(2);
 
 /// How often work may be lost with its host before that is no accident.
 const LOST: usize = 3;
