@@ -218,11 +218,15 @@ pub fn shared_cache() -> PathBuf {
     shared
 }
 
-/// All running servers that provision installed.
+/// All running servers that provision installed on this machine itself: those of somebody's lab are in namespaces of
+/// their own.
 pub fn servers() -> Vec<u32> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let ours = namespace("self");
     let processes = std::fs::read_dir("/proc").unwrap();
     processes
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| namespace(&pid.to_string()) == ours)
         .filter(|pid| {
             let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
             executable.is_ok_and(|path| {
