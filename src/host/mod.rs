@@ -158,13 +158,7 @@ impl Probe {
 
     /// Runs a script that only reads; `what` names it in errors. Returns the lines it printed.
     pub async fn ask(&self, what: &str, script: &str) -> Result<Vec<String>> {
-        match self.inner.script(what, script, QUESTION, &mut |_| {}).await {
-            // Asking twice changes nothing.
-            Err(Error::ShellLost { .. }) if self.inner.is_remote() => {
-                self.inner.script(what, script, QUESTION, &mut |_| {}).await
-            }
-            other => other,
-        }
+        self.inner.repeatable(what, script, QUESTION).await
     }
 
     /// The facts that decide what is desired here: who we are, init system, distribution, libc.
@@ -325,17 +319,32 @@ impl Inner {
         }
         let began = Instant::now();
         loop {
-            match ssh.shell().await {
-                Ok(new) => break *shell = new,
-                Err(Error::Unreachable { passing: true, .. }) if began.elapsed() < LINK => {
+            match self.replace(shell, ssh).await {
+                Err(Error::Unreachable { passing: true, .. } | Error::ShellLost { .. })
+                    if began.elapsed() < LINK =>
+                {
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
-                Err(error) => return Err(error),
+                other => return other,
             }
         }
+    }
+
+    async fn replace(&self, shell: &mut Shell, ssh: &Ssh) -> Result<()> {
+        *shell = ssh.shell().await?;
         match self.held.get() {
             Some((cluster, holder)) => self.take_lock(shell, cluster, holder).await,
             None => Ok(()),
+        }
+    }
+
+    /// Runs a script that does no more when it is run twice than when it is run once, so that a lost link costs one attempt.
+    async fn repeatable(&self, what: &str, script: &str, idle: Duration) -> Result<Vec<String>> {
+        match self.script(what, script, idle, &mut |_| {}).await {
+            Err(Error::ShellLost { .. }) if self.is_remote() => {
+                self.script(what, script, idle, &mut |_| {}).await
+            }
+            other => other,
         }
     }
 

@@ -53,12 +53,12 @@ pub(super) async fn follow(
             }
             Ok(Ended::Gone) => return Err(work.failed(inner, -1, heard)),
             Ok(Ended::Silent) => {
-                inner.script("ending it", &work.kill(), SHORT, &mut |_| {}).await?;
+                inner.repeatable("ending it", &work.kill(), SHORT).await?;
                 let (host, what) = (inner.name.clone(), work.what.to_owned());
                 return Err(Error::Silent { host, what, idle: work.idle });
             }
             Ok(Ended::With(status)) => {
-                inner.script("tidying up after it", &work.tidy(), SHORT, &mut |_| {}).await?;
+                inner.repeatable("tidying up after it", &work.tidy(), SHORT).await?;
                 return if status == 0 { Ok(heard) } else { Err(work.failed(inner, status, heard)) };
             }
         }
