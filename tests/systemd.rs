@@ -194,9 +194,21 @@ fn after_a_reboot_everything_is_as_before() {
 #[test]
 fn destroy_leaves_no_trace() {
     let machine = boot("destroy");
+    // An old kernel's default. What a container cannot set is told, and is no change.
+    machine.sh("echo 128 >/proc/sys/net/core/somaxconn").ok();
+    let overcommit = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
+    let plan = machine.run(&["plan"]).code(2);
+    assert_eq!(overcommit.trim() != "1", plan.stdout.contains("sysctl -w vm.overcommit_memory=1"));
+    plan.says("kernel setting net.core.somaxconn = 4096 (it is 128)");
     // The first run leaves what the tools it calls keep for ever, such as /etc/subuid.
     machine.apply().ok();
+    machine.sh("cat /proc/sys/net/core/somaxconn").ok().says("4096\n");
+    machine.sh("echo 65535 >/proc/sys/net/core/somaxconn").ok();
+    machine.run(&["plan"]).ok().says("Nothing to change");
+    machine.sh("echo 128 >/proc/sys/net/core/somaxconn").ok();
+    machine.apply().ok();
     machine.run(&["destroy", "--yes"]).ok();
+    machine.sh("cat /proc/sys/net/core/somaxconn").ok().says("128\n");
     let before = tree_of(&machine);
     machine.apply().ok();
     // A failed unit is remembered by systemd, even without its file.

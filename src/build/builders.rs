@@ -70,6 +70,7 @@ pub(super) mod tests {
             cache_home: word("/root"),
             arch: word(arch),
             cores,
+            systemd: 0,
             init: InitSystem::Systemd,
             os: vec![word("debian")],
             os_version: word("12"),

@@ -33,7 +33,9 @@ impl Loaded {
         let playbook = playbook::load(&fleet, "cluster")?;
         let config = playbook::template(&fleet, "redis.conf")?.text;
         let unit = playbook::template(&fleet, "node.service")?.text;
-        Ok(Self { fleet, playbook, templates: Templates { config, unit }, cache: Cache::open()? })
+        let sysctl = playbook::template(&fleet, "sysctl.conf")?.text;
+        let templates = Templates { config, unit, sysctl };
+        Ok(Self { fleet, playbook, templates, cache: Cache::open()? })
     }
 
     /// What the user wants of the plan, with its words checked against playbook and fleet.

@@ -36,6 +36,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 
 /// What is said when there is nothing to do.
 pub(super) fn nothing(plan: &Plan, choice: &Choice) -> String {
+    format!("{}\n{}", unchanged(plan, choice), plan.remarks()).trim_end().to_owned()
+}
+
+fn unchanged(plan: &Plan, choice: &Choice) -> String {
     let (fleet, tags) = (&plan.fleet, &choice.tags);
     let name = &fleet.name;
     if !tags.is_empty() {

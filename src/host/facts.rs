@@ -20,6 +20,8 @@ pub struct Facts {
     pub arch: String,
     pub cores: u32,
     pub init: InitSystem,
+    /// The version of systemd, 0 where something else is in charge.
+    pub systemd: u32,
     /// `ID` of os-release, then `ID_LIKE`.
     pub os: Vec<String>,
     /// `VERSION_ID` of os-release.
@@ -56,6 +58,7 @@ echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 echo "arch=$(uname -m)"
 echo "cores=$(nproc)"
 read -r init </proc/1/comm; echo "init=$init"
+[ "$init" != systemd ] || echo "systemd=$(systemctl --version)"
 [ ! -r /etc/os-release ] || while read -r line; do echo "os.$line"; done </etc/os-release
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
 lacks=
@@ -96,6 +99,7 @@ impl Facts {
             arch: need("arch")?.to_owned(),
             cores: number("cores")?,
             init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
+            systemd: map.get("systemd").and_then(|said| systemd_version(said)).unwrap_or(0),
             os: std::iter::once(os("os.ID"))
                 .chain(os("os.ID_LIKE").split_whitespace())
                 .map(str::to_owned)
@@ -128,4 +132,10 @@ impl Facts {
     pub fn distro(&self) -> Option<&'static Distro> {
         self.os.iter().find_map(|id| distro::find(id))
     }
+}
+
+/// `systemd 252 (252.39-1~deb12u2)` → 252.
+fn systemd_version(said: &str) -> Option<u32> {
+    let number = said.split_whitespace().nth(1)?;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

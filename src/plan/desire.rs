@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::render::{self, Error};
 use crate::{
     host::Facts,
-    inventory::{Fleet, Host, Node},
+    inventory::{Fleet, Host, Node, Version},
     playbook::{Action, Playbook, Step},
     resource::{
-        Binary, Command, Content, Directory, File, Layout, PASSWORD, Package, Process, Resource, Unit, User,
+        Binary, Command, Content, Directory, File, HUGE_PAGES, KernelSetting, Layout, PASSWORD, Package,
+        Process, Resource, Unit, User,
     },
 };
 
@@ -44,6 +45,7 @@ pub enum Job {
 pub struct Templates {
     pub config: String,
     pub unit: String,
+    pub sysctl: String,
 }
 
 /// The one host whose resources are desired, with all that decides them.
@@ -78,7 +80,7 @@ impl Desire<'_> {
     fn step(&self, step: &Step) -> Result<Desired, Error> {
         let (job, resources) = match &step.action {
             Action::Build => (Job::Build, self.build()),
-            Action::Install => (Job::Resources, self.install()),
+            Action::Install => (Job::Resources, self.install()?),
             Action::Configure => (Job::Resources, self.configure()?),
             Action::Start => (Job::Start, self.start()),
             Action::Form => (Job::Form, Vec::new()),
@@ -102,7 +104,7 @@ impl Desire<'_> {
         resources
     }
 
-    fn install(&self) -> Vec<Resource> {
+    fn install(&self) -> Result<Vec<Resource>, Error> {
         let layout = &self.layout;
         let mut resources = Vec::new();
         if let Some(name) = &layout.account {
@@ -114,7 +116,37 @@ impl Desire<'_> {
         resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
         resources.extend(folders(&layout.run, None, 0o755));
         resources.push(Resource::Binary(self.binary()));
-        resources
+        if self.facts.runs_units() {
+            resources.extend(self.kernel()?);
+        }
+        Ok(resources)
+    }
+
+    /// What all servers want of the kernel, now and after a boot. A setting comes before its file, so that it is undone when
+    /// the file is gone.
+    fn kernel(&self) -> Result<Vec<Resource>, Error> {
+        let text = render::sysctl(&self.templates.sysctl, self.fleet, &self.layout)?;
+        let settings = KernelSetting::of_sysctl(&text).map_err(render::not_sysctl)?;
+        let mut resources = self.kept(settings, "/etc/sysctl.d", text);
+        // Later servers see to it themselves (redis issue 5946).
+        if self.fleet.version < Version::new(6, 2, 0) {
+            let setting = KernelSetting { path: HUGE_PAGES.to_owned(), value: "madvise".to_owned() };
+            let text = format!(
+                "# Written by provision: huge pages make copy-on-write dear, and with it saving and replicating.\n\
+                 w! {HUGE_PAGES} - - - - madvise\n"
+            );
+            resources.extend(self.kept(vec![setting], "/etc/tmpfiles.d", text));
+        }
+        Ok(resources)
+    }
+
+    /// Settings, and the file that gives them their values at boot.
+    fn kept(&self, settings: Vec<KernelSetting>, folder: &str, text: String) -> Vec<Resource> {
+        let path = format!("{folder}/10-provision-{}.conf", self.fleet.name);
+        let folders = above(&path).map(Resource::Directory);
+        let settings = settings.into_iter().map(Resource::KernelSetting);
+        let file = File { path: path.clone(), content: Content::Text(text), mode: 0o644, owner: None };
+        settings.chain(folders).chain([Resource::File(file)]).collect()
     }
 
     fn configure(&self) -> Result<Vec<Resource>, Error> {
@@ -142,7 +174,9 @@ impl Desire<'_> {
             resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
         }
         if self.facts.runs_units() {
-            let text = render::unit(&self.templates.unit, self.fleet, &self.layout, &self.binary().path())?;
+            let (layout, systemd) = (&self.layout, self.facts.systemd);
+            let text =
+                render::unit(&self.templates.unit, self.fleet, layout, &self.binary().path(), systemd)?;
             let (path, content) = (self.layout.unit_file(), Content::Text(text));
             resources.push(Resource::File(File { path, content, mode: 0o644, owner: None }));
         }

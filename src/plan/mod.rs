@@ -34,6 +34,8 @@ pub struct Plan {
     pub hosts: BTreeMap<String, HostState>,
     /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
     pub unreachable: BTreeMap<String, String>,
+    /// What is not as it should be and cannot be changed by a run, with the hosts where it is so.
+    pub notices: BTreeMap<String, BTreeSet<String>>,
     pub pace: Pace,
     pub stages: Vec<Stage>,
 }
@@ -168,6 +170,7 @@ impl Plan {
             fleet: situation.fleet.clone(),
             hosts,
             unreachable: situation.unreachable.clone(),
+            notices: situation.notices(),
             pace: situation.choice.pace,
             stages,
         })
@@ -180,7 +183,8 @@ impl Plan {
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, unreachable) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
-        Self { provision, fleet, hosts, unreachable, pace: Pace::default(), stages }
+        let notices = BTreeMap::new();
+        Self { provision, fleet, hosts, unreachable, notices, pace: Pace::default(), stages }
     }
 
     /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
@@ -239,6 +243,17 @@ impl Situation<'_> {
 
     fn includes(&self, host: &str) -> bool {
         self.choice.limit.as_ref().is_none_or(|limit| limit.contains(host))
+    }
+
+    fn notices(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut notices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (host, view) in self.hosts {
+            let resources = view.desired.iter().flat_map(|step| &step.resources);
+            for notice in resources.filter_map(|resource| resource.kind().notice(&view.observed)) {
+                notices.entry(notice).or_default().insert(host.clone());
+            }
+        }
+        notices
     }
 
     /// Whether every host will be as it should be once the changes are made: a cluster with hosts that are not ready

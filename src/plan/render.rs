@@ -48,14 +48,32 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
     render(&format!("{}.conf", fleet.engine), text, &context)
 }
 
-/// The systemd template unit of all nodes of a host.
-pub(super) fn unit(text: &str, fleet: &Fleet, layout: &Layout, binary: &str) -> Result<String, Error> {
+/// The systemd template unit of all nodes of a host, for a version of systemd.
+pub(super) fn unit(
+    text: &str,
+    fleet: &Fleet,
+    layout: &Layout,
+    binary: &str,
+    systemd: u32,
+) -> Result<String, Error> {
     let mut context = common(fleet, layout);
     context["binary"] = json!(binary);
+    context["systemd"] = json!(systemd);
     context["unit_file"] = json!(layout.unit_file());
     context["has_password"] = json!(fleet.auth.is_some());
     context["restart_seconds"] = json!(restart_seconds(fleet));
     render("node.service", text, &context)
+}
+
+/// The kernel settings of a host.
+pub(super) fn sysctl(text: &str, fleet: &Fleet, layout: &Layout) -> Result<String, Error> {
+    render("sysctl.conf", text, &common(fleet, layout))
+}
+
+/// The error of a line that is no kernel setting.
+pub(super) fn not_sysctl(line: String) -> Error {
+    let source = tera::Error::message(format!("`{line}` is not `key = value`"));
+    Error { name: "sysctl.conf".to_owned(), source }
 }
 
 /// Longer than twice the node timeout, which is how long replicas may take to notice that their master is gone.
@@ -112,4 +130,63 @@ fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
     tera.add_raw_template(name, text).map_err(wrong)?;
     let context = Context::from_serialize(context).map_err(wrong)?;
     tera.render(name, &context).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::{Facts, InitSystem},
+        inventory::{Fold, load},
+    };
+
+    /// The version of systemd that brought each directive, by systemd's NEWS; those that are not here are as old as the
+    /// oldest we serve, 219 of EL 7.
+    const SINCE: [(&str, u32); 12] = [
+        ("RestrictRealtime", 231),
+        ("ProtectControlGroups", 232),
+        ("ProtectKernelModules", 232),
+        ("ProtectKernelTunables", 232),
+        ("RestrictNamespaces", 233),
+        ("LockPersonality", 235),
+        ("@system-service", 239),
+        ("ProtectHostname", 242),
+        ("RestrictSUIDSGID", 242),
+        ("ProtectKernelLogs", 244),
+        ("ProtectClock", 245),
+        ("ProtectProc", 247),
+    ];
+
+    #[test]
+    fn a_unit_holds_what_its_systemd_knows() {
+        let fleet = load(std::path::Path::new("inventory/six-vms.toml"), Fold::AsWritten).unwrap();
+        let facts = Facts {
+            uid: 0,
+            user: "root".into(),
+            data_home: String::new(),
+            cache_home: String::new(),
+            arch: "x86_64".into(),
+            cores: 1,
+            init: InitSystem::Systemd,
+            systemd: 219,
+            os: Vec::new(),
+            os_version: String::new(),
+            codename: String::new(),
+            libc: String::new(),
+            lacks: Vec::new(),
+            level: 1,
+            compiler: String::new(),
+            boot_id: String::new(),
+        };
+        let layout = Layout::new(&fleet, &facts);
+        let template = include_str!("../../templates/node.service");
+        for systemd in [0, 219, 231, 239, 246, 252, 257] {
+            let text = unit(template, &fleet, &layout, "/bin/redis-server", systemd).unwrap();
+            for (key, since) in SINCE {
+                assert_eq!(text.contains(key), systemd >= since, "{key} on systemd {systemd}:\n{text}");
+            }
+            assert!(!text.contains("\n\n\n") && text.contains("CapabilityBoundingSet=\n"), "{text}");
+            assert!(text.contains("\n\n[Install]\n"), "{text}");
+        }
+    }
 }

@@ -40,7 +40,18 @@ impl Plan {
         if !self.unreachable.is_empty() {
             text.push_str("  the cluster is neither formed nor proven before all hosts can be reached\n");
         }
+        text.push_str(&self.remarks());
         let _ = writeln!(text, "\n{}", self.counts());
+        text
+    }
+
+    /// What no run can change, a line each; nothing where all is well.
+    pub fn remarks(&self) -> String {
+        let mut text = String::new();
+        for (notice, hosts) in &self.notices {
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            let _ = writeln!(text, "  {} {}: {notice}", "!".yellow(), hosts.join(", "));
+        }
         text
     }
 

@@ -8,6 +8,7 @@ use crate::inventory::{Fleet, LoadError, Problem, suggest};
 const COMPILED_IN: &[(&str, &str)] = &[
     ("redis.conf", include_str!("../../templates/redis.conf")),
     ("node.service", include_str!("../../templates/node.service")),
+    ("sysctl.conf", include_str!("../../templates/sysctl.conf")),
 ];
 
 /// A template that was found.

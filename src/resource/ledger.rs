@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{command, directory, file, package, process, quote, unit, user};
+use super::{command, directory, file, kernel, package, process, quote, unit, user};
 
 /// One change we made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +17,7 @@ pub enum Entry {
     InstalledPackages { names: String },
     RanCommand { run: String },
     StartedUnit { name: String, was: String },
+    ChangedSetting { path: String, was: String, set: String },
     StartedNode { name: String, data: String, started: String, unit: Option<String> },
 }
 
@@ -30,6 +31,13 @@ impl Entry {
     /// A shell line that remembers the state in `$was`, which is known only on the host.
     pub(super) fn started_unit(name: &str) -> String {
         format!(r#"ledger "{{\"did\":\"started-unit\",\"name\":\"{name}\",\"was\":\"$was\"}}""#)
+    }
+
+    /// A shell line that remembers the value in `$was`, which is known only on the host.
+    pub(super) fn changed_setting(path: &str, set: &str) -> String {
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        let (path, set) = (quote(&json(path)), quote(&json(set)));
+        format!(r#"ledger '{{"did":"changed-setting","path":'{path}',"was":"'"$was"'","set":'{set}'}}'"#)
     }
 
     /// What undoing it does, for people.
@@ -50,6 +58,7 @@ impl Entry {
                 format!("leave what the command `{}` did", run.lines().next().unwrap_or_default())
             }
             Self::StartedUnit { name, .. } => format!("stop unit {name}"),
+            Self::ChangedSetting { path, was, .. } => format!("give kernel setting {path} back its {was}"),
             Self::StartedNode { name, .. } => format!("stop node {name}"),
         }
     }
@@ -68,6 +77,7 @@ impl Entry {
             Self::InstalledPackages { names } => package::undo(names),
             Self::RanCommand { run } => command::undo(run),
             Self::StartedUnit { name, was } => unit::undo(name, was),
+            Self::ChangedSetting { path, was, set } => kernel::undo(path, was, set),
             Self::StartedNode { data, started, unit, .. } => process::undo(data, started, unit.as_deref()),
         }
     }

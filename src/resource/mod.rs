@@ -5,6 +5,7 @@ mod binary;
 mod command;
 mod directory;
 mod file;
+mod kernel;
 mod layout;
 mod ledger;
 mod observed;
@@ -23,9 +24,11 @@ pub use binary::Binary;
 pub use command::Command;
 pub use directory::Directory;
 pub use file::{Content, File};
+pub(crate) use kernel::HUGE_PAGES;
+pub use kernel::KernelSetting;
 pub use layout::{Layout, NodePaths, PASSWORD};
 pub use ledger::Entry;
-pub use observed::{Listener, Observed, Owner, PathState, ProcessState, UnitState};
+pub use observed::{Listener, Observed, Owner, PathState, ProcessState, SettingState, UnitState};
 pub use package::Package;
 pub use process::Process;
 pub use questions::Questions;
@@ -46,6 +49,7 @@ pub enum Resource {
     Package(Package),
     Command(Command),
     Unit(Unit),
+    KernelSetting(KernelSetting),
     Process(Process),
 }
 
@@ -57,6 +61,10 @@ pub trait Kind {
     fn ask(&self, questions: &mut Questions);
     /// How the host differs, if it does. `changing` holds the paths that resources before this one will change.
     fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference>;
+    /// What is not as it should be and cannot be changed from here, as a fragment for people.
+    fn notice(&self, _: &Observed) -> Option<String> {
+        None
+    }
     /// Writes the change into a script: first what the ledger must remember, then the change. It must be safe to run
     /// again at any point.
     fn change(&self, difference: &Difference, script: &mut Script) -> Result<(), crate::secret::Error>;
@@ -76,6 +84,7 @@ impl Resource {
             Self::Package(it) => it,
             Self::Command(it) => it,
             Self::Unit(it) => it,
+            Self::KernelSetting(it) => it,
             Self::Process(it) => it,
         }
     }

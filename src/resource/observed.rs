@@ -19,6 +19,8 @@ pub struct Observed {
     /// The guards that succeeded.
     pub guards: BTreeSet<String>,
     pub units: BTreeMap<String, UnitState>,
+    /// Kernel settings by path; one that is not here does not exist.
+    pub settings: BTreeMap<String, SettingState>,
     /// By the name of the node.
     pub processes: BTreeMap<String, ProcessState>,
     /// Ports of nodes that are not running, and who listens there.
@@ -85,6 +87,15 @@ pub struct UnitState {
     pub active: String,
 }
 
+/// A kernel setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingState {
+    /// Of several choices the chosen one.
+    pub value: String,
+    /// Whether it can be set from here.
+    pub writable: bool,
+}
+
 /// A running node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessState {
@@ -142,6 +153,13 @@ impl Observed {
                 let name = parts.next()?.to_owned();
                 let [enabled, active] = [parts.next()?.to_owned(), parts.next()?.to_owned()];
                 self.units.insert(name, UnitState { enabled, active });
+            }
+            "setting" => {
+                let mut parts = rest.splitn(3, ' ');
+                let (mode, path, value) = (parts.next()?, parts.next()?.to_owned(), parts.next()?.trim());
+                let chosen = value.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+                let value = chosen.map_or(value, |(chosen, _)| chosen).to_owned();
+                self.settings.insert(path, SettingState { value, writable: mode == "rw" });
             }
             "node" => {
                 let (name, rest) = rest.split_once(' ')?;

@@ -22,6 +22,8 @@ pub struct Questions {
     /// Guards: commands whose success is asked.
     guards: BTreeSet<String>,
     units: BTreeSet<String>,
+    /// Kernel settings, by path.
+    settings: BTreeSet<String>,
     processes: Vec<Process>,
 }
 
@@ -64,6 +66,11 @@ impl Questions {
         self.units.insert(name.to_owned());
     }
 
+    /// Asks for the value of a kernel setting, and whether it can be set from here.
+    pub fn setting(&mut self, path: &str) {
+        self.settings.insert(path.to_owned());
+    }
+
     pub fn process(&mut self, process: &Process) {
         self.processes.push(process.clone());
     }
@@ -88,6 +95,18 @@ impl Questions {
         }
         for (index, guard) in self.guards.iter().enumerate() {
             let _ = writeln!(text, "sh -c {} >/dev/null && echo '=guard {index}'", quote(guard));
+        }
+        if !self.settings.is_empty() {
+            // Not `read`, which takes bytes one by one: proc(5) gives a number once, and then its end.
+            let _ = writeln!(
+                text,
+                r#"for file in {}; do
+  value=$(cat -- "$file") || continue
+  mode=rw; [ -w "$file" ] || mode=ro
+  printf '=setting %s %s %s\n' "$mode" "$file" "$value"
+done"#,
+                words(&self.settings)
+            );
         }
         self.ask_units(&mut text, facts);
         self.ask_processes(&mut text, facts);

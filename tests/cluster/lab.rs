@@ -249,6 +249,7 @@ fn facts(folder: &Path) -> Facts {
         cache_home: folder.display().to_string(),
         arch: "x86_64".to_owned(),
         cores: 2,
+        systemd: 0,
         init: provision::host::InitSystem::Other,
         os: vec!["debian".to_owned()],
         os_version: "12".to_owned(),
