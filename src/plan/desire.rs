@@ -126,7 +126,7 @@ impl Desire<'_> {
     /// the file is gone.
     fn kernel(&self) -> Result<Vec<Resource>, Error> {
         let text = render::sysctl(&self.templates.sysctl, self.fleet, &self.layout)?;
-        let settings = KernelSetting::of_sysctl(&text).map_err(render::not_sysctl)?;
+        let settings = KernelSetting::of_sysctl(&text).map_err(|line| render::not_sysctl(&line))?;
         let mut resources = self.kept(settings, "/etc/sysctl.d", text);
         // Later servers see to it themselves (redis issue 5946).
         if self.fleet.version < Version::new(6, 2, 0) {

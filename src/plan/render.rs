@@ -71,7 +71,7 @@ pub(super) fn sysctl(text: &str, fleet: &Fleet, layout: &Layout) -> Result<Strin
 }
 
 /// The error of a line that is no kernel setting.
-pub(super) fn not_sysctl(line: String) -> Error {
+pub(super) fn not_sysctl(line: &str) -> Error {
     let source = tera::Error::message(format!("`{line}` is not `key = value`"));
     Error { name: "sysctl.conf".to_owned(), source }
 }
