@@ -25,6 +25,8 @@ const SETTLES_BROKEN: Duration = Duration::from_secs(5);
 /// How long a master is waited for that has no online replica, in a cluster where each had one.
 const HEIR: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(100);
+/// How often a node that does not accept is looked at: it may have ended.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Restarts within one stage.
 pub(super) struct Nodes<'a> {
@@ -109,29 +111,33 @@ fn due(host: &HostChanges) -> impl Iterator<Item = (&str, &Planned, &Process)> {
     })
 }
 
-/// Waits until all of these nodes accept connections. One that ended instead is named with the end of its log.
+/// Waits until all of these nodes accept connections, of clients and of other nodes. One that ended instead is named with the end of its log.
 pub(super) async fn ready(probe: &Probe, processes: &[&Process]) -> Result<(), Error> {
     try_join_all(processes.iter().map(|process| accepts(probe, process))).await.map(drop)
 }
 
 async fn accepts(probe: &Probe, process: &Process) -> Result<(), Error> {
     let began = Instant::now();
-    let address = (process.ip, process.port).into();
-    let mut tries = 0u32;
-    while probe.dial(address).await.is_err() {
-        tries += 1;
-        let late = began.elapsed() > ACCEPTS;
-        if late || tries.is_multiple_of(50) {
-            let (runs, lines) = look(probe, process).await?;
-            let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
-            if !runs {
-                return Err(Error::NodeEnded { host, node, log, lines });
+    let (mut pause, mut look_at) = (Duration::from_millis(5), LOOK);
+    // The bus comes last, and the other nodes will want it.
+    for port in [process.port, process.bus_port] {
+        while probe.dial((process.ip, port).into()).await.is_err() {
+            let late = began.elapsed() > ACCEPTS;
+            if late || began.elapsed() > look_at {
+                look_at += LOOK;
+                let (runs, lines) = look(probe, process).await?;
+                let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
+                if !runs {
+                    return Err(Error::NodeEnded { host, node, log, lines });
+                }
+                if late {
+                    return Err(Error::NodeSilent { host, node, log, seconds: ACCEPTS.as_secs(), lines });
+                }
             }
-            if late {
-                return Err(Error::NodeSilent { host, node, log, seconds: ACCEPTS.as_secs(), lines });
-            }
+            tokio::time::sleep(pause).await;
+            // Each refused attempt is a line in the log of the host's sshd.
+            pause = (pause * 3 / 2).min(POLL);
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(())
 }
