@@ -58,8 +58,10 @@ echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 echo "arch=$(uname -m)"
 echo "cores=$(nproc)"
 read -r init </proc/1/comm; echo "init=$init"
-[ "$init" != systemd ] || echo "systemd=$(systemctl --version)"
-[ ! -r /etc/os-release ] || while read -r line; do echo "os.$line"; done </etc/os-release
+[ "$init" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
+[ ! -r /etc/os-release ] || while read -r line; do
+  case $line in ID*|VERSION_*) echo "os.$line" ;; esac
+done </etc/os-release
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
 lacks=
 for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
@@ -134,8 +136,7 @@ impl Facts {
     }
 }
 
-/// `systemd 252 (252.39-1~deb12u2)` → 252.
+/// `252` → 252, as also `252.1` and `256~rc3`.
 fn systemd_version(said: &str) -> Option<u32> {
-    let number = said.split_whitespace().nth(1)?;
-    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    said.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -260,10 +260,14 @@ fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
     above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
 }
 
-/// The folders above a path, outermost first.
+/// The folders above a path, outermost first, without those that every host has.
 fn above(path: &str) -> impl Iterator<Item = Directory> {
-    path.match_indices('/').skip(1).map(|(end, _)| Directory::parent(&path[..end]))
+    let folders = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
+    folders.filter(|folder| !EVERYWHERE.contains(folder)).map(Directory::parent)
 }
+
+/// See hier(7): without these no host would have booted.
+const EVERYWHERE: [&str; 5] = ["/etc", "/run", "/var", "/var/lib", "/var/log"];
 
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("/", |(folder, _)| folder)

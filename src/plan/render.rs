@@ -36,7 +36,7 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
         .collect();
     context["node"] = json!({
         "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port(),
-        "simulated": node.simulated, "host": node.host,
+        "simulated": node.simulated, "loopback": node.ip().is_loopback(), "host": node.host,
     });
     context["paths"] = json!({
         "config": paths.config, "data": paths.data, "log": paths.log, "pid": paths.pid,

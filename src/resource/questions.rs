@@ -127,18 +127,18 @@ done"#,
         let _ = write!(
             text,
             r#"known=' {} '
-texts={}
+sums={}
 set --
 for file in {}; do [ ! -f "$file" ] || [ -L "$file" ] || set -- "$@" "$file"; done
 [ $# -eq 0 ] || sha256sum -- "$@" | while read -r sum path; do
   printf '=sum %s %s\n' "$sum" "$path"
   case $known in *" $sum "*) continue ;; esac
-  case $texts in *"|$path|"*) ;; *) continue ;; esac
+  case $sums in *"|$path|"*) continue ;; esac
   [ "$(stat -c %s -- "$path")" -gt {LONGEST_TEXT} ] || printf '=text %s %s\n' "$(base64 -w 0 -- "$path")" "$path"
 done
 "#,
             known.join(" "),
-            quote(&format!("|{}|", self.texts.iter().cloned().collect::<Vec<_>>().join("|"))),
+            quote(&format!("|{}|", self.sums.difference(&self.texts).cloned().collect::<Vec<_>>().join("|"))),
             words(&self.sums),
         );
     }
