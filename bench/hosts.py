@@ -1,7 +1,6 @@
 """Light hosts: an sshd of its own behind an address of its own, in namespaces, over the files of this machine.
 
-All of /etc, /opt, /root, /srv, /usr/local and /var is overlaid with memory, /run and /tmp are empty: nothing a host does
-is seen outside, and all of it is gone with its processes. The hosts and whoever speaks to them are on a switch in a
+/etc, /opt, /srv, /usr/local and /var are overlaid with memory, /root, /run and /tmp are empty: nothing a host does is seen outside, and all of it is gone with its processes. The hosts and whoever speaks to them are on a switch in a
 network namespace of its own; no packet leaves it.
 """
 
@@ -18,11 +17,12 @@ HOST = r"""
 set -eu
 base=$1 name=$2 address=$3
 mount -t tmpfs -o mode=755 tmpfs "$base/disk"
-for folder in etc opt root srv usr/local var; do
+for folder in etc opt srv usr/local var; do
   mkdir -p "$base/disk/$folder" "$base/disk/work/$folder"
   mount -t overlay -o "lowerdir=/$folder,upperdir=$base/disk/$folder,workdir=$base/disk/work/$folder" overlay "/$folder"
 done
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=700 tmpfs /root
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 hostname "$name"
 mkdir -p /root/.ssh /run/sshd

@@ -103,6 +103,12 @@ fn a_changed_directive_is_shown_planned_and_rolled_out_without_losing_a_key() {
     story.verify().ok();
 }
 
+/// The file of this name in a folder of a folder.
+fn glob(folder: &Path, name: &str) -> PathBuf {
+    let inside = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join(name));
+    inside.into_iter().find(|path| path.exists()).unwrap()
+}
+
 #[test]
 fn only_the_node_whose_file_somebody_edited_is_restarted() {
     let story = Sandbox::new("drift", 7131);
@@ -126,6 +132,24 @@ fn only_the_node_whose_file_somebody_edited_is_restarted() {
         .collect();
     assert_eq!(changed, ["7134"]);
     story.verify().ok();
+
+    // Nor is a binary that somebody has spoilt, however like the old one it looks from outside.
+    let binary = glob(Path::new("/opt/provision/drift"), "redis-server");
+    let (spoilt, old) = (binary.with_extension("spoilt"), std::fs::metadata(&binary).unwrap());
+    let mut bytes = std::fs::read(&binary).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&spoilt, bytes).unwrap();
+    std::fs::set_permissions(&spoilt, old.permissions()).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&spoilt)
+        .unwrap()
+        .set_modified(old.modified().unwrap())
+        .unwrap();
+    std::fs::rename(&spoilt, &binary).unwrap();
+    story.run(&["plan"]).code(2).says("the binary is not the one that was installed");
+    story.apply().ok();
+    story.run(&["plan"]).ok().says("Nothing to change");
 }
 
 #[test]

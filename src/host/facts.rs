@@ -34,7 +34,7 @@ pub struct Facts {
     pub lacks: Vec<String>,
     /// The level of an x86-64 processor: 1 to 4; 1 on all others.
     pub level: u32,
-    /// The C compiler's own first line, empty where there is none.
+    /// Where the C compiler is, empty where there is none.
     pub compiler: String,
     /// Changes with every boot.
     pub boot_id: String,
@@ -51,8 +51,8 @@ pub enum InitSystem {
 
 /// Read-only; a line a fact.
 pub(super) const SCRIPT: &str = r#"
-echo "uid=$(id -u)"
-echo "user=$(id -un)"
+id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%(*}"
+id=${id#*(}; echo "user=${id%)}"
 echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 echo "arch=$(uname -m)"
@@ -81,8 +81,7 @@ while read -r key _ flags; do
   break
 done </proc/cpuinfo
 echo "level=$level"
-compiler=$(cc --version 2>/dev/null || gcc --version 2>/dev/null); echo "compiler=${compiler%%
-*}"
+echo "compiler=$(command -v cc || command -v gcc)"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
 "#;
 

@@ -99,7 +99,8 @@ impl Desire<'_> {
         resources.push(Resource::Directory(Directory { mode: Some(0o755), ..state }));
         if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
             let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
-            resources.push(Resource::Package(Package { names, distro }));
+            let makes = Some(self.binary().path());
+            resources.push(Resource::Package(Package { names, distro, makes }));
         }
         resources
     }
@@ -211,7 +212,7 @@ impl Desire<'_> {
         Ok(Some(match action.clone() {
             Action::Package { names } => {
                 let distro = self.facts.distro().map_or("", |distro| distro.id).to_owned();
-                Resource::Package(Package { names, distro })
+                Resource::Package(Package { names, distro, makes: None })
             }
             Action::Directory { path, mode, owner } => {
                 Resource::Directory(Directory { path, mode: Some(mode), owner, ours: false })

@@ -39,10 +39,16 @@ impl Binary {
         format!("{}/SHA256SUMS", self.folder)
     }
 
+    /// The digest, with what the binary looked like when it was last read.
+    fn seen(&self) -> String {
+        format!("{}/seen", self.folder)
+    }
+
     /// The last part of an installation.
     pub fn seal(&self, provenance: &str, sha256: &str, script: &mut Script) {
         script.write(&self.provenance(), provenance.as_bytes(), 0o644, None);
         let line = format!("{sha256}  {}\n", self.engine.server());
+        script.seal(&self.path(), sha256, &self.seen());
         script.write(&self.sums(), line.as_bytes(), 0o644, None);
     }
 }
@@ -54,7 +60,7 @@ impl Kind for Binary {
 
     fn ask(&self, questions: &mut Questions) {
         questions.path(&self.folder);
-        questions.sum(&self.path());
+        questions.sealed_sum(&self.path(), &self.seen());
         questions.text(&self.sums(), None);
     }
 

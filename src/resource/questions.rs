@@ -2,7 +2,10 @@
 //!
 //! Paths are asked with one `stat` and one `sha256sum` for all of them: a process a question would make a no-op slow.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use super::{Process, quote};
 use crate::host::{Facts, InitSystem};
@@ -17,7 +20,11 @@ pub struct Questions {
     /// Files whose text is asked, unless their SHA-256 is in `known`.
     texts: BTreeSet<String>,
     known: BTreeSet<String>,
+    /// Files whose digest another file knows, for as long as they are untouched.
+    seals: BTreeMap<String, String>,
     packages: BTreeSet<String>,
+    /// The packages a build needs, and the file it makes.
+    to_build: Option<(BTreeSet<String>, String)>,
     users: BTreeSet<String>,
     /// Guards: commands whose success is asked.
     guards: BTreeSet<String>,
@@ -26,6 +33,9 @@ pub struct Questions {
     settings: BTreeSet<String>,
     processes: Vec<Process>,
 }
+
+/// What changes whenever somebody writes to a file or puts another in its place: inode, size, time of change, which nobody can set.
+pub(super) const TOUCHED: &str = "stat -c '%i %s %z'";
 
 /// The longest text that is brought home for a diff, in bytes.
 const LONGEST_TEXT: usize = 65_536;
@@ -49,8 +59,20 @@ impl Questions {
         self.known.extend(unless.map(str::to_owned));
     }
 
+    /// Asks for a large file's digest, which [`Script::seal`](super::Script::seal) has written into another file: it is read
+    /// again only where the file was touched since.
+    pub fn sealed_sum(&mut self, path: &str, seal: &str) {
+        self.path(path);
+        self.seals.insert(path.to_owned(), seal.to_owned());
+    }
+
     pub fn package(&mut self, name: &str) {
         self.packages.insert(name.to_owned());
+    }
+
+    /// Asks for packages a build needs, unless the file it makes is there.
+    pub fn build_packages(&mut self, names: &[String], unless: &str) {
+        self.to_build = Some((names.iter().cloned().collect(), unless.to_owned()));
     }
 
     pub fn user(&mut self, name: &str) {
@@ -82,14 +104,7 @@ impl Questions {
             let _ = writeln!(text, "stat -c '=path %F|%a|%U|%G|%u|%g|%s|%n' -- {}", words(&self.paths));
         }
         self.ask_sums(&mut text);
-        if let (false, Some(distro)) = (self.packages.is_empty(), facts.distro()) {
-            let installed = distro.installed;
-            let _ = writeln!(
-                text,
-                "installed() {{ {installed}\n}}\ninstalled {} | sed 's/^/=package /'",
-                words(&self.packages)
-            );
-        }
+        self.ask_packages(&mut text, facts);
         for user in &self.users {
             let _ = writeln!(text, "id -u {0} >/dev/null && echo '=user '{0}", quote(user));
         }
@@ -119,7 +134,31 @@ done"#,
         self.guards.iter()
     }
 
+    fn ask_packages(&self, text: &mut String, facts: &Facts) {
+        let Some(distro) = facts.distro().filter(|_| !self.packages.is_empty() || self.to_build.is_some())
+        else {
+            return;
+        };
+        let _ = writeln!(text, "installed() {{ {}\n}}", distro.installed);
+        if !self.packages.is_empty() {
+            let _ = writeln!(text, "installed {} | sed 's/^/=package /'", words(&self.packages));
+        }
+        if let Some((names, made)) = &self.to_build {
+            let (names, made) = (words(names), quote(made));
+            let _ = writeln!(text, "[ -e {made} ] || installed {names} | sed 's/^/=package /'");
+        }
+    }
+
     fn ask_sums(&self, text: &mut String) {
+        for (path, seal) in &self.seals {
+            let _ = writeln!(
+                text,
+                "if [ -f {0} ]; then now=$({TOUCHED} -- {0}) was=$(cat -- {1})\n\
+                 [ \"${{was% *}}\" = \"$now\" ] && echo \"=sum ${{was##* }} \"{0} || echo =sum $(sha256sum -- {0})\nfi",
+                quote(path),
+                quote(seal)
+            );
+        }
         if self.sums.is_empty() {
             return;
         }

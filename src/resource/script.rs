@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{Entry, Layout, PathState, quote};
+use super::{Entry, Layout, PathState, questions::TOUCHED, quote};
 
 /// A script under construction.
 #[derive(Debug)]
@@ -48,6 +48,15 @@ impl Script {
     pub fn push(&mut self, lines: &str) {
         self.text.push_str(lines);
         self.text.push('\n');
+    }
+
+    /// Writes down the digest of a file together with what the file looks like now.
+    pub fn seal(&mut self, path: &str, sha256: &str, seal: &str) {
+        let (path, seal) = (quote(path), quote(seal));
+        let _ = writeln!(
+            self.text,
+            "echo \"$({TOUCHED} -- {path}) {sha256}\" >{seal}.new; mv -f -- {seal}.new {seal}"
+        );
     }
 
     /// Marks where the change number `index` begins; see [`mark`].
