@@ -344,3 +344,12 @@ fn accounts_with_sudo_do_all_the_same() {
     assert!(logins <= 8, "{logins} commands in four runs");
     lab.run(&["destroy", "--yes"]).ok();
 }
+
+#[test]
+fn nodes_without_a_password_let_each_other_in() {
+    warm();
+    let lab = Lab::up("open", 6);
+    lab.edit(|text| text.replace("\nport = 7001", "\nport = 7001\nauth = \"none\""));
+    lab.apply().ok().says("37 invariants hold");
+    lab.run(&["destroy", "--yes"]).ok();
+}

@@ -77,12 +77,14 @@ impl Kind for Directory {
             }),
             Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
         }
-        script.push(&format!("[ -d {path} ] || mkdir -p -- {path}"));
+        match self.mode {
+            Some(mode) => script.push(&format!(
+                "if [ -d {path} ]; then chmod {mode:05o} {path}; else mkdir -p -m {mode:05o} -- {path}; fi"
+            )),
+            None => script.push(&format!("[ -d {path} ] || mkdir -p -- {path}")),
+        }
         if let Some(owner) = &self.owner {
             script.push(&format!("own {path} {}", quote(owner)));
-        }
-        if let Some(mode) = self.mode {
-            script.push(&format!("chmod {mode:05o} {path}"));
         }
         Ok(())
     }

@@ -12,18 +12,25 @@ pub struct Script {
     text: String,
 }
 
-/// The functions fragments call. `ledger` begins a line of its own after one that a power cut tore; `backup` and `write`
+/// The functions fragments call, with as few processes as can be: on a host they are what takes the time. `ledger` begins a line of its own after one that a power cut tore; `backup` and `write`
 /// are atomic, so that what is there is whole. `write` is the atomic put for small files; its temporary name is fixed, so that an
 /// interrupted write leaves at most one file, which the next one overwrites.
 const PRELUDE: &str = r#"
 set -eu
 umask 022
+open=
 ledger() {
-  [ -d "$state" ] || mkdir -p "$state"
-  ( umask 077; [ -z "$(tail -c 1 "$ledger" 2>/dev/null)" ] || echo >>"$ledger"; printf '%s\n' "$1" >>"$ledger" )
+  if [ -z "$open" ]; then
+    [ -d "$state" ] || mkdir -p "$state"
+    [ -z "$(tail -c 1 "$ledger" 2>/dev/null)" ] || echo >>"$ledger"
+    umask 077; : >>"$ledger"; umask 022
+    open=1
+  fi
+  printf '%s\n' "$1" >>"$ledger"
 }
 sum() { if [ -f "$1" ]; then s=$(sha256sum <"$1"); echo "${s%% *}"; else echo none; fi; }
-unchanged() { [ "$(sum "$1")" = "$2" ] || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
+same() { case $2 in none) [ ! -f "$1" ] ;; *) [ "$(sum "$1")" = "$2" ] ;; esac; }
+unchanged() { same "$@" || { echo "$1 was changed by somebody else since the plan was made"; exit 1; }; }
 backup() {
   [ -d "$state" ] || mkdir -p "$state"
   ( umask 077; mkdir -p "$state/backup" )
@@ -33,7 +40,7 @@ own() { [ -z "$2" ] || chown "$2" "$1"; }
 reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
 context() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :; }
 write() {
-  ( umask 077; base64 -d >"$1.provision-new" )
+  umask 077; base64 -d >"$1.provision-new"; umask 022
   own "$1.provision-new" "$3"; chmod "$2" "$1.provision-new"; mv -f -- "$1.provision-new" "$1"; context "$1"; reload "$1"
 }
 "#;
