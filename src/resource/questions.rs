@@ -106,7 +106,8 @@ impl Questions {
         self.ask_sums(&mut text);
         self.ask_packages(&mut text, facts);
         for user in &self.users {
-            let _ = writeln!(text, "id -u {0} >/dev/null && echo '=user '{0}", quote(user));
+            // Not `-u`: an account whose making was cut off has no group.
+            let _ = writeln!(text, "id -gn {0} >/dev/null && echo '=user '{0}", quote(user));
         }
         for (index, guard) in self.guards.iter().enumerate() {
             let _ = writeln!(text, "sh -c {} >/dev/null && echo '=guard {index}'", quote(guard));

@@ -34,8 +34,10 @@ impl Kind for User {
         // The note outlives this cluster's ledger: the account goes with the last cluster of the host.
         script.push(&format!("mkdir -p \"${{state%/*}}/.users\"; : >\"${{state%/*}}/.users/\"{name}"));
         script.push(&format!(
-            "id -u {name} >/dev/null 2>&1 || \
-             useradd --system --user-group --no-create-home --home-dir {home} --shell /usr/sbin/nologin {name}"
+            "gid=$(id -g {name} 2>/dev/null || :)\n\
+             getent group {name} >/dev/null || groupadd --system ${{gid:+-g \"$gid\"}} {name}\n\
+             [ -n \"$gid\" ] || \
+             useradd --system -g {name} --no-create-home --home-dir {home} --shell /usr/sbin/nologin {name}"
         ));
         Ok(())
     }
@@ -55,6 +57,7 @@ if [ -d "$users" ]; then
   else
     for user in $(ls "$users"); do
       ! id -u "$user" >/dev/null 2>&1 || userdel "$user" 2>&1 || echo "user $user is kept: it is still in use"
+      id -u "$user" >/dev/null 2>&1 || ! getent group "$user" >/dev/null || groupdel "$user" 2>&1 || :
       rm -f -- "$users/$user"
     done
     rmdir -- "$users"
