@@ -80,7 +80,9 @@ async fn from(servers: &Servers, fleet: &Fleet, host: &Host) -> Result<Option<Ve
         .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))
         .collect();
     let list: String = ways.keys().map(|way| format!("{} {}\n", way.ip(), way.port())).collect();
-    let script = format!("ways={}\n{TRY}", host::quote(&list));
+    // The open ones take a millisecond each, and far longer where many hosts share a processor.
+    let patience = 2 + ways.len() / 20;
+    let script = format!("patience={patience} ways={}\n{TRY}", host::quote(&list));
     let lines = probe.ask("which ports of the other hosts it reaches", &script).await?;
     if lines.first().is_some_and(|line| line == "no bash") {
         return Ok(None);
@@ -103,14 +105,15 @@ fn closed(host: &Host, ways: &BTreeMap<SocketAddr, &Node>, line: &str) -> Option
 }
 
 /// Prints the ways that are closed, with what the kernel says. The open ones are tried in one process, one after the
-/// other, which takes no time; what is left when that hangs is tried again, all at once.
+/// other, which takes no time; what is left when that hangs is tried again, many at once.
 const TRY: &str = r#"
 command -v bash >/dev/null || { echo 'no bash'; exit 0; }
-open=$(printf %s "$ways" | timeout 2 bash -c '
+open=$(printf %s "$ways" | timeout "$patience" bash -c '
   while read -r ip port; do
     if { exec 3<>"/dev/tcp/$ip/$port"; } 2>/dev/null; then exec 3>&-; echo "$ip $port"; fi
   done')
 printf %s "$ways" | {
+tried=0
 while read -r way; do
   case "
 $open
@@ -120,6 +123,8 @@ $way
   {
     said=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash ${way% *} ${way#* } 2>&1) || echo "$way $(echo "$said" | head -n 1 | sed 's/^bash: connect: //')"
   } &
+  tried=$((tried + 1))
+  [ $((tried % 32)) -ne 0 ] || wait
 done
 wait
 }
@@ -135,7 +140,7 @@ mod tests {
         let (listener, gone) = (listen(), listen());
         let [open, shut] = [&listener, &gone].map(|listener| listener.local_addr().unwrap().port());
         drop(gone);
-        let script = format!("ways='127.0.0.1 {open}\n127.0.0.1 {shut}\n'\n{TRY}");
+        let script = format!("patience=2 ways='127.0.0.1 {open}\n127.0.0.1 {shut}\n'\n{TRY}");
         #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();

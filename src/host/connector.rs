@@ -52,7 +52,9 @@ pub(super) struct Shared {
     pub(super) console: Box<dyn Console>,
     /// Connects that have not been authenticated yet, over all servers.
     pub(super) connects: Semaphore,
-    /// The same, by server: sshd drops connections at random from the eleventh on (`MaxStartups 10:30:100`).
+    /// Files on their way at once: sshd takes megabytes before it says stop, and all of them wait in memory.
+    pub(super) uploads: Semaphore,
+    /// Connects, by server: sshd drops connections at random from the eleventh on (`MaxStartups 10:30:100`).
     servers: Once<(String, u16), Semaphore>,
     /// By the files they were read from.
     known: Once<Vec<PathBuf>, Result<Arc<KnownHosts>, String>>,
@@ -80,6 +82,9 @@ impl<K: Eq + Hash, V> Once<K, V> {
 const CONNECTS: usize = 32;
 const CONNECTS_A_SERVER: usize = 8;
 
+/// How many files may be on their way at once; few fill any link.
+const UPLOADS: usize = 8;
+
 impl Connector {
     pub fn new(pins: PathBuf, accept_new: bool, console: Box<dyn Console>) -> Self {
         Self {
@@ -88,6 +93,7 @@ impl Connector {
                 accept_new,
                 console,
                 connects: Semaphore::new(CONNECTS),
+                uploads: Semaphore::new(UPLOADS),
                 servers: Once::default(),
                 known: Once::default(),
                 answers: Once::default(),

@@ -227,6 +227,7 @@ impl Ssh {
     }
 
     pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), Failed> {
+        let _turn = self.connector.shared.uploads.acquire().await;
         let packed = parcel.packed().filter(|_| self.gzip.load(Ordering::Relaxed));
         let mode = format!("{mode:o}");
         let how = if packed.is_some() { "gzip" } else { "" };
