@@ -30,9 +30,13 @@ fn hosts_come_up_and_go_without_a_trace() {
     lab.lab(&["ssh", "n2", "--", "hostname"]).ok().says("n2");
     assert_eq!(lab.sh("n1", "systemctl is-system-running --wait").stdout.trim(), "running");
     // Another `up` is no other lab.
-    let before = lab.sh("n1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1").ok().stdout;
+    let before =
+        lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout;
     lab.lab(&["up", "--hosts", "3"]).ok();
-    assert_eq!(lab.sh("n1", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1").ok().stdout, before);
+    assert_eq!(
+        lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout,
+        before
+    );
     let id = lab.id();
     assert!(!traces(&id).is_empty(), "this check can fail");
     lab.lab(&["down"]).ok().says("gone");
@@ -102,6 +106,33 @@ fn what_a_killed_up_has_made_is_taken_down() {
     let id = lab.id();
     lab.lab(&["down"]).ok();
     assert_eq!(traces(&id), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_killed_up_has_made_is_completed() {
+    let lab = Lab::up("again", 3);
+    for round in 0..4 {
+        lab.lab(&["down"]).ok();
+        let mut up = lab
+            .command(&["lab", "--name", "again", "up", "--hosts", "3"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed in the middle of keys, of cables, and of boots.
+        until("it has begun", || lab.home().join("state.json").exists());
+        let id = lab.id();
+        match round {
+            0 => {}
+            1 => until("it has keys", || lab.home().join("hosts/n2").exists()),
+            2 => until("it has cables", || !traces(&id).is_empty()),
+            _ => until("it boots", || traces(&id).iter().any(|trace| trace.contains("--machine="))),
+        }
+        up.kill().unwrap();
+        up.wait().unwrap();
+        lab.lab(&["up", "--hosts", "3"]).ok();
+        lab.run(&["exec", "--", "hostname"]).ok().says("n1 | n1").says("n3 | n3");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) const KEY: &str = "id_ed25519";
 /// Where the disks are.
 pub(super) const HOSTS: &str = "hosts";
 
-/// Writes all files of a new lab.
+/// Writes all files of a lab that are not there yet: a command that was killed may have written some.
 pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
     keygen(&folder.join(KEY), &state.name).await?;
     let public = read(&folder.join(format!("{KEY}.pub")))?;
@@ -32,6 +32,11 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
             let path = disk.join(part);
             fs::create_dir_all(&path).map_err(|source| Error::File { path, source })?;
         }
+        // The overlay shows these as they are here, whatever the umask was.
+        for part in ["", "etc", "etc/ssh"] {
+            let path = upper.join(part);
+            fs::set_permissions(&path, mode(0o755)).map_err(|source| Error::File { path, source })?;
+        }
         let key = upper.join("etc/ssh/ssh_host_ed25519_key");
         keygen(&key, &guest.name).await?;
         known.push_str(&format!("{} {}", guest.address, read(&key.with_extension("pub"))?));
@@ -40,7 +45,9 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
     let texts = [(KNOWN_HOSTS, known), (INVENTORY, inventory(state))];
     for (name, text) in texts {
         let path = folder.join(name);
-        put(&path, &text, 0o644).map_err(|source| Error::File { path, source })?;
+        if !path.exists() {
+            put(&path, &text, 0o644).map_err(|source| Error::File { path, source })?;
+        }
     }
     Ok(())
 }
@@ -56,10 +63,17 @@ fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
 }
 
 fn inventory(state: &State) -> String {
+    // A cluster takes three masters, and each has a replica here.
+    let nodes = match 6_usize.div_ceil(state.guests.len().max(1)) {
+        1 => String::new(),
+        nodes => format!("nodes = {nodes}\n"),
+    };
     let hosts: String = state
         .guests
         .iter()
-        .map(|guest| format!("\n[[hosts]]\nname = \"{}\"\naddress = \"{}\"\n", guest.name, guest.address))
+        .map(|guest| {
+            format!("\n[[hosts]]\nname = \"{}\"\naddress = \"{}\"\n{nodes}", guest.name, guest.address)
+        })
         .collect();
     let name = &state.name;
     format!(
@@ -68,15 +82,18 @@ fn inventory(state: &State) -> String {
          #   provision lab kill n1 --name {name}            take the power from a host, and see what happens\n\
          #   provision lab down --name {name}               take it all away\n\n\
          [cluster]\nname = \"{name}\"\nengine = \"redis\"\nversion = \"7.0.15\"\nreplicas = 1\nport = 7001\n\n\
-         [ssh]\nuser = \"root\"\nidentity = [\"{KEY}\"]\nvia = []\n{hosts}",
+         [ssh]\nuser = \"root\"\nport = 22\nidentity = [\"{KEY}\"]\nvia = []\n{hosts}",
         state.guests.len(),
     )
 }
 
 async fn keygen(path: &Path, comment: &str) -> Result<()> {
-    if path.exists() {
+    let public = path.with_extension("pub");
+    if path.exists() && public.exists() {
         return Ok(());
     }
+    // The public half comes last: without it nobody has been told of the key.
+    let _ = fs::remove_file(path);
     let file = path.display().to_string();
     tool::run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &file]).await.map(drop)
 }
@@ -109,7 +126,7 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     let disks = folder.join(HOSTS);
     gone(disks.clone(), fs::remove_dir_all(&disks))?;
     let public = format!("{KEY}.pub");
-    for name in [KEY, &public, KNOWN_HOSTS, INVENTORY, "inventory.auth", "inventory.lock", state::FILE] {
+    for name in [KEY, &public, KNOWN_HOSTS, INVENTORY, "inventory.auth", "inventory.toml.lock", state::FILE] {
         let path = folder.join(name);
         gone(path.clone(), fs::remove_file(&path))?;
     }

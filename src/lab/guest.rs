@@ -152,6 +152,15 @@ async fn processes(state: &State, guest: &Guest) -> Vec<u32> {
     pids.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
+/// What boots a host, from before it is in the host's namespaces.
+fn boots(state: &State, guest: &Guest) -> Vec<u32> {
+    let machine = format!("--machine={}", state.place(guest));
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let words = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pids.filter(|pid| words(*pid).split(|byte| *byte == 0).any(|word| word == machine.as_bytes())).collect()
+}
+
 /// The host's PID 1 as this machine sees it, once it is systemd.
 pub(super) async fn leader(state: &State, guest: &Guest) -> Option<u32> {
     processes(state, guest).await.into_iter().find(|pid| {
@@ -185,7 +194,8 @@ pub(super) async fn freeze(state: &State, guest: &Guest, freeze: bool) -> Result
 pub(super) async fn stop(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
     let began = Instant::now();
     loop {
-        let processes = processes(state, guest).await;
+        let mut processes = processes(state, guest).await;
+        processes.extend(boots(state, guest));
         if processes.is_empty() {
             break;
         }

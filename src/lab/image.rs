@@ -49,12 +49,34 @@ const MASKED: [&str; 12] = [
 const SSHD: &str =
     "LogLevel VERBOSE\nUseDNS no\nPermitRootLogin prohibit-password\nHostKey /etc/ssh/ssh_host_ed25519_key\n";
 
+/// The name of the image in the cache.
+const ROCKY_NAME: &str = "rocky-9";
+
+fn debian() -> String {
+    format!("debian-bookworm-{}", short(DEBIAN.as_bytes()))
+}
+
+impl Source {
+    /// Whether nothing has to be made for it.
+    pub(super) fn is_made(&self, cache: &Path) -> bool {
+        match self {
+            Self::Debian => cache.join(debian()).exists(),
+            Self::Rocky9 => cache.join(ROCKY_NAME).exists(),
+            Self::Folder(_) => true,
+            Self::Tarball(_) => false,
+        }
+    }
+}
+
 /// Has the image; returns its folder.
 pub(super) async fn prepare(source: &Source, cache: &Path) -> Result<PathBuf> {
     let name = match source {
-        Source::Folder(root) => return usable(root).map(|()| root.clone()),
-        Source::Debian => format!("debian-bookworm-{}", short(DEBIAN.as_bytes())),
-        Source::Rocky9 => "rocky-9".to_owned(),
+        Source::Folder(root) => {
+            usable(root)?;
+            return std::path::absolute(root).map_err(|source| Error::File { path: root.clone(), source });
+        }
+        Source::Debian => debian(),
+        Source::Rocky9 => ROCKY_NAME.to_owned(),
         Source::Tarball(file) => format!("rootfs-{}", short(&read(file)?)),
     };
     let root = cache.join(&name);

@@ -16,12 +16,15 @@ mod state;
 mod tool;
 
 use std::{
+    fs::{File, TryLockError},
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use futures_util::future::try_join_all;
 use ipnet::Ipv4Net;
+use tokio::time::{Instant, sleep};
 
 pub use error::Error;
 pub use guest::Power;
@@ -30,6 +33,10 @@ use state::State;
 pub use state::{Cut, Guest};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How long another command may take that switches hosts: booting is the longest.
+const HELD: Duration = Duration::from_mins(3);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A lab that exists.
 #[derive(Debug)]
@@ -54,25 +61,30 @@ impl Lab {
     /// Brings a lab up in a folder, or what is missing of the one that is there. Every step is in the state file before it
     /// is taken.
     pub async fn up(folder: &Path, wish: &Wish) -> Result<Self> {
-        preflight::resources(wish, folder)?;
-        let image = image::prepare(&wish.image, &wish.cache).await?;
         let folder = absolute(folder)?;
+        let existing = State::load(&folder)?;
+        if existing.is_none() {
+            preflight::resources(wish, &folder)?;
+        }
+        let image = image::prepare(&wish.image, &wish.cache).await?;
         // A subnet is taken only once its route is there: two labs must not choose at the same time.
         let choosing = network::lock().await?;
-        let lab = match State::load(&folder)? {
-            Some(state) => Self { folder, state },
-            None => Self::create(folder, wish, image).await?,
+        let state = match existing {
+            Some(state) => state,
+            None => Self::create(&folder, wish, image).await?,
         };
-        network::up(&lab.state).await?;
+        let lab = Self { folder, state };
+        let _held = lab.hold().await?;
+        files::write(&lab.folder, &lab.state).await?;
+        lab.lay_cables().await?;
         drop(choosing);
-        partition::apply(&lab.state).await?;
         let boots = lab.state.guests.iter().map(|guest| guest::start(&lab.folder, &lab.state, guest));
         try_join_all(boots).await?;
         try_join_all(lab.state.guests.iter().map(guest::answers)).await?;
         Ok(lab)
     }
 
-    async fn create(folder: PathBuf, wish: &Wish, image: PathBuf) -> Result<Self> {
+    async fn create(folder: &Path, wish: &Wish, image: PathBuf) -> Result<State> {
         let subnet = network::choose(wish.subnet).await?;
         if u64::from(wish.hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
             return Err(Error::Narrow { subnet, hosts: wish.hosts });
@@ -81,10 +93,37 @@ impl Lab {
             name: format!("n{number}"),
             address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
         });
-        let state = State::new(&wish.name, &folder, subnet, image, guests.collect());
-        state.save(&folder)?;
-        files::write(&folder, &state).await?;
-        Ok(Self { folder, state })
+        let state = State::new(&wish.name, folder, subnet, image, guests.collect());
+        state.save(folder)?;
+        Ok(state)
+    }
+
+    /// Takes the right to switch hosts on and off: two commands that boot the same host would boot it twice.
+    async fn hold(&self) -> Result<File> {
+        let failed = |source| Error::File { path: self.folder.clone(), source };
+        let folder = File::open(&self.folder).map_err(failed)?;
+        let began = Instant::now();
+        loop {
+            match folder.try_lock() {
+                Ok(()) => return Ok(folder),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) if began.elapsed() > HELD => {
+                    let what = format!("another command that changes lab {}", self.state.name);
+                    return Err(Error::Late { what, after: HELD });
+                }
+                Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// The switch, its cables and its cuts. After a reboot of this machine none of them is there, and somebody else may have
+    /// the subnet.
+    async fn lay_cables(&self) -> Result<()> {
+        if !network::is_up(&self.state).await? {
+            network::choose(Some(self.state.subnet)).await?;
+        }
+        network::up(&self.state).await?;
+        partition::apply(&self.state).await
     }
 
     /// The lab that is kept in a folder.
@@ -106,6 +145,7 @@ impl Lab {
 
     /// Takes it down, with all its disks.
     pub async fn down(self) -> Result<()> {
+        let _held = self.hold().await?;
         for guest in &self.state.guests {
             guest::stop(&self.folder, &self.state, guest).await?;
             guest::unmount(&self.folder, guest).await?;
@@ -162,12 +202,16 @@ impl Lab {
 
     /// Takes the power away. The disk stays.
     pub async fn kill(&self, guest: &Guest) -> Result<()> {
+        let _held = self.hold().await?;
         guest::stop(&self.folder, &self.state, guest).await
     }
 
     /// Boots a host again, and waits until it answers.
     pub async fn start(&self, guest: &Guest) -> Result<()> {
-        network::up(&self.state).await?;
+        let choosing = network::lock().await?;
+        let _held = self.hold().await?;
+        self.lay_cables().await?;
+        drop(choosing);
         guest::start(&self.folder, &self.state, guest).await?;
         guest::answers(guest).await
     }

@@ -43,21 +43,44 @@ fn destination(route: &str) -> Option<Ipv4Net> {
     word.parse().ok().or_else(|| Some(Ipv4Net::from(word.parse::<Ipv4Addr>().ok()?)))
 }
 
-/// Lays all cables that are missing.
+/// The namespaces there are.
+async fn namespaces() -> Result<Vec<String>> {
+    let list = tool::run(&["ip", "netns", "list"]).await?;
+    Ok(list.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Whether an interface is in a namespace, and up.
+async fn is_laid(namespace: &str, interface: &str) -> bool {
+    let shown = tool::run(&["ip", "-n", namespace, "-o", "link", "show", "dev", interface, "up"]).await;
+    shown.is_ok_and(|text| !text.is_empty())
+}
+
+/// Whether the switch is there: its cable to this machine is laid last.
+pub(super) async fn is_up(state: &State) -> Result<bool> {
+    let switch = state.switch();
+    Ok(namespaces().await?.contains(&switch) && is_laid(&switch, "up0").await)
+}
+
+/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew.
 pub(super) async fn up(state: &State) -> Result<()> {
-    let existing = tool::run(&["ip", "netns", "list"]).await?;
-    let exists = |name: &str| existing.split_whitespace().any(|word| word == name);
     let (switch, id, prefix) = (state.switch(), &state.id, state.subnet.prefix_len());
-    if !exists(&switch) {
+    if !is_up(state).await? {
+        down(state).await?;
         let gateway = state.gateway();
         tool::run(&["ip", "netns", "add", &switch]).await?;
         batch(&format!("-n {switch}"), "link add br0 type bridge\nlink set br0 up\nlink set lo up\n").await?;
         batch("", &format!("link add {id} type veth peer name up0 netns {switch}\naddr add {gateway}/{prefix} dev {id}\nlink set {id} up\n")).await?;
         batch(&format!("-n {switch}"), "link set up0 master br0\nlink set up0 up\n").await?;
     }
-    for guest in state.guests.iter().filter(|guest| !exists(&state.place(guest))) {
+    let existing = namespaces().await?;
+    for guest in &state.guests {
         let (place, name, address, gateway) =
             (state.place(guest), &guest.name, guest.address, state.gateway());
+        match existing.contains(&place) {
+            true if is_laid(&place, "eth0").await => continue,
+            true => drop(tool::run(&["ip", "netns", "del", &place]).await?),
+            false => {}
+        }
         tool::run(&["ip", "netns", "add", &place]).await?;
         batch(&format!("-n {switch}"), &format!("link add {name} type veth peer name eth0 netns {place}\nlink set {name} master br0\nlink set {name} up\n")).await?;
         batch(&format!("-n {place}"), &format!("link set lo up\naddr add {address}/{prefix} dev eth0\nlink set eth0 up\nroute add default via {gateway}\n")).await?;
@@ -67,9 +90,9 @@ pub(super) async fn up(state: &State) -> Result<()> {
 
 /// Takes the namespaces away, and the cables with them.
 pub(super) async fn down(state: &State) -> Result<()> {
-    let existing = tool::run(&["ip", "netns", "list"]).await?;
+    let existing = namespaces().await?;
     let ours = state.guests.iter().map(|guest| state.place(guest)).chain([state.switch()]);
-    for name in ours.filter(|name| existing.split_whitespace().any(|word| word == name)) {
+    for name in ours.filter(|name| existing.contains(name)) {
         tool::run(&["ip", "netns", "del", &name]).await?;
     }
     // The cable to this machine goes with the switch, a moment later.

@@ -48,11 +48,21 @@ pub(super) async fn tools(image: &Source, install: bool) -> Result<()> {
     packages.dedup();
     let manager = if debian { ["apt-get", "install", "-y"] } else { ["dnf", "install", "-y"] };
     let command: Vec<&str> = manager.into_iter().chain(packages).collect();
+    // A fresh machine does not know yet what its archive has.
+    let before: &[&str] = if debian { &["apt-get", "update"] } else { &[] };
     if install {
+        if !before.is_empty() {
+            tool::run_with(before, "", INSTALL).await?;
+        }
         return tool::run_with(&command, "", INSTALL).await.map(drop);
     }
     let missing = missing.into_iter().map(|(tool, ..)| tool).collect();
-    let help = format!("install it with `{}`, or let --install do that", command.join(" "));
+    let commands: Vec<String> = [before, &command]
+        .into_iter()
+        .filter(|words| !words.is_empty())
+        .map(|words| words.join(" "))
+        .collect();
+    let help = format!("install it with `{}`, or let --install do that", commands.join(" && "));
     Err(Error::Missing { missing, help })
 }
 
@@ -72,7 +82,7 @@ pub(super) fn resources(wish: &Wish, folder: &Path) -> Result<()> {
         .find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
     enough("the hosts' memory", hosts * RAM, available.map(|kilobytes| kilobytes / 1024))?;
     enough("the hosts' disks", hosts * DISK, free(folder))?;
-    enough("the image", IMAGE, free(&wish.cache))
+    if wish.image.is_made(&wish.cache) { Ok(()) } else { enough("the image", IMAGE, free(&wish.cache)) }
 }
 
 fn enough(what: &'static str, needed: u64, free: Option<u64>) -> Result<()> {
