@@ -10,7 +10,7 @@ use provision::{
     playbook::{self, Action, LoadError, Playbook, Template},
 };
 
-const OURS: [&str; 6] = ["build", "install", "configure", "start", "form", "verify"];
+const OURS: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
 
 /// A project folder with an inventory in it.
 struct Project(tempfile::TempDir);
@@ -93,6 +93,7 @@ fn a_file_that_extends_adds_its_steps_where_they_ask() {
             "second",
             "beside",
             "third",
+            "ship",
             "start",
             "form",
             "verify",
@@ -105,7 +106,7 @@ fn a_file_that_extends_adds_its_steps_where_they_ask() {
 fn a_step_may_stand_next_to_one_that_comes_later() {
     let text = extended(&[("a", "after = \"b\""), ("b", "after = \"form\"")]);
     let playbook = Project::new().with("playbooks/cluster.toml", &text).load();
-    assert_eq!(names(&playbook)[4..], ["form", "b", "a", "verify"]);
+    assert_eq!(names(&playbook)[5..], ["form", "b", "a", "verify"]);
 }
 
 #[test]
@@ -154,8 +155,8 @@ fn every_kind_of_step_is_read() {
     let project =
         Project::new().with("playbooks/cluster.toml", text).with("templates/app.conf", "{{ cluster }}\n");
     let playbook = project.load();
-    assert_eq!(playbook.steps[6].tags, ["base", "extra"]);
-    let mut actions = playbook.steps[6..].to_vec();
+    assert_eq!(playbook.steps[7].tags, ["base", "extra"]);
+    let mut actions = playbook.steps[7..].to_vec();
     for step in &mut actions {
         if let Action::Template { source, .. } = &mut step.action {
             assert!(source.ends_with("templates/app.conf"));

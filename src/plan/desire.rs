@@ -82,6 +82,7 @@ impl Desire<'_> {
             Action::Build => (Job::Build, self.build()),
             Action::Install => (Job::Resources, self.install()?),
             Action::Configure => (Job::Resources, self.configure()?),
+            Action::Ship => (Job::Resources, vec![Resource::Binary(self.binary())]),
             Action::Start => (Job::Start, self.start()),
             Action::Form => (Job::Form, Vec::new()),
             Action::Verify => (Job::Verify, Vec::new()),
@@ -116,7 +117,6 @@ impl Desire<'_> {
         resources.extend(folders(&layout.data, self.owned().as_deref(), 0o750));
         resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
         resources.extend(folders(&layout.run, None, 0o755));
-        resources.push(Resource::Binary(self.binary()));
         if self.facts.runs_units() {
             resources.extend(self.kernel()?);
         }
@@ -230,6 +230,7 @@ impl Desire<'_> {
             Action::Build
             | Action::Install
             | Action::Configure
+            | Action::Ship
             | Action::Start
             | Action::Form
             | Action::Verify => return Ok(None),

@@ -9,10 +9,11 @@ use super::{
 use crate::inventory::{At, Fleet, Problem, suggest};
 
 /// The built-in actions, in the order they must stand in.
-pub(super) const BUILT_IN: [(&str, Action); 6] = [
+pub(super) const BUILT_IN: [(&str, Action); 7] = [
     ("build", Action::Build),
     ("install", Action::Install),
     ("configure", Action::Configure),
+    ("ship", Action::Ship),
     ("start", Action::Start),
     ("form", Action::Form),
     ("verify", Action::Verify),

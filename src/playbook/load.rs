@@ -115,7 +115,7 @@ fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Place {
     if let (Some(builtin), Some(at)) = (&written.builtin, written.after.as_ref().or(written.before.as_ref()))
     {
         let problem = Problem::new("a built-in step has its own place").at(&at.span, "not for it");
-        let help = "remove it: build, install, configure, start, form and verify stand in this order";
+        let help = "remove it: build, install, configure, ship, start, form and verify stand in this order";
         reader.problems.push(problem.at(&builtin.span, "built in").help(help));
     }
     match (&written.after, &written.before) {
@@ -166,7 +166,8 @@ fn complete(steps: &[Placed], problems: &mut Vec<Problem>) {
                 let problem = Problem::new(format!("the built-in step `{name}` comes too early"));
                 let problem =
                     problem.at(&placed.name_at, "this one").at(&earlier.name_at, "belongs before it");
-                problems.push(problem.help("the order is build, install, configure, start, form, verify"));
+                problems
+                    .push(problem.help("the order is build, install, configure, ship, start, form, verify"));
             }
             None => last = Some((position, placed)),
         }

@@ -57,16 +57,18 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a step does. The first six are built in and stand once each, in this order; the others are the user's.
+/// What a step does. The first seven are built in and stand once each, in this order; the others are the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Have the artefact: from the cache, or compiled once, with the packages that needs.
     Build,
-    /// Accounts, folders and the binary on every host.
+    /// Accounts, folders and kernel settings on every host.
     Install,
     /// The configuration of every node.
     Configure,
+    /// The binary on every host.
+    Ship,
     /// Every node runs, with the binary and the configuration it should have.
     Start,
     /// The nodes are one cluster.
