@@ -45,7 +45,7 @@ impl Bench {
                 .unwrap();
         let mut facts = probe.facts().await.unwrap();
         facts.cache_home = home.path().display().to_string();
-        let change = probe.lock(&format!("build-test-{name}"), name).await.unwrap();
+        let change = probe.lock(&format!("build-test-{name}"), name, &|_| {}).await.unwrap();
         let (events, heard) = Events::channel();
         let cache = Cache::at(home.path().join("provision"));
         Self { home, change, facts, cache, events, heard }

@@ -43,7 +43,7 @@ async fn fails(sshd: &Sshd, connector: &Connector, change: impl FnOnce(&mut Ssh)
 }
 
 async fn change(sshd: &Sshd, name: &str) -> Change {
-    connect(sshd).await.lock(name, "a story").await.unwrap()
+    connect(sshd).await.lock(name, "a story", &|_| {}).await.unwrap()
 }
 
 async fn run(change: &Change, script: &str) -> host::Error {
@@ -158,6 +158,65 @@ async fn streams_go_through_a_command_where_sshd_forwards_nothing() {
     let sshd = Sshd::start("AllowTcpForwarding no");
     dials(&sshd).await;
     assert!(sshd.count("Starting session: command") > 1);
+    // Streams that are let go leave nothing behind, neither there nor of the eight commands a connection may run.
+    let probe = connect(&sshd).await;
+    let (open, _) = echo().await;
+    for _ in 0..20 {
+        drop(probe.dial(open).await.unwrap());
+    }
+    let relays =
+        || std::process::Command::new("pgrep").args(["-f", &format!("/dev/tcp.*{}$", open.port())]).status();
+    common::until("no relay is left", || !relays().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_login_prints_is_nobodys_output() {
+    let noise = "echo welcome; echo to this host";
+    // As a shell's own start-up file does it, for every command.
+    let sshd =
+        Sshd::start(&format!("ForceCommand {noise}; eval \"$SSH_ORIGINAL_COMMAND\"\nAllowTcpForwarding no"));
+    let change = change(&sshd, "noise").await;
+    assert_eq!(change.probe().ask("a word", "echo a").await.unwrap(), ["a"]);
+    let (local, remote, back) = (sshd.path("local"), sshd.path("remote"), sshd.path("back"));
+    fs::write(&local, b"content").unwrap();
+    change.put(&Parcel::read(&local).unwrap(), remote.to_str().unwrap(), 0o644).await.unwrap();
+    change.probe().get(remote.to_str().unwrap(), &back).await.unwrap();
+    assert_eq!(fs::read(&back).unwrap(), b"content");
+    let (open, _) = echo().await;
+    let mut stream = change.probe().dial(open).await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"ping");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_comes_to_no_shell_is_told_with_its_words() {
+    let sshd = Sshd::start("ForceCommand echo Please login as the user centos");
+    let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    assert!(
+        phase == Phase::Shell && reason.contains("Please login as the user centos"),
+        "{phase:?} {reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_left_by_a_link_that_was_lost_without_a_word_is_taken_again() {
+    let sshd = Sshd::start("");
+    let change = change(&sshd, "silent-loss").await;
+    let shell = change.probe().ask("the shell", "echo $$").await.unwrap().remove(0);
+    // The old session stays, as where a middlebox has forgotten the connection: its sshd stands still.
+    sshd.freeze_connections();
+    let again = tokio::time::timeout(90 * SECOND, async {
+        loop {
+            if let Ok(lines) = change.probe().ask("a word", "echo again").await {
+                return lines;
+            }
+        }
+    });
+    assert_eq!(again.await.unwrap(), ["again"]);
+    // Its sshd stands still and does not bury it, but what runs has an executable.
+    assert!(fs::read_link(format!("/proc/{shell}/exe")).is_err(), "the shell that held the lock is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +226,7 @@ async fn a_lost_link_is_made_again_and_the_lock_taken_again() {
     change.probe().ask("nothing", ":").await.unwrap();
     sshd.drop_connections();
     assert_eq!(change.probe().ask("a word", "echo again").await.unwrap(), ["again"]);
-    let other = connect(&sshd).await.lock("lost-link", "another").await;
+    let other = connect(&sshd).await.lock("lost-link", "another", &|_| {}).await;
     assert!(matches!(other.err(), Some(Error::Locked { holder, .. }) if holder == "a story"));
     let local = sshd.path("local");
     fs::write(&local, noise(1 << 20)).unwrap();
@@ -286,8 +345,9 @@ async fn the_kind_of_key_on_file_is_asked_for_first() {
     let key = fs::read_to_string(sshd.path("host_rsa.pub")).unwrap();
     fs::write(sshd.pins(), format!("[127.0.0.1]:{} {key}", sshd.port)).unwrap();
     connect(&sshd).await;
-    let keys = connector(&sshd).host_keys(&sshd.host(|_| {})).await.unwrap();
-    let kinds: Vec<&str> = keys.iter().map(|(_, _, key)| key.kind.as_str()).collect();
+    let (keys, failed) = connector(&sshd).host_keys(&sshd.host(|_| {})).await;
+    assert!(failed.is_none());
+    let kinds: Vec<&str> = keys.iter().map(|shown| shown.key.kind.as_str()).collect();
     assert_eq!(kinds, ["ssh-ed25519", "ssh-rsa"]);
 }
 
@@ -296,35 +356,36 @@ async fn an_authority_vouches_for_hosts() {
     let mut sshd = Sshd::start("");
     sshd.stop();
     sshd.keygen("authority", &["-t", "ed25519"]);
-    let sign = |principal: &str, more: &[&str]| {
-        let mut command = std::process::Command::new("ssh-keygen");
-        command
-            .args(["-q", "-s"])
-            .arg(sshd.path("authority"))
-            .args(["-I", "n1", "-h", "-n", principal])
-            .args(more);
-        assert!(command.arg(sshd.path("host_ed25519.pub")).status().unwrap().success());
-    };
     let authority = fs::read_to_string(sshd.path("authority.pub")).unwrap();
     fs::write(sshd.pins(), format!("@cert-authority * {authority}")).unwrap();
     let config = fs::read_to_string(sshd.path("sshd_config")).unwrap();
     let certificate = sshd.path("host_ed25519-cert.pub");
     fs::write(sshd.path("sshd_config"), format!("HostCertificate {}\n{config}", certificate.display()))
         .unwrap();
-    sign("127.0.0.1", &[]);
+    sshd.certify("127.0.0.1", &[]);
     sshd.run();
     connect(&sshd).await;
+    // A certificate that does not count leaves the key in it, which may be on file (ssh(1)).
+    sshd.certify("elsewhere", &[]);
+    sshd.stop();
+    sshd.run();
+    let key = fs::read_to_string(sshd.path("host_ed25519.pub")).unwrap();
+    let name = format!("[127.0.0.1]:{}", sshd.port);
+    fs::write(sshd.pins(), format!("@cert-authority * {authority}{name} {key}")).unwrap();
+    connect(&sshd).await;
+    // One for a revoked key counts for nothing, whoever signed it.
+    sshd.certify("127.0.0.1", &[]);
+    sshd.stop();
+    sshd.run();
+    fs::write(sshd.pins(), format!("@cert-authority * {authority}@revoked * {key}")).unwrap();
+    let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    assert!(phase == Phase::HostKey && reason.contains("revoked"), "{reason}");
+    fs::write(sshd.pins(), format!("@cert-authority * {authority}")).unwrap();
     for (principal, more, word) in
         [("elsewhere", &[][..], "elsewhere"), ("127.0.0.1", &["-V", "-2d:-1d"][..], "not valid")]
     {
         sshd.stop();
-        let mut command = std::process::Command::new("ssh-keygen");
-        command
-            .args(["-q", "-s"])
-            .arg(sshd.path("authority"))
-            .args(["-I", "n1", "-h", "-n", principal])
-            .args(more);
-        assert!(command.arg(sshd.path("host_ed25519.pub")).status().unwrap().success());
+        sshd.certify(principal, more);
         sshd.run();
         let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
         assert!(phase == Phase::HostKey && reason.contains(word), "{reason}");
@@ -419,6 +480,60 @@ async fn a_jump_host_is_connected_to_once() {
     let unknown = Connector::new(bastion.path("nothing"), false, Box::new(Nobody));
     let (phase, reason, _) = fails(&target, &unknown, through).await;
     assert!(phase == Phase::HostKey && reason.contains("jump host"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
+    let (bastion, target) = (Sshd::start(""), Sshd::start("MaxStartups 100"));
+    let pins = target.path("all_pins");
+    let lines = [bastion.pins(), target.pins()].map(|file| fs::read_to_string(file).unwrap());
+    fs::write(&pins, lines.concat()).unwrap();
+    target.allow(&bastion.path("id_ed25519.pub"));
+    let via = format!("root@127.0.0.1:{}", bastion.port);
+    let connector = Connector::new(pins, false, Box::new(Nobody));
+    let through = |ssh: &mut Ssh| {
+        (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
+    };
+    let hosts: Vec<_> = (0..40).map(|_| target.host(through)).collect();
+    let all = futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector)));
+    let probes = tokio::time::timeout(60 * SECOND, all).await.expect("they wait for each other");
+    assert_eq!(probes.iter().filter(|probe| probe.is_ok()).count(), 40);
+    assert_eq!(bastion.count("Accepted publickey"), 1);
+    drop(probes);
+
+    // One that lets nobody in is asked once for all.
+    let wrong = |ssh: &mut Ssh| {
+        (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![target.path("id_ed25519")]);
+    };
+    let before =
+        bastion.count("Failed publickey") + bastion.count("Connection closed by authenticating user");
+    let connector = Connector::new(target.path("all_pins"), false, Box::new(Nobody));
+    let hosts: Vec<_> = (0..4).map(|_| target.host(wrong)).collect();
+    for refused in
+        futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector))).await
+    {
+        let said = refused.err().unwrap().to_string();
+        assert!(said.contains("jump host") && said.contains("authentication failed"), "{said}");
+    }
+    assert_eq!(bastion.count("Failed publickey"), 1, "{}", bastion.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_jump_hosts_are_shown_before_those_behind_them() {
+    let (bastion, target) = (Sshd::start(""), Sshd::start(""));
+    target.allow(&bastion.path("id_ed25519.pub"));
+    let via = format!("root@127.0.0.1:{}", bastion.port);
+    let host = target.host(|ssh| {
+        (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
+    });
+    let pins = bastion.path("empty");
+    let (keys, failed) = Connector::new(pins.clone(), false, Box::new(Nobody)).host_keys(&host).await;
+    assert!(failed.unwrap().to_string().contains("jump host"));
+    assert!(keys.len() == 1 && keys[0].jump && keys[0].port == bastion.port);
+    host::pin(&pins, &keys[0].address, keys[0].port, &keys[0].key).unwrap();
+    let (keys, failed) = Connector::new(pins, false, Box::new(Nobody)).host_keys(&host).await;
+    assert!(failed.is_none());
+    assert_eq!(keys.iter().map(|shown| shown.port).collect::<Vec<_>>(), [bastion.port, target.port]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

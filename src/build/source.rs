@@ -185,7 +185,7 @@ async fn here() -> Option<(Change, Facts)> {
     let connector = Connector::new(PathBuf::new(), false, Box::new(Nobody));
     let probe = Probe::connect(&host, &connector).await.ok()?;
     let facts = probe.facts().await.ok().filter(|facts| facts.distro().is_some())?;
-    Some((probe.lock("sources", "a run that fetches a source").await.ok()?, facts))
+    Some((probe.lock("sources", "a run that fetches a source", &|_| {}).await.ok()?, facts))
 }
 
 /// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag archives.

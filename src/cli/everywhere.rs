@@ -26,9 +26,11 @@ pub(super) async fn exec(args: Exec) -> Result<Exit, Failure> {
         [line] => line.clone(),
         words => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
     };
-    let lines = reached.probes.keys().map(|host| (host.clone(), line.clone())).collect();
+    // What is not whole must be an error of its own, and not wait for the rest of it in what comes after.
+    let script = format!("eval {}", quote(&line));
+    let lines = reached.probes.keys().map(|host| (host.clone(), script.clone())).collect();
     let ended = everywhere(&reached, lines, args.json).await;
-    Ok(reached.exit(ended))
+    Ok(reached.exit(ended, None))
 }
 
 pub(super) async fn logs(args: Logs) -> Result<Exit, Failure> {
@@ -39,7 +41,7 @@ pub(super) async fn logs(args: Logs) -> Result<Exit, Failure> {
         Some((host.name.clone(), tail(host, &layout, args.lines, args.follow)))
     });
     let ended = everywhere(&reached, scripts.collect(), args.json).await;
-    Ok(reached.exit(ended))
+    Ok(reached.exit(ended, None))
 }
 
 /// The fleet, and a connection to each host that is meant.
@@ -63,9 +65,12 @@ fn tail(host: &Host, layout: &Layout, lines: u32, follow: bool) -> String {
             "tail {how} -- {log} 2>&1 | while IFS= read -r line; do printf '%s%s\\n' {name} \"$line\"; done"
         )
     });
-    let (join, end) = if follow { (" &\n", " &\nwait") } else { ("\n", "") };
-    tails.collect::<Vec<_>>().join(join) + end
+    if follow { tails.collect::<Vec<_>>().join(" &\n") + BEATS } else { tails.collect::<Vec<_>>().join("\n") }
 }
+
+/// A log may be silent for days. Beats find out that nobody listens any more, and end all that was started for it.
+const BEATS: &str = " &\nwhile printf '\\001\\n'; do sleep 5; done 2>/dev/null\nkill 0";
+const BEAT: &str = "\u{1}";
 
 /// Runs a script on each host at the same time; a host whose script fails makes the whole a failure.
 async fn everywhere(reached: &Reached, scripts: BTreeMap<String, String>, json: bool) -> Exit {
@@ -79,7 +84,11 @@ async fn everywhere(reached: &Reached, scripts: BTreeMap<String, String>, json: 
 
 async fn one(probe: Probe, script: String, width: usize, json: bool) -> bool {
     let host = probe.name().to_owned();
-    let mut say = |line: &str| report::said(&host, &Said::Line(line), width, json);
+    let mut say = |line: &str| {
+        if line != BEAT {
+            report::said(&host, &Said::Line(line), width, json);
+        }
+    };
     match probe.command(&script, SILENCE, &mut say).await {
         Ok(status) => {
             report::said(&host, &Said::Status(status), width, json);

@@ -1,5 +1,7 @@
 //! `provision trust`: the host keys of all hosts, shown and pinned.
 
+use std::{collections::BTreeSet, path::PathBuf};
+
 use futures_util::future::join_all;
 use miette::{IntoDiagnostic, miette};
 
@@ -10,62 +12,108 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::{
-    host::{Connector, Decision, KnownHosts, pin},
-    inventory::{self, Address, Fold},
+    host::{Connector, Decision, Error, KnownHosts, Shown, pin},
+    inventory::{self, Address, Fleet, Fold},
     report::{self, HostKey},
 };
 
 pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
     let fleet = inventory::load(&args.path, Fold::AsWritten)?;
+    let mut told = BTreeSet::new();
+    loop {
+        let looked = look(&fleet, args.json, &mut told).await?;
+        let behind = looked.new.iter().any(|shown| shown.jump) && !looked.failed.is_empty();
+        if !behind {
+            looked.failed.into_iter().for_each(|error| report::failure(&error.into()));
+        }
+        if looked.new.is_empty() {
+            return Ok(looked.exit);
+        }
+        if !pinned(&looked.new, &looked.file, args.yes)? {
+            return Ok(Exit::Failed);
+        }
+        // Jump hosts that are known now lead to hosts that could not be seen before.
+        if !behind {
+            return Ok(looked.exit);
+        }
+    }
+}
+
+/// What one look at all hosts has shown.
+struct Looked {
+    file: PathBuf,
+    new: Vec<Shown>,
+    failed: Vec<Error>,
+    exit: Exit,
+}
+
+/// Looks at all keys, and shows those that were not `told` before.
+async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<Looked, Failure> {
     let file = fleet.known_hosts();
     let connector = Connector::new(file.clone(), false, Box::new(Terminal));
-    let pinned = KnownHosts::load(std::slice::from_ref(&file)).into_diagnostic().map_err(Failure::usage)?;
+    let pins = KnownHosts::load(std::slice::from_ref(&file)).into_diagnostic().map_err(Failure::usage)?;
     let remote = fleet.hosts.iter().filter(|host| matches!(host.address, Address::Remote(_)));
     let asking = remote.map(|host| async { (host.name.clone(), connector.host_keys(host).await) });
-    let (mut new, mut exit) = (Vec::new(), Exit::Done);
-    for (host, keys) in join_all(asking).await {
-        let keys = match keys {
-            Ok(keys) => keys,
-            Err(error) => {
-                report::failure(&error.into());
-                exit = Exit::Failed;
+    let mut looked = Looked { file, new: Vec::new(), failed: Vec::new(), exit: Exit::Done };
+    for (host, (keys, failed)) in join_all(asking).await {
+        if failed.is_some() {
+            looked.exit = Exit::Failed;
+        }
+        looked.failed.extend(failed);
+        for shown in &keys {
+            let Shown { address, port, key, jump, .. } = shown;
+            if !told.insert(format!("{address} {port} {key}")) {
                 continue;
             }
-        };
-        // Keys of other kinds than the pinned ones are new, where one of them is the pinned one.
-        let known =
-            keys.iter().any(|(address, port, key)| pinned.decide(address, *port, key) == Decision::Trusted);
-        for (address, port, key) in keys {
-            let decision = match pinned.decide(&address, port, &key) {
-                Decision::Changed { kind, .. } if known && kind != key.kind => Decision::Unknown,
-                other => other,
-            };
-            report::host_key(
-                &HostKey { host: &host, address: &address, port, key: &key, decision: &decision },
-                args.json,
-            );
+            let decision = decide(&pins, shown, &keys);
+            let host = if *jump { address } else { &host };
+            report::host_key(&HostKey { host, address, port: *port, key, decision: &decision }, json);
             match decision {
-                Decision::Unknown => new.push((address, port, key)),
+                Decision::Unknown => looked.new.push(shown.clone()),
                 Decision::Trusted => {}
-                Decision::Changed { .. } | Decision::Revoked { .. } => exit = Exit::Failed,
+                Decision::Changed { .. } | Decision::Revoked { .. } => looked.exit = Exit::Failed,
             }
         }
     }
-    if new.is_empty() {
-        return Ok(exit);
+    Ok(looked)
+}
+
+/// What is on file about a key: in the pins, and for one that is new there in the user's own files, which a pin must not
+/// overrule. Keys of other kinds than the known ones are new, where one of them is a known one.
+fn decide(pins: &KnownHosts, shown: &Shown, all: &[Shown]) -> Decision {
+    let same = |other: &&Shown| (&other.address, other.port) == (&shown.address, shown.port);
+    let judge = |decide: &dyn Fn(&Shown) -> Decision| match decide(shown) {
+        Decision::Changed { kind, .. }
+            if kind != shown.key.kind
+                && all.iter().filter(same).any(|other| decide(other) == Decision::Trusted) =>
+        {
+            Decision::Unknown
+        }
+        other => other,
+    };
+    match judge(&|shown| pins.decide(&shown.address, shown.port, &shown.key)) {
+        Decision::Unknown => match judge(&|shown| shown.elsewhere.clone()) {
+            Decision::Trusted => Decision::Unknown,
+            other => other,
+        },
+        other => other,
     }
+}
+
+/// Pins keys, if that is wanted.
+fn pinned(new: &[Shown], file: &std::path::Path, yes: bool) -> Result<bool, Failure> {
     let question = format!("Pin these {} keys in {}? [y/N] ", new.len(), file.display());
-    if !args.yes && !confirm(&question, |answer| matches!(answer, "y" | "Y" | "yes"))? {
+    if !yes && !confirm(&question, |answer| matches!(answer, "y" | "Y" | "yes"))? {
         report::remark("nothing was pinned");
-        return Ok(Exit::Failed);
+        return Ok(false);
     }
-    for (address, port, key) in &new {
+    for Shown { address, port, key, .. } in new {
         let help = "see that the folder of the inventory is writable";
-        pin(&file, address, *port, key).map_err(|error| {
+        pin(file, address, *port, key).map_err(|error| {
             Failure::usage(miette!(help = help, "could not write {}: {error}", file.display()))
         })?;
     }
     report::remark(&format!("pinned {} keys in {}", new.len(), file.display()));
-    Ok(exit)
+    Ok(true)
 }

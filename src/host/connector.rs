@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
-    Key, KnownHosts, Result,
+    Decision, Error, Key, KnownHosts, Result,
     ssh::{Common, Ssh},
 };
 use crate::{
@@ -36,6 +36,19 @@ impl Console for Nobody {
     }
 
     fn notice(&self, _: &str, _: &str) {}
+}
+
+/// A key a server shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The name it is pinned under.
+    pub address: String,
+    pub port: u16,
+    pub key: Key,
+    /// What the user's own files say of it, and the machine's.
+    pub elsewhere: Decision,
+    /// Whether it is a jump host's.
+    pub jump: bool,
 }
 
 /// Everything the connections of one run share.
@@ -102,11 +115,11 @@ impl Connector {
         }
     }
 
-    /// The keys a host shows to whoever asks: the address they are of, its port, the key. Nothing is believed by that.
-    /// Empty for this machine.
-    pub async fn host_keys(&self, host: &Host) -> Result<Vec<(String, u16, Key)>> {
+    /// The keys a host shows to whoever asks, after those of the jump hosts before it; and why there are not all of them.
+    /// Nothing is believed by that. Empty for this machine.
+    pub async fn host_keys(&self, host: &Host) -> (Vec<Shown>, Option<Error>) {
         match &host.address {
-            Address::Local => Ok(Vec::new()),
+            Address::Local => (Vec::new(), None),
             Address::Remote(address) => Ssh::host_keys(host, address, self).await,
         }
     }

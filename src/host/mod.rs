@@ -30,13 +30,13 @@ use tokio::{
     time::Instant,
 };
 
-pub use connector::{Connector, Console, Nobody};
+pub use connector::{Connector, Console, Nobody, Shown};
 pub use facts::{Facts, InitSystem};
 pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
 pub use parcel::Parcel;
-use shell::Shell;
 pub use shell::quote;
+use shell::{Again, Shell};
 use ssh::Ssh;
 use unreachable::Failed;
 pub use unreachable::Phase;
@@ -93,6 +93,13 @@ pub enum Error {
     Garbled { host: String, answer: String },
 }
 
+impl Error {
+    /// Whether the host is away, as opposed to there and unwilling.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::ShellLost { .. })
+    }
+}
+
 fn said_last(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!("; it said: {said}") }
 }
@@ -117,6 +124,7 @@ struct Inner {
     shell: Mutex<Shell>,
     /// The cluster that is locked here, and by whom: what a new shell must take again.
     held: OnceLock<(String, String)>,
+    facts: OnceLock<Facts>,
 }
 
 /// The kinds of ways to a host.
@@ -128,11 +136,15 @@ enum Transport {
 /// How long a server may take to accept a connection.
 const DIAL: Duration = Duration::from_secs(5);
 
+/// How long a shell may take to say its first words.
+const HELLO: Duration = Duration::from_secs(30);
+
 /// How long a question may stay unanswered.
 const QUESTION: Duration = Duration::from_secs(90);
 
 impl Probe {
-    /// Connects to a host and starts the shell that all later scripts go through.
+    /// Connects to a host and starts the shell that all later scripts go through. Facts are its first words: what answers
+    /// with something else is no shell.
     pub async fn connect(host: &Host, connector: &Connector) -> Result<Self> {
         let (transport, shell) = match &host.address {
             Address::Local => (Transport::Local(Local), Local::shell(&host.name)?),
@@ -143,7 +155,10 @@ impl Probe {
             }
         };
         let (name, shell) = (host.name.clone(), Mutex::new(shell));
-        Ok(Self { inner: Arc::new(Inner { name, transport, shell, held: OnceLock::new() }) })
+        let (held, facts) = (OnceLock::new(), OnceLock::new());
+        let inner = Inner { name, transport, shell, held, facts };
+        inner.greet().await?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The host's name in the inventory.
@@ -163,6 +178,9 @@ impl Probe {
 
     /// The facts that decide what is desired here: who we are, init system, distribution, libc.
     pub async fn facts(&self) -> Result<Facts> {
+        if let Some(facts) = self.inner.facts.get() {
+            return Ok(facts.clone());
+        }
         let lines = self.ask("facts", facts::SCRIPT).await?;
         Facts::parse(&lines).map_err(|answer| Error::Garbled { host: self.name().to_owned(), answer })
     }
@@ -211,9 +229,10 @@ impl Probe {
 
     /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
     /// shell: it is gone when the shell ends, however it ends, and a script of a killed run keeps it until it is done.
-    pub async fn lock(self, cluster: &str, holder: &str) -> Result<Change> {
+    /// A run that holds it is waited for a while, and `waits` hears who that is.
+    pub async fn lock(self, cluster: &str, holder: &str, waits: &(dyn Fn(&str) + Sync)) -> Result<Change> {
         let mut shell = self.inner.shell.lock().await;
-        self.inner.take_lock(&mut shell, cluster, holder).await?;
+        self.inner.take_lock(&mut shell, cluster, holder, waits, Again::No).await?;
         drop(shell);
         let _ = self.inner.held.set((cluster.to_owned(), holder.to_owned()));
         Ok(Change { probe: self })
@@ -298,12 +317,39 @@ impl Inner {
         matches!(self.transport, Transport::Ssh(_))
     }
 
+    /// Asks for the facts. Where they are not understood they are asked for again by whoever needs them.
+    async fn greet(&self) -> Result<()> {
+        let answer = self.script("facts", facts::SCRIPT, HELLO, &mut |_| {}).await;
+        match (answer, &self.transport) {
+            (Ok(lines), _) => {
+                if let Ok(facts) = Facts::parse(&lines) {
+                    let _ = self.facts.set(facts);
+                }
+                Ok(())
+            }
+            (Err(Error::Script { .. }), _) => Ok(()),
+            (Err(Error::ShellLost { said, .. }), Transport::Ssh(ssh)) => Err(ssh.no_shell(&said)),
+            (Err(Error::Silent { .. }), Transport::Ssh(ssh)) => {
+                let said = self.shell.lock().await.said();
+                Err(ssh.no_shell(&format!("no shell within {}s; {said}", HELLO.as_secs())))
+            }
+            (Err(other), _) => Err(other),
+        }
+    }
+
     fn not_copied(&self, remote: &str, reason: String) -> Error {
         Error::Copy { host: self.name.clone(), what: remote.to_owned(), reason }
     }
 
-    async fn take_lock(&self, shell: &mut Shell, cluster: &str, holder: &str) -> Result<()> {
-        match shell.lock(&self.name, cluster, holder).await? {
+    async fn take_lock(
+        &self,
+        shell: &mut Shell,
+        cluster: &str,
+        holder: &str,
+        waits: &(dyn Fn(&str) + Sync),
+        again: Again,
+    ) -> Result<()> {
+        match shell.lock(&self.name, cluster, holder, waits, again).await? {
             None => Ok(()),
             Some(holder) => {
                 Err(Error::Locked { host: self.name.clone(), cluster: cluster.to_owned(), holder })
@@ -333,7 +379,7 @@ impl Inner {
     async fn replace(&self, shell: &mut Shell, ssh: &Ssh) -> Result<()> {
         *shell = ssh.shell().await?;
         match self.held.get() {
-            Some((cluster, holder)) => self.take_lock(shell, cluster, holder).await,
+            Some((cluster, holder)) => self.take_lock(shell, cluster, holder, &|_| {}, Again::Yes).await,
             None => Ok(()),
         }
     }

@@ -1,11 +1,14 @@
 //! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own configuration best, with
 //! every `Include`, `Match` and token in it.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
 use crate::inventory;
+
+/// So many jump hosts are no mistake yet.
+const MOST_JUMPS: usize = 8;
 
 /// How long `ssh -G` may take; a `Match exec` of the user's may be slow.
 const ASK: Duration = Duration::from_secs(10);
@@ -21,21 +24,51 @@ pub(super) struct Settings {
     pub(super) identity: Vec<PathBuf>,
     /// Whether an agent's other keys are left out.
     pub(super) identities_only: bool,
-    /// The agent's socket, where the configuration names one.
-    pub(super) agent: Option<PathBuf>,
+    pub(super) agent: Agent,
     /// Jump hosts, the nearest first.
     pub(super) via: Vec<String>,
     /// The user's and the machine's files of known hosts.
     pub(super) known_hosts: Vec<PathBuf>,
+    /// The name it has in them, where that is another one (`HostKeyAlias`).
+    pub(super) alias: Option<String>,
+    /// A file of keys no host may have (`RevokedHostKeys`).
+    pub(super) revoked: Option<PathBuf>,
     pub(super) ssh: inventory::Ssh,
 }
 
+/// Where keys may be held that sign without being seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Agent {
+    /// As `SSH_AUTH_SOCK` says.
+    Environment,
+    Socket(PathBuf),
+    None,
+}
+
 impl Settings {
-    /// The settings of an address. The error is a reason.
+    /// The settings of an address. The error is a reason. A jump host that is itself behind another one by the user's
+    /// configuration is reached through that.
     pub(super) async fn of(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+        let mut settings = Self::alone(address, ssh).await?;
+        while let (None, Some(first)) = (&ssh.via, settings.via.first()) {
+            let before = Self::to_jump(first, ssh, None).await?.via;
+            let Some(next) = before.first().filter(|next| *next != first) else { break };
+            if settings.via.contains(next) || settings.via.len() >= MOST_JUMPS {
+                return Err(format!("its jump hosts never end: {}", settings.via.join(" after ")));
+            }
+            settings.via.splice(..0, before);
+        }
+        Ok(settings)
+    }
+
+    async fn alone(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let home = etcetera::home_dir().unwrap_or_default();
-        // With these three given nothing is left open that a run of `ssh` could answer.
-        let open = ssh.user.is_none() || ssh.identity.is_empty() || ssh.via.is_none();
+        // With all of these given nothing is left open that a run of `ssh` could answer; a name may be an alias.
+        let open = ssh.user.is_none()
+            || ssh.identity.is_empty()
+            || ssh.via.is_none()
+            || ssh.port.is_none()
+            || address.parse::<IpAddr>().is_err();
         let said = if open { ask(address, ssh).await? } else { String::new() };
         Self::read(&said, address, ssh, &home)
     }
@@ -79,24 +112,39 @@ impl Settings {
                 ssh.identity.clone()
             },
             identities_only: !ssh.identity.is_empty() || one("identitiesonly") == Some("yes"),
-            agent: one("identityagent").filter(|agent| *agent != "SSH_AUTH_SOCK").map(expand),
+            agent: match map.get("identityagent").and_then(|all| all.first()).copied() {
+                None | Some("SSH_AUTH_SOCK") => Agent::Environment,
+                Some("none") => Agent::None,
+                Some(socket) => Agent::Socket(expand(socket)),
+            },
             via: ssh.via.clone().unwrap_or_else(|| one("proxyjump").map_or_else(Vec::new, jumps)),
             known_hosts,
+            alias: one("hostkeyalias").map(str::to_owned),
+            revoked: one("revokedhostkeys").map(expand),
             ssh: ssh.clone(),
         })
     }
 
-    /// The settings of a jump host on the way, `[user@]host[:port]`. The first one is reached directly: the chain says who
-    /// comes before whom.
-    pub(super) async fn of_jump(jump: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+    /// The settings of a jump host on the way, `[user@]host[:port]`, after those `before` it.
+    pub(super) async fn of_jump(jump: &str, before: &[String], ssh: &inventory::Ssh) -> Result<Self, String> {
+        Self::to_jump(jump, ssh, Some(before.to_vec())).await
+    }
+
+    /// The password of the hosts is none of a jump host's business.
+    async fn to_jump(jump: &str, ssh: &inventory::Ssh, via: Option<Vec<String>>) -> Result<Self, String> {
         let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
         let (host, port) = split_port(rest);
-        let mut own =
-            inventory::Ssh { user: user.map(str::to_owned), port, via: Some(Vec::new()), ..ssh.clone() };
+        let user = user.map(str::to_owned);
+        let mut own = inventory::Ssh { user, port, via, password: None, ..ssh.clone() };
         if own.user.is_none() && !ssh.identity.is_empty() {
             own.user.clone_from(&ssh.user);
         }
-        Self::of(host, &own).await
+        Self::alone(host, &own).await
+    }
+
+    /// The name and port a server has in files of known hosts: an alias stands for both.
+    pub(super) fn known_as(&self) -> (&str, u16) {
+        self.alias.as_deref().map_or((&self.host, self.port), |alias| (alias, 22))
     }
 
     /// The command line that does the same.

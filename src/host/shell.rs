@@ -1,6 +1,12 @@
 //! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
 
-use std::{borrow::Cow, collections::VecDeque, io, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -25,7 +31,12 @@ pub(super) struct Shell {
     marker: String,
     /// What it wrote to its standard error, where that is kept.
     errors: Box<dyn Fn() -> String + Send + Sync>,
+    /// The last lines of a login that has not come to its shell yet.
+    before: Arc<Mutex<VecDeque<String>>>,
 }
+
+/// How many lines of a login are kept for people.
+const LOGIN: usize = 5;
 
 impl Shell {
     /// Speaks to a shell over its standard input and output. A task of its own drains the output until it ends.
@@ -58,6 +69,8 @@ impl Shell {
     ) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         let hello = format!("{marker} hello");
+        let before = Arc::new(Mutex::new(VecDeque::new()));
+        let login = Arc::clone(&before);
         tokio::spawn(async move {
             let mut reader = BufReader::new(stdout);
             let mut line = Vec::new();
@@ -67,20 +80,38 @@ impl Shell {
                 let text = String::from_utf8_lossy(text).into_owned();
                 line.clear();
                 if greeting.is_some() {
+                    let mut login = login.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Some(words) = text.strip_prefix(&hello) {
+                        login.clear();
                         greeting.take().into_iter().for_each(|greeted| greeted(words));
+                    } else if !text.is_empty() {
+                        login.push_back(text);
+                        let surplus = login.len().saturating_sub(LOGIN);
+                        login.drain(..surplus);
                     }
                 } else if sender.send(text).is_err() {
                     break;
                 }
             }
         });
-        Self { stdin: Box::new(stdin), lines, marker, errors }
+        Self { stdin: Box::new(stdin), lines, marker, errors, before }
     }
 
     /// Whether it has ended: nothing that is sent from here on would be run.
     pub(super) fn has_ended(&self) -> bool {
         self.lines.is_closed()
+    }
+
+    /// What it said that was no answer: the words of a login that came to no shell, and errors.
+    pub(super) fn said(&self) -> String {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said: Vec<String> = before.iter().cloned().collect();
+        said.extend(Some((self.errors)()).filter(|errors| !errors.is_empty()));
+        said.join("; ")
+    }
+
+    fn lost(&self, host: &str) -> Error {
+        Error::ShellLost { host: host.to_owned(), said: self.said() }
     }
 
     /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
@@ -99,14 +130,27 @@ impl Shell {
     }
 
     /// Takes the lock of a cluster in the running shell itself, not in a child: descriptor 9 stays open until it ends.
-    pub(super) async fn lock(&mut self, host: &str, cluster: &str, holder: &str) -> Result<Option<String>> {
-        let text = framed(&lock_script(cluster, holder), &self.marker);
-        let (status, output) = self.send(host, "the cluster's lock", &text, LOCK, &mut |_| {}).await?;
+    /// `waits` hears who else holds it, where it is waited for; the same is returned where that was in vain.
+    pub(super) async fn lock(
+        &mut self,
+        host: &str,
+        cluster: &str,
+        holder: &str,
+        waits: &(dyn Fn(&str) + Sync),
+        again: Again,
+    ) -> Result<Option<String>> {
+        let text = framed(&lock_script(cluster, holder, again), &self.marker);
+        let named = |line: &str| -> Option<String> {
+            let holder = line.strip_prefix("locked by ")?;
+            Some(holder.chars().filter(|c| !c.is_control()).collect())
+        };
+        let mut hear = |line: &str| named(line).iter().for_each(|holder| waits(holder));
+        let (status, output) = self.send(host, "the cluster's lock", &text, LOCK, &mut hear).await?;
         if status == 0 {
             return Ok(None);
         }
-        match output.iter().find_map(|line| line.strip_prefix("locked by ")) {
-            Some(other) => Ok(Some(other.chars().filter(|c| !c.is_control()).collect())),
+        match output.iter().find_map(|line| named(line)) {
+            Some(other) => Ok(Some(other)),
             None => Err(Error::Script {
                 host: host.to_owned(),
                 what: "taking the cluster's lock".to_owned(),
@@ -124,16 +168,14 @@ impl Shell {
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(i32, Vec<String>)> {
-        let lost = |errors: &dyn Fn() -> String| Error::ShellLost { host: host.to_owned(), said: errors() };
-        self.stdin.write_all(text.as_bytes()).await.map_err(|_| lost(&self.errors))?;
-        self.stdin.flush().await.map_err(|_| lost(&self.errors))?;
+        if self.stdin.write_all(text.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
+            return Err(self.lost(host));
+        }
         let (mut output, mut empty) = (VecDeque::new(), false);
         loop {
             let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
-            let line = tokio::time::timeout(idle, self.lines.recv())
-                .await
-                .map_err(|_| silent())?
-                .ok_or_else(|| lost(&self.errors))?;
+            let heard = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
+            let Some(line) = heard else { return Err(self.lost(host)) };
             if let Some(status) = line.strip_prefix(&self.marker) {
                 return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
@@ -150,6 +192,13 @@ impl Shell {
             output.drain(..output.len().saturating_sub(KEEP));
         }
     }
+}
+
+/// Whether the lock was ours before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    No,
+    Yes,
 }
 
 /// A word of a script. NUL cannot stand in one; nothing that is loaded from TOML holds it.
@@ -174,22 +223,34 @@ fn framed(command: &str, marker: &str) -> String {
 /// Root's lock is where only root can put a file. `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
 /// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
-fn lock_script(cluster: &str, holder: &str) -> String {
+fn lock_script(cluster: &str, holder: &str, again: Again) -> String {
     let holder = quote(holder);
+    // A link that was lost without a word leaves its shell behind, which knows nothing of it.
+    let end_own = match again {
+        Again::No => "",
+        Again::Yes => {
+            "[ \"$(head -n 1 \"$lock\")\" != \"$holder\" ] || kill -KILL \"$(sed -n 2p \"$lock\")\" || :"
+        }
+    };
     format!(
         r#"
 uid=$(id -u)
 lock_folder=/run
 [ "$uid" = 0 ] || lock_folder=/run/user/$uid
 [ -w "$lock_folder" ] || lock_folder=/tmp
+holder={holder}
 lock=$lock_folder/provision-$uid-{cluster}.lock
 provision_lock() {{
   while :; do
     command exec 9>>"$lock" || return 1
-    flock -w 15 9 || {{ printf 'locked by %s\n' "$(head -n 1 "$lock")"; exec 9>&-; return 1; }}
+    flock -n 9 || {{
+      {end_own}
+      printf 'locked by %s\n' "$(head -n 1 "$lock")"
+      flock -w 15 9
+    }} || {{ exec 9>&-; return 1; }}
     [ "$(stat -L -c %i /proc/self/fd/9)" != "$(stat -c %i "$lock" 2>&1)" ] || break
   done
-  printf '%s\n' {holder} >"$lock"
+  printf '%s\n' "$holder" $$ >"$lock"
   trap 'rm -f "$lock"' EXIT
   trap 'exit 1' PIPE HUP TERM
 }}

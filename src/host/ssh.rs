@@ -4,6 +4,7 @@ mod auth;
 mod exec;
 mod gate;
 mod link;
+mod offers;
 mod put;
 mod sudo;
 mod tcp;
@@ -27,11 +28,13 @@ use tokio::{
 };
 
 use self::{
-    exec::{End, Exec},
+    exec::{Closing, End, Exec},
     link::Link,
 };
 use super::{
-    Connector, Error, Key, Parcel, Result, Stream, quote,
+    Connector, Error, KnownHosts, Parcel, Result, Shown, Stream,
+    connector::Once,
+    quote,
     settings::Settings,
     shell::{self, Shell},
     unreachable::{Failed, Phase},
@@ -41,8 +44,10 @@ use crate::inventory::Host;
 /// What all hosts of a run share of this room.
 #[derive(Default)]
 pub(super) struct Common {
-    keys: auth::Keys,
+    keys: offers::Keys,
     bastions: link::Bastions,
+    /// The keys of jump hosts, by the way there.
+    jumps: Once<String, Vec<Shown>>,
 }
 
 /// The way to one host: one connection, whatever runs over it. A connection that was lost is made again.
@@ -93,32 +98,43 @@ impl Ssh {
         })
     }
 
-    /// The keys a host shows to whoever asks: address, port, key.
+    /// The keys a host and the jump hosts before it show to whoever asks, and why there are not all of them.
     pub(super) async fn host_keys(
         host: &Host,
         address: &str,
         connector: &Connector,
-    ) -> Result<Vec<(String, u16, Key)>> {
-        let settings = Settings::of(address, &host.ssh).await.map_err(|reason| {
-            unreachable(
-                &host.name,
-                address,
-                &Failed::new(Phase::Settings, reason),
-                &format!("ssh -v {address}"),
-            )
-        })?;
-        let mut keys = Vec::new();
-        for kind in KINDS {
-            keys.extend(Link::look(&settings, connector, kind).await);
+    ) -> (Vec<Shown>, Option<Error>) {
+        let settings = match Settings::of(address, &host.ssh).await {
+            Ok(settings) => settings,
+            Err(reason) => {
+                let failed = Failed::new(Phase::Settings, reason);
+                let error = unreachable(&host.name, address, &failed, &format!("ssh -v {address}"));
+                return (Vec::new(), Some(error));
+            }
+        };
+        let mut shown = Vec::new();
+        for (index, jump) in settings.via.iter().enumerate() {
+            let way = settings.via.iter().take(index + 1).map(String::as_str).collect::<Vec<_>>().join(",");
+            let cell = connector.shared.common.jumps.cell(way);
+            let before = settings.via.get(..index).unwrap_or_default();
+            let look = || async {
+                match Settings::of_jump(jump, before, &host.ssh).await {
+                    Ok(settings) => look(&settings, connector, true).await,
+                    Err(_) => Vec::new(),
+                }
+            };
+            shown.extend(cell.get_or_init(look).await.iter().cloned());
         }
-        if keys.is_empty() {
+        let own = look(&settings, connector, false).await;
+        if own.is_empty() {
             // The reason is the same for all kinds; an ordinary attempt tells it.
             let failed = Link::open(&settings, connector).await.err();
             let failed =
                 failed.unwrap_or_else(|| Failed::new(Phase::HostKey, "it shows no key of a known kind"));
-            return Err(unreachable(&host.name, address, &failed, &settings.reproduce()));
+            return (shown, Some(unreachable(&host.name, address, &failed, &settings.reproduce())));
         }
-        Ok(keys.into_iter().map(|key| (settings.host.clone(), settings.port, key)).collect())
+        shown.extend(own);
+        (shown, None)
     }
 
     /// The shell all scripts of a run go through.
@@ -157,11 +173,27 @@ impl Ssh {
         }
     }
 
-    /// The connection; a new one where the old one is gone.
+    /// The same, past all that a login prints.
+    async fn start_clean(&self, script: &str, args: &[&str]) -> Result<(Exec, Vec<u8>), Failed> {
+        if self.settings.user != "root" {
+            return self.start(script, args).await;
+        }
+        let nonce = shell::marker().map_err(|error| Failed::new(Phase::Shell, error.to_string()))?;
+        let (mut exec, _) = self.start(&format!("echo {nonce}!; {script}"), args).await?;
+        let before = exec.skip_to(&format!("{nonce}!")).await?;
+        Ok((exec, before))
+    }
+
+    /// The connection; a new one where the old one is gone. A host that was there may be there again in a moment: it
+    /// boots, or a cable is out.
     async fn link(&self) -> Result<Arc<Link>, Failed> {
         let mut link = self.link.lock().await;
         if link.is_closed() {
-            *link = Arc::new(Link::open(&self.settings, &self.connector).await?);
+            let opened = Link::open(&self.settings, &self.connector).await;
+            *link = Arc::new(opened.map_err(|failed| match failed.phase {
+                Phase::Tcp => failed.passing(),
+                _ => failed,
+            })?);
         }
         Ok(Arc::clone(&link))
     }
@@ -182,7 +214,7 @@ impl Ssh {
     /// A stream through a command on the host, where sshd does not forward.
     async fn relay(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         let (ip, port) = (address.ip().to_string(), address.port().to_string());
-        let started = self.start(RELAY, &[&ip, &port]).await;
+        let started = self.start_clean(RELAY, &[&ip, &port]).await;
         let (mut exec, before) = started.map_err(|failed| io::Error::other(failed.reason))?;
         let mut connected = vec![0; RELAYS.len()];
         let (read, errors) = (&mut io::Cursor::new(before).chain(&mut exec.stdout), &exec.errors);
@@ -195,12 +227,12 @@ impl Ssh {
             }
             _ => return Err(io::Error::new(io::ErrorKind::ConnectionRefused, errors.text())),
         }
-        let writer = exec.writer();
+        let writer = Closing::new(exec.writer(), exec.stdin);
         Ok(Box::new(join(exec.stdout, writer)))
     }
 
     pub(super) async fn get(&self, remote: &str, local: &Path) -> Result<String, Failed> {
-        let (mut exec, before) = self.start("exec cat -- \"$1\"", &[remote]).await?;
+        let (mut exec, before) = self.start_clean("exec cat -- \"$1\"", &[remote]).await?;
         let here = |error: io::Error| Failed::new(Phase::Channel, format!("{}: {error}", local.display()));
         let folder = local.parent().unwrap_or(Path::new("."));
         let temporary = tempfile::NamedTempFile::new_in(folder).map_err(here)?;
@@ -238,9 +270,28 @@ impl Ssh {
         put::send(&mut exec, bytes).await
     }
 
+    /// What it is where a shell has been asked for and something else is there.
+    pub(super) fn no_shell(&self, said: &str) -> Error {
+        let said = if said.is_empty() { "it ended without a word" } else { said };
+        self.unreachable(&Failed::new(Phase::Shell, said))
+    }
+
     fn unreachable(&self, failed: &Failed) -> Error {
         unreachable(&self.name, &self.settings.host, failed, &self.settings.reproduce())
     }
+}
+
+/// The keys of one server, of all kinds.
+async fn look(settings: &Settings, connector: &Connector, jump: bool) -> Vec<Shown> {
+    let (name, port) = settings.known_as();
+    let known = KnownHosts::load(&settings.known_hosts).unwrap_or_default();
+    let mut shown = Vec::new();
+    for kind in KINDS {
+        let Some(key) = Link::look(settings, connector, kind).await else { continue };
+        let elsewhere = known.decide(name, port, &key);
+        shown.push(Shown { address: name.to_owned(), port, key, elsewhere, jump });
+    }
+    shown
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Result<usize, Failed> {
@@ -265,7 +316,8 @@ fn unreachable(host: &str, address: &str, failed: &Failed, reproduce: &str) -> E
 /// What a relay says once it is through.
 const RELAYS: &[u8] = b"@relays\n";
 
-/// Ends when either side does.
+/// Ends when either side does: the server by closing, we by the end of its standard input. What is left of it then holds
+/// nothing that keeps the channel open.
 const RELAY: &str = "command -v bash >/dev/null || { echo no bash >&2; exit 127; }; \
-                     exec bash -c \"exec 3<>/dev/tcp/\\$1/\\$2 || exit; echo @relays; \
-                     { cat <&3; kill \\$\\$; } & cat >&3; kill \\$!\" bash \"$1\" \"$2\"";
+                     exec bash -c \"exec 3<>/dev/tcp/\\$1/\\$2 || exit; echo @relays; cat <&3 & r=\\$!; \
+                     { cat >&3 2>/dev/null; kill \\$r; } <&0 & w=\\$!; wait \\$r; kill \\$w\" bash \"$1\" \"$2\"";

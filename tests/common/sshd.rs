@@ -74,6 +74,14 @@ impl Sshd {
         drop_connections_of(self.child.as_ref().unwrap().id());
     }
 
+    /// Stops the processes of all connections where they are: their peers hear nothing any more, and they hold what they
+    /// hold. They end with the server.
+    pub fn freeze_connections(&self) {
+        for child in children(self.child.as_ref().unwrap().id()) {
+            let _ = Command::new("kill").args(["-STOP", &child]).stderr(Stdio::null()).status();
+        }
+    }
+
     /// Makes a key pair.
     pub fn keygen(&self, name: &str, args: &[&str]) {
         let path = self.path(name);
@@ -82,6 +90,14 @@ impl Sshd {
         if !args.contains(&"-N") {
             command.args(["-N", ""]);
         }
+        assert!(command.status().unwrap().success());
+    }
+
+    /// Has its key certified by the key pair `authority`.
+    pub fn certify(&self, principal: &str, more: &[&str]) {
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-s"]).arg(self.path("authority")).args(["-I", "n1", "-h", "-n", principal]);
+        command.args(more).arg(self.path("host_ed25519.pub"));
         assert!(command.status().unwrap().success());
     }
 
@@ -137,8 +153,12 @@ impl Drop for Sshd {
 }
 
 fn drop_connections_of(pid: u32) {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    for child in children.split_whitespace() {
-        let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
+    for child in children(pid) {
+        let _ = Command::new("kill").args(["-KILL", &child]).stderr(Stdio::null()).status();
     }
+}
+
+fn children(pid: u32) -> Vec<String> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().map(str::to_owned).collect()
 }

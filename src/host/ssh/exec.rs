@@ -2,13 +2,17 @@
 
 use std::{
     collections::VecDeque,
+    io,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, client::Msg};
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, watch},
     time::timeout,
 };
@@ -29,6 +33,8 @@ pub(super) struct Exec {
     pub(super) stdout: DuplexStream,
     pub(super) errors: Errors,
     pub(super) end: watch::Receiver<Option<End>>,
+    /// Changes whenever the host has taken something of what was sent.
+    pub(super) taken: watch::Receiver<usize>,
 }
 
 /// How a command ended.
@@ -72,9 +78,14 @@ impl Errors {
 impl Exec {
     /// Starts a command; its words must suit any login shell.
     pub(super) async fn start(link: &Link, command: &str, terminal: bool) -> Result<Self, Failed> {
-        let failed = |error: russh::Error| Failed::new(Phase::Channel, error.to_string());
-        let late = |_| Failed::new(Phase::Channel, "no answer within 20s");
-        let permit = Arc::clone(&link.sessions).acquire_owned().await;
+        // A refusal is an answer; all else says that the link is not what it was.
+        let failed = |error: russh::Error| match error {
+            russh::Error::ChannelOpenFailure(_) => Failed::new(Phase::Channel, error.to_string()),
+            _ => Failed::new(Phase::Channel, error.to_string()).passing(),
+        };
+        let late = |_| Failed::new(Phase::Channel, "no answer within 20s").passing();
+        let crowded = |_| Failed::new(Phase::Channel, "eight commands run there, and none ended within 20s");
+        let permit = timeout(OPEN, Arc::clone(&link.sessions).acquire_owned()).await.map_err(crowded)?;
         let opened = timeout(OPEN, link.handle.channel_open_session()).await;
         let channel = opened.map_err(late)?.map_err(failed)?;
         if terminal {
@@ -87,14 +98,36 @@ impl Exec {
         let (read, stdin) = channel.split();
         let (stdout, sink) = duplex(WAITING);
         let (ended, end) = watch::channel(None);
+        let (progress, taken) = watch::channel(0);
         let errors = Errors::default();
-        tokio::spawn(drain(read, sink, errors.clone(), ended, permit.ok()));
-        Ok(Self { stdin, stdout, errors, end })
+        tokio::spawn(drain(read, sink, errors.clone(), ended, progress, permit.ok()));
+        Ok(Self { stdin, stdout, errors, end, taken })
     }
 
     /// Its standard input as a stream.
     pub(super) fn writer(&self) -> impl AsyncWrite + Send + Unpin + 'static {
         Box::pin(self.stdin.make_writer())
+    }
+
+    /// Reads up to the line that ends in this word, which its script says first. Returns what came after it.
+    pub(super) async fn skip_to(&mut self, word: &str) -> Result<Vec<u8>, Failed> {
+        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+        let late = |_| Failed::new(Phase::Shell, "the command did not begin within 20s").passing();
+        loop {
+            if let Some(rest) = after(&said, word) {
+                return Ok(rest);
+            }
+            match timeout(OPEN, self.stdout.read(&mut buffer)).await.map_err(late)? {
+                Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
+                _ if self.ended().await == End::Lost => {
+                    return Err(Failed::new(Phase::Channel, "the connection was lost").passing());
+                }
+                _ => {
+                    let text = format!("{} {}", String::from_utf8_lossy(&said), self.errors.text());
+                    return Err(Failed::new(Phase::Shell, text.trim().to_owned()));
+                }
+            }
+        }
     }
 
     /// Waits for its end.
@@ -104,12 +137,59 @@ impl Exec {
     }
 }
 
+/// What came after a line that ends in this word, once the whole line is there: logins print what they like before it.
+pub(super) fn after(said: &[u8], word: &str) -> Option<Vec<u8>> {
+    let at = said.windows(word.len()).position(|window| window == word.as_bytes())? + word.len();
+    let end = said[at..].iter().position(|byte| *byte == b'\n')?;
+    Some(said[at + end + 1..].to_vec())
+}
+
+/// Ends its command's standard input when it is dropped, and with that the command: it would stay there for as long as the
+/// connection. The channel is closed from the other end then, which is the only end russh waits for.
+pub(super) struct Closing<W> {
+    writer: W,
+    stdin: Option<ChannelWriteHalf<Msg>>,
+}
+
+impl<W: AsyncWrite + Unpin> Closing<W> {
+    pub(super) fn new(writer: W, stdin: ChannelWriteHalf<Msg>) -> Self {
+        Self { writer, stdin: Some(stdin) }
+    }
+}
+
+impl<W> Drop for Closing<W> {
+    fn drop(&mut self) {
+        if let (Some(stdin), Ok(runtime)) = (self.stdin.take(), Handle::try_current()) {
+            runtime.spawn(async move { stdin.eof().await });
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Closing<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(context)
+    }
+}
+
 /// Never stops at `Eof`: the exit status may come after it.
 async fn drain(
     mut read: ChannelReadHalf,
     mut sink: DuplexStream,
     errors: Errors,
     ended: watch::Sender<Option<End>>,
+    progress: watch::Sender<usize>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
     let mut end = End::Lost;
@@ -120,6 +200,7 @@ async fn drain(
             ChannelMsg::ExtendedData { data, .. } => errors.push(&data),
             ChannelMsg::ExitStatus { exit_status } => end = End::Exit(exit_status),
             ChannelMsg::ExitSignal { signal_name, .. } => end = End::Signal(format!("{signal_name:?}")),
+            ChannelMsg::WindowAdjusted { .. } => progress.send_modify(|times| *times += 1),
             ChannelMsg::Failure => errors.push(b"the server refused to run the command\n"),
             ChannelMsg::Close => break,
             _ => {}

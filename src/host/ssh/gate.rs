@@ -1,17 +1,21 @@
 //! The host key, judged while the keys are exchanged.
 
 use std::{
+    io::Write,
     path::PathBuf,
+    process::Stdio,
     sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use russh::{
     client::Handler,
     keys::{
-        Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::certificate::CertType,
+        Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate,
+        ssh_key::certificate::CertType,
     },
 };
+use tokio::time::timeout;
 
 use crate::host::{
     Decision, Key, KnownHosts,
@@ -19,6 +23,9 @@ use crate::host::{
     pin,
     unreachable::{Failed, Phase},
 };
+
+/// How long the user's own tool may take to look a key up.
+const ASK: Duration = Duration::from_secs(10);
 
 /// What the gate saw; read when the exchange is over, whichever way it ended.
 #[derive(Debug, Default)]
@@ -31,6 +38,8 @@ pub(super) struct Seen {
 pub(super) struct Gate {
     pub(super) host: String,
     pub(super) port: u16,
+    /// A file of keys no host may have.
+    pub(super) revoked: Option<PathBuf>,
     pub(super) known: Arc<KnownHosts>,
     pub(super) connector: Connector,
     /// Only looks at the key, and believes nothing: for `trust`.
@@ -42,9 +51,16 @@ impl Handler for Gate {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        let verdict = match offered {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.key(key),
-            PublicKeyOrCertificate::Certificate(certificate) => self.certificate(certificate),
+        let (key, certificate) = match offered {
+            PublicKeyOrCertificate::PublicKey { key, .. } => (key.clone(), None),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                (PublicKey::new(certificate.public_key().clone(), ""), Some(certificate))
+            }
+        };
+        let verdict = match (self.not_revoked(&key).await, certificate) {
+            (Err(refused), _) => Err(refused),
+            (Ok(()), None) => self.key(&key),
+            (Ok(()), Some(certificate)) => self.certificate(certificate, &key),
         };
         let good = verdict.is_ok();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused = verdict.err();
@@ -89,15 +105,59 @@ impl Gate {
         Ok(())
     }
 
+    /// Asks the user's own tool, which knows all kinds of such files (ssh-keygen(1), `-Q`). What cannot be asked is refused.
+    async fn not_revoked(&self, offered: &PublicKey) -> Result<(), Failed> {
+        let Some(file) = &self.revoked else { return Ok(()) };
+        let refuse = |reason: String| Failed::new(Phase::HostKey, format!("RevokedHostKeys: {reason}"));
+        let key = wire(offered)?;
+        let written = tempfile::NamedTempFile::new().and_then(|mut written| {
+            writeln!(written, "{key}")?;
+            Ok(written)
+        });
+        let written = written.map_err(|error| refuse(error.to_string()))?;
+        #[expect(clippy::disallowed_methods, reason = "it connects to nobody: it looks a key up in a file")]
+        let mut asked = tokio::process::Command::new("ssh-keygen");
+        asked.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
+        match timeout(ASK, asked.output()).await {
+            Ok(Ok(output)) if output.status.success() => Ok(()),
+            Ok(Ok(output)) => {
+                let said =
+                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
+                Err(refuse(format!("{} {}: {said}", key.kind, key.fingerprint())))
+            }
+            Ok(Err(error)) => Err(refuse(format!("`ssh-keygen -Q -f {}`: {error}", file.display()))),
+            Err(_) => Err(refuse(format!("`ssh-keygen -Q -f {}` gave no answer within 10s", file.display()))),
+        }
+    }
+
+    /// As in ssh(1): a certificate that does not count leaves the key in it, which may be on file; one that is revoked leaves
+    /// nothing.
+    fn certificate(&self, certificate: &Certificate, key: &PublicKey) -> Result<(), Failed> {
+        let plain = wire(key)?;
+        let on_file = self.known.decide(&self.host, self.port, &plain);
+        if let Decision::Revoked { file, line } = on_file {
+            return Err(revoked(&plain, &file, line));
+        }
+        match self.certified(certificate) {
+            Err(Uncertified::Otherwise(_)) if on_file == Decision::Trusted => Ok(()),
+            Err(Uncertified::Revoked(failed) | Uncertified::Otherwise(failed)) => Err(failed),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// A certificate counts where an authority on file signed it for this host and this moment, and asks for nothing we do
     /// not know.
-    fn certificate(&self, certificate: &russh::keys::Certificate) -> Result<(), Failed> {
-        let refuse = |reason: String| Failed::new(Phase::HostKey, format!("its certificate {reason}"));
+    fn certified(&self, certificate: &Certificate) -> Result<(), Uncertified> {
+        let refuse = |reason: String| {
+            Uncertified::Otherwise(Failed::new(Phase::HostKey, format!("its certificate {reason}")))
+        };
         let authority = PublicKey::new(certificate.signature_key().clone(), "");
-        let key = wire(&authority)?;
+        let key = wire(&authority).map_err(Uncertified::Otherwise)?;
         match self.known.authority(&self.host, self.port, &key) {
             Decision::Trusted => {}
-            Decision::Revoked { file, line } => return Err(revoked(&key, &file, line)),
+            Decision::Revoked { file, line } => {
+                return Err(Uncertified::Revoked(revoked(&key, &file, line)));
+            }
             _ => {
                 return Err(refuse(format!(
                     "is signed by {}, which is no authority on file",
@@ -119,6 +179,13 @@ impl Gate {
         let fingerprint = authority.fingerprint(HashAlg::Sha256);
         certificate.validate_at(now, [&fingerprint]).map_err(|error| refuse(format!("is not valid: {error}")))
     }
+}
+
+/// Why a certificate does not count.
+enum Uncertified {
+    /// Its authority is in somebody else's hands.
+    Revoked(Failed),
+    Otherwise(Failed),
 }
 
 fn wire(key: &PublicKey) -> Result<Key, Failed> {

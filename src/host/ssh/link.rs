@@ -14,24 +14,24 @@ use russh::{
     client::{self, Config, Handle, Msg},
     kex, mac,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{
     auth,
     gate::{self, Gate, Seen},
-    tcp,
+    offers, tcp,
 };
-use crate::{
-    host::{
-        Key, Stream,
-        connector::Connector,
-        settings::Settings,
-        unreachable::{Failed, Phase},
-    },
-    inventory,
+use crate::host::{
+    Key, Stream,
+    connector::Connector,
+    settings::Settings,
+    unreachable::{Failed, Phase},
 };
 
-/// How long key exchange and authentication may take together; prompts are answered before.
+/// How long a key exchange may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// A peer that says nothing for this long is asked whether it is there, and given up after three questions.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -47,7 +47,16 @@ pub(super) struct Link {
 }
 
 /// Connections to jump hosts, by the way there: all hosts behind one share it.
-pub(super) type Bastions = tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Arc<Link>>>>>>;
+pub(super) type Bastions = tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Bastion>>>>>;
+
+/// What became of a jump host.
+pub(super) enum Bastion {
+    Open(Arc<Link>),
+    Failed(Failed, Instant),
+}
+
+/// How long a jump host that cannot be reached is left alone: those behind it shall not all knock, one after the other.
+const REMEMBERED: Duration = Duration::from_secs(20);
 
 impl Link {
     /// Connects; what may pass is tried again.
@@ -69,25 +78,26 @@ impl Link {
     }
 
     async fn attempt(settings: &Settings, connector: &Connector) -> Result<Self, Failed> {
-        let keys = auth::prepare(settings, connector).await?;
+        let offers = offers::prepare(settings, connector).await?;
+        // The jump host comes before our own turn: it needs one, too.
+        let bastion = bastion(settings, connector).await?;
         let server = connector.server(&settings.host, settings.port).await;
         let _turn = match server.get() {
             Some(turns) => turns.acquire().await.ok(),
             None => None,
         };
         let _one_of_all = connector.shared.connects.acquire().await;
-        let (mut handle, via) = shake_hands(settings, connector, None).await?;
-        let authenticated = timeout(HANDSHAKE, auth::authenticate(&mut handle, settings, keys, connector));
-        let late = |_| Failed::new(Phase::Authentication, "no answer within 20s").passing();
-        authenticated.await.map_err(late)??;
-        Ok(Self { handle, sessions: Arc::new(Semaphore::new(SESSIONS)), _via: via })
+        let mut handle = shake_hands(settings, connector, bastion.as_deref(), None).await?;
+        auth::log_in(&mut handle, settings, offers, connector).await?;
+        Ok(Self { handle, sessions: Arc::new(Semaphore::new(SESSIONS)), _via: bastion })
     }
 
     /// The key a server shows when it is asked for one of this kind; nothing is believed, and nobody logs in.
     pub(super) async fn look(settings: &Settings, connector: &Connector, kind: &str) -> Option<Key> {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let looked = shake_hands(settings, connector, Some((kind, Arc::clone(&seen)))).await;
-        drop(looked);
+        let bastion = bastion(settings, connector).await.ok()?;
+        let look = Some((kind, Arc::clone(&seen)));
+        drop(shake_hands(settings, connector, bastion.as_deref(), look).await);
         seen.lock().unwrap_or_else(PoisonError::into_inner).key.take()
     }
 
@@ -118,51 +128,50 @@ impl Link {
 async fn shake_hands(
     settings: &Settings,
     connector: &Connector,
+    bastion: Option<&Link>,
     look: Option<(&str, Arc<Mutex<Seen>>)>,
-) -> Result<(Handle<Gate>, Option<Arc<Link>>), Failed> {
+) -> Result<Handle<Gate>, Failed> {
     let files = gate::files(&connector.shared.pins, &settings.known_hosts);
     let known = connector.known_hosts(files).await.map_err(|reason| Failed::new(Phase::HostKey, reason))?;
+    let (name, port) = settings.known_as();
     let kinds = match &look {
         Some((kind, _)) => vec![(*kind).to_owned()],
-        None => known.key_types(&settings.host, settings.port),
+        None => known.key_types(name, port),
     };
-    let with_authority = look.is_none() && known.has_authority(&settings.host, settings.port);
+    let with_authority = look.is_none() && known.has_authority(name, port);
     let config = Arc::new(config(&kinds, look.is_some(), with_authority, settings.ssh.legacy));
     let only_looks = look.is_some();
     let seen = look.map_or_else(Arc::default, |(_, seen)| seen);
     let gate = Gate {
-        host: settings.host.clone(),
-        port: settings.port,
+        host: name.to_owned(),
+        port,
+        revoked: settings.revoked.clone(),
         known,
         connector: connector.clone(),
         only_looks,
         seen: Arc::clone(&seen),
     };
-    let (stream, via) = stream(settings, connector).await?;
+    let stream = stream(settings, bastion).await?;
     let shaken = timeout(HANDSHAKE, client::connect_stream(config, stream, gate)).await;
     if let Some(refused) = seen.lock().unwrap_or_else(PoisonError::into_inner).refused.take() {
         return Err(refused);
     }
     match shaken {
-        Ok(Ok(handle)) => Ok((handle, via)),
+        Ok(Ok(handle)) => Ok(handle),
         Ok(Err(error)) => Err(explain(error)),
         Err(_) => Err(Failed::new(Phase::Banner, "no answer within 20s").passing()),
     }
 }
 
 /// The bytes a connection travels on.
-async fn stream(
-    settings: &Settings,
-    connector: &Connector,
-) -> Result<(Box<dyn Stream>, Option<Arc<Link>>), Failed> {
-    if settings.via.is_empty() {
-        return Ok((Box::new(tcp::connect(&settings.host, settings.port).await?), None));
-    }
-    let bastion = Box::pin(bastion(&settings.via, &settings.ssh, connector)).await?;
+async fn stream(settings: &Settings, bastion: Option<&Link>) -> Result<Box<dyn Stream>, Failed> {
+    let Some(bastion) = bastion else {
+        return Ok(Box::new(tcp::connect(&settings.host, settings.port).await?));
+    };
     let opened = timeout(HANDSHAKE, bastion.direct(&settings.host, settings.port)).await;
     let through = || format!("through {}", settings.via.join(" and "));
     match opened {
-        Ok(Ok(stream)) => Ok((Box::new(stream), Some(bastion))),
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
             let fix = "set AllowTcpForwarding yes in the jump host's sshd_config";
             Err(Failed::new(Phase::Tcp, format!("{}: it does not allow forwarding", through())).fix(fix))
@@ -172,26 +181,35 @@ async fn stream(
     }
 }
 
-/// The connection to the last of a chain of jump hosts.
-async fn bastion(via: &[String], ssh: &inventory::Ssh, connector: &Connector) -> Result<Arc<Link>, Failed> {
-    let Some((last, before)) = via.split_last() else {
-        return Err(Failed::new(Phase::Settings, "an empty chain of jump hosts"));
-    };
-    let slot = Arc::clone(connector.shared.common.bastions.lock().await.entry(via.join(",")).or_default());
-    let mut link = slot.lock().await;
-    if let Some(open) = link.as_ref().filter(|link| !link.is_closed()) {
-        return Ok(Arc::clone(open));
+/// The connection to the last of the jump hosts on the way; `None` where there is none.
+async fn bastion(settings: &Settings, connector: &Connector) -> Result<Option<Arc<Link>>, Failed> {
+    let Some((last, before)) = settings.via.split_last() else { return Ok(None) };
+    let bastions = &connector.shared.common.bastions;
+    let slot = Arc::clone(bastions.lock().await.entry(settings.via.join(",")).or_default());
+    let mut slot = slot.lock().await;
+    match &*slot {
+        Some(Bastion::Open(link)) if !link.is_closed() => return Ok(Some(Arc::clone(link))),
+        Some(Bastion::Failed(failed, when)) if when.elapsed() < REMEMBERED => return Err(failed.clone()),
+        _ => {}
     }
-    let named = |mut failed: Failed| {
-        failed.reason = format!("jump host {last}: {}", failed.reason);
-        failed
+    let opened = async {
+        let jump = Settings::of_jump(last, before, &settings.ssh).await;
+        let jump = jump.map_err(|reason| Failed::new(Phase::Settings, reason))?;
+        Box::pin(Link::open(&jump, connector)).await.map(Arc::new)
     };
-    let mut settings =
-        Settings::of_jump(last, ssh).await.map_err(|reason| named(Failed::new(Phase::Settings, reason)))?;
-    settings.via = before.to_vec();
-    let opened = Arc::new(Box::pin(Link::open(&settings, connector)).await.map_err(named)?);
-    *link = Some(Arc::clone(&opened));
-    Ok(opened)
+    match opened.await {
+        Ok(link) => {
+            *slot = Some(Bastion::Open(Arc::clone(&link)));
+            Ok(Some(link))
+        }
+        Err(mut failed) => {
+            failed.reason = format!("jump host {last}: {}", failed.reason);
+            // It has been tried often enough for now, for all who wait here.
+            failed.passing = false;
+            *slot = Some(Bastion::Failed(failed.clone(), Instant::now()));
+            Err(failed)
+        }
+    }
 }
 
 fn config(kinds: &[String], looks: bool, with_authority: bool, legacy: bool) -> Config {

@@ -25,16 +25,37 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
             Err(_) => return Err(stalled(at, bytes.len())),
         }
     }
-    match timeout(STALLED, exec.ended()).await {
-        Ok(End::Exit(0)) => Ok(()),
-        Ok(End::Exit(status)) => {
+    let end = taken(exec).await;
+    if end.is_none() {
+        // What is left of it must not stand in the way of another attempt.
+        let _ = timeout(STALLED, exec.stdin.eof()).await;
+    }
+    match end {
+        Some(End::Exit(0)) => Ok(()),
+        Some(End::Exit(status)) => {
             let said = exec.errors.text();
             let reason = if said.is_empty() { format!("it ended with status {status}") } else { said };
             Err(Failed::new(Phase::Channel, reason))
         }
-        Ok(End::Signal(signal)) => Err(Failed::new(Phase::Channel, format!("it was ended by SIG{signal}"))),
-        Ok(End::Lost) => Err(Failed::new(Phase::Channel, "the connection was lost").passing()),
-        Err(_) => Err(stalled(at, bytes.len())),
+        Some(End::Signal(signal)) => Err(Failed::new(Phase::Channel, format!("it was ended by SIG{signal}"))),
+        Some(End::Lost) => Err(Failed::new(Phase::Channel, "the connection was lost").passing()),
+        None => Err(stalled(at, bytes.len())),
+    }
+}
+
+/// Waits for the end. Megabytes may still be on their way: what sshd says it has taken of them is progress.
+async fn taken(exec: &mut Exec) -> Option<End> {
+    let mut taken = exec.taken.clone();
+    loop {
+        let moved = async {
+            if taken.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            end = exec.ended() => return Some(end),
+            moved = timeout(STALLED, moved) => moved.ok()?,
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    exec::{End, Exec},
+    exec::{End, Exec, after},
     link::Link,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     secret::ExposeSecret,
 };
 
-/// How long sudo may take to ask or to let us in; a wrong password alone costs some seconds.
+/// How long sudo may take to ask, and then to let us in; a wrong password alone costs some seconds.
 const ADMIT: Duration = Duration::from_secs(30);
 
 pub(super) struct Sudo<'a> {
@@ -43,36 +43,36 @@ impl Sudo<'_> {
         // sudo may give the script a terminal of its own, with all the habits of one.
         let raw = if terminal { "stty raw -echo 2>/dev/null; " } else { "" };
         let command = format!(
-            "exec sudo -H -S -p '{nonce}?' -- sh -c '{raw}LC_ALL=C; export LC_ALL; echo {nonce}!; {script}' sh{args}"
+            "exec env LC_ALL=C sudo -H -S -p '{nonce}?' -- sh -c '{raw}LC_ALL=C; export LC_ALL; echo {nonce}!; {script}' sh{args}"
         );
         let mut exec = Exec::start(link, &command, terminal).await?;
-        let admitted = timeout(ADMIT, self.admitted(&mut exec, &nonce)).await;
-        let late = |_| Failed::new(Phase::Sudo, "it neither asked nor let us in within 30s");
-        let before = admitted.map_err(late)??;
+        let before = self.admitted(&mut exec, &nonce).await?;
         Ok((exec, before))
     }
 
-    /// Waits until the script speaks; answers sudo's question on the way.
+    /// Waits until the script speaks; answers sudo's question on the way. Whoever types the answer is not hurried.
     async fn admitted(&self, exec: &mut Exec, nonce: &str) -> Result<Vec<u8>, Failed> {
         let (question, hello) = (format!("{nonce}?"), format!("{nonce}!"));
         let (mut said, mut asked) = (Vec::new(), 0);
         let mut errors = exec.errors.watch();
         let mut buffer = [0; 4096];
+        let mut deadline = Instant::now() + ADMIT;
         loop {
-            if let Some(at) = find(&said, hello.as_bytes()) {
-                let rest = &said[at + hello.len()..];
-                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-                return Ok(rest[end..].to_vec());
+            if let Some(rest) = after(&said, &hello) {
+                return Ok(rest);
             }
             let questions = count(exec.errors.text().as_bytes(), &question) + count(&said, &question);
             if questions > asked {
                 asked = questions;
                 self.answer(exec, asked).await?;
+                deadline = Instant::now() + ADMIT;
             }
+            let late = || Failed::new(Phase::Sudo, "it neither asked nor let us in within 30s").passing();
             tokio::select! {
-                read = exec.stdout.read(&mut buffer) => match read {
-                    Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
-                    _ => return Err(self.refused(exec, &said, &question).await),
+                read = timeout_at(deadline, exec.stdout.read(&mut buffer)) => match read {
+                    Ok(Ok(n)) if n > 0 => said.extend_from_slice(&buffer[..n]),
+                    Ok(_) => return Err(self.refused(exec, &said, &question).await),
+                    Err(_) => return Err(late()),
                 },
                 _ = errors.changed() => {}
             }
@@ -91,7 +91,7 @@ impl Sudo<'_> {
             Failed::new(Phase::Sudo, format!("it wants the password of {user}, and nobody is there to give it"))
                 .fix("keep it in a file or a variable: [ssh] sudo = { file = \"…\" }, or allow NOPASSWD in sudoers")
         })?;
-        let lost = |error: std::io::Error| Failed::new(Phase::Sudo, error.to_string());
+        let lost = |error: std::io::Error| Failed::new(Phase::Sudo, error.to_string()).passing();
         let mut stdin = exec.writer();
         stdin.write_all(password.expose_secret().as_bytes()).await.map_err(lost)?;
         stdin.write_all(b"\n").await.map_err(lost)?;
@@ -108,10 +108,6 @@ impl Sudo<'_> {
             (false, _) => Failed::new(Phase::Sudo, text.join("; ")),
         }
     }
-}
-
-fn find(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len()).position(|window| window == word)
 }
 
 fn count(text: &[u8], word: &str) -> usize {

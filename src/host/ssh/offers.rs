@@ -1,0 +1,191 @@
+//! What a server will be offered: keys from files and from an agent, with their certificates, in the order of ssh(1).
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use russh::keys::{
+    self, Certificate, PrivateKey, PublicKey,
+    agent::{AgentIdentity, client::AgentClient},
+    ssh_key::public::KeyData,
+};
+use tokio::{net::UnixStream, time::timeout};
+
+use crate::{
+    host::{
+        connector::{Connector, Once},
+        settings::{self, Settings},
+        unreachable::{Failed, Phase},
+    },
+    secret::{ExposeSecret, SecretString},
+};
+
+/// How long an agent may take to list its keys.
+const LIST: Duration = Duration::from_secs(5);
+
+/// Private keys that were read in this run, by file. `Err` says why one cannot be used.
+pub(super) type Keys = Once<PathBuf, Result<Option<Arc<PrivateKey>>, String>>;
+
+/// What one server will be offered.
+pub(super) struct Offers {
+    pub(super) keys: Vec<Offer>,
+    pub(super) agent: Option<AgentClient<UnixStream>>,
+    /// What should have been offered and cannot be, for people.
+    pub(super) missed: Option<String>,
+}
+
+pub(super) struct Offer {
+    /// For people: where it is from.
+    pub(super) name: String,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    File(Arc<PrivateKey>),
+    FileCertificate(Arc<PrivateKey>, Certificate),
+    Agent(PublicKey),
+    AgentCertificate(Certificate),
+}
+
+fn failed(reason: impl Into<String>) -> Failed {
+    Failed::new(Phase::Authentication, reason)
+}
+
+/// Gathers the keys, before the server's clock ticks: a passphrase may have to be asked for.
+pub(super) async fn prepare(settings: &Settings, connector: &Connector) -> Result<Offers, Failed> {
+    missing(settings)?;
+    let (agent, identities, missed) = agent(settings).await;
+    let (mut plain, mut locked, mut named) = (Vec::new(), Vec::new(), Vec::new());
+    for file in &settings.identity {
+        let public = public(file);
+        named.extend(public.iter().map(|key| key.key_data().clone()));
+        if public.is_some_and(|public| identities.iter().any(|held| data(held) == public.key_data())) {
+            continue; // The agent has it, and no passphrase is needed.
+        }
+        match read(file, None) {
+            Ok(key) => plain.extend(offers(file, key)),
+            Err(keys::Error::KeyIsEncrypted) => locked.push(file),
+            Err(error) if settings.identities_only && file.exists() => {
+                return Err(failed(format!("the private key {} cannot be used: {error}", file.display())));
+            }
+            Err(_) => {}
+        }
+    }
+    let mut keys = held(identities, &named, settings.identities_only);
+    keys.extend(plain);
+    // A passphrase is asked for where nothing else may do, or where the inventory names the key.
+    if keys.is_empty() || settings.identities_only {
+        for file in locked {
+            let key = unlock(file, settings, connector).await?;
+            keys.extend(key.into_iter().flat_map(|key| offers(file, key)));
+        }
+    }
+    Ok(Offers { keys, agent, missed })
+}
+
+/// A key the inventory names must be there, itself or in the agent.
+fn missing(settings: &Settings) -> Result<(), Failed> {
+    match settings.ssh.identity.iter().find(|file| !file.exists() && public(file).is_none()) {
+        None => Ok(()),
+        Some(file) => Err(failed(format!("there is no private key {}", file.display()))
+            .fix("create it with ssh-keygen, or name another one with `identity` under [ssh]")),
+    }
+}
+
+/// The public half, from the file beside a private key, or from a file that is nothing else.
+fn public(file: &Path) -> Option<PublicKey> {
+    keys::load_public_key(with(file, ".pub")).or_else(|_| keys::load_public_key(file)).ok()
+}
+
+async fn agent(settings: &Settings) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Option<String>) {
+    let listing = async {
+        let mut agent = match &settings.agent {
+            settings::Agent::None => return None,
+            settings::Agent::Socket(socket) => AgentClient::connect_uds(socket).await.ok()?,
+            settings::Agent::Environment => AgentClient::connect_env().await.ok()?,
+        };
+        let identities = agent.request_identities().await.ok()?;
+        Some((agent, identities))
+    };
+    match timeout(LIST, listing).await {
+        Ok(Some((agent, identities))) => (Some(agent), identities, None),
+        Ok(None) => (None, Vec::new(), None),
+        Err(_) => (None, Vec::new(), Some("no key of an agent that does not answer".to_owned())),
+    }
+}
+
+/// The public key of something an agent holds.
+fn data(identity: &AgentIdentity) -> &KeyData {
+    match identity {
+        AgentIdentity::PublicKey { key, .. } => key.key_data(),
+        AgentIdentity::Certificate { certificate, .. } => certificate.public_key(),
+    }
+}
+
+/// What an agent holds: named keys first, and a certificate before its key.
+fn held(mut identities: Vec<AgentIdentity>, named: &[KeyData], only_named: bool) -> Vec<Offer> {
+    let rank = |identity: &AgentIdentity| {
+        let place = named.iter().position(|key| key == data(identity)).unwrap_or(named.len());
+        (place, matches!(identity, AgentIdentity::PublicKey { .. }))
+    };
+    identities.retain(|identity| !only_named || rank(identity).0 < named.len());
+    identities.sort_by_key(rank);
+    let offer = |identity| match identity {
+        AgentIdentity::PublicKey { key, comment } => {
+            Offer { name: format!("agent's {comment}"), kind: Kind::Agent(key) }
+        }
+        AgentIdentity::Certificate { certificate, comment } => Offer {
+            name: format!("agent's certificate {comment}"),
+            kind: Kind::AgentCertificate(certificate),
+        },
+    };
+    identities.into_iter().map(offer).collect()
+}
+
+fn read(file: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, keys::Error> {
+    keys::load_secret_key(file, passphrase.map(ExposeSecret::expose_secret))
+}
+
+/// A key, and before it the certificate that stands beside it.
+fn offers(file: &Path, key: impl Into<Arc<PrivateKey>>) -> Vec<Offer> {
+    let (key, name) = (key.into(), file.display().to_string());
+    let certificate = keys::load_openssh_certificate(with(file, "-cert.pub")).ok();
+    let certified = certificate.map(|certificate| Offer {
+        name: format!("{name}-cert.pub"),
+        kind: Kind::FileCertificate(Arc::clone(&key), certificate),
+    });
+    certified.into_iter().chain([Offer { name, kind: Kind::File(key) }]).collect()
+}
+
+fn with(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens an encrypted key, once for all hosts. Deriving the key from the passphrase takes long by design: it has a thread
+/// of its own. `None` where nobody knows the passphrase.
+async fn unlock(
+    file: &Path,
+    settings: &Settings,
+    connector: &Connector,
+) -> Result<Option<Arc<PrivateKey>>, Failed> {
+    let open = || async {
+        let question = format!("passphrase of {}", file.display());
+        let passphrase = connector.secret(settings.ssh.passphrase.as_ref(), &question).await;
+        let Some(passphrase) = passphrase.map_err(|error| error.to_string())? else { return Ok(None) };
+        let path = file.to_owned();
+        let opened = tokio::task::spawn_blocking(move || read(&path, Some(&passphrase))).await;
+        match opened {
+            Ok(Ok(key)) => Ok(Some(Arc::new(key))),
+            _ => Err(format!("the passphrase does not open {}", file.display())),
+        }
+    };
+    let cell = connector.shared.common.keys.cell(file.to_owned());
+    cell.get_or_init(open).await.clone().map_err(|reason| {
+        failed(reason)
+            .fix("set `passphrase` under [ssh], add the key to your agent with ssh-add, or type it again")
+    })
+}
