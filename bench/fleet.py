@@ -55,6 +55,7 @@ port = 7001
 auth = "none"
 [ssh]
 user = "root"
+port = 22
 identity = ["{self.hosts.base}/id"]
 via = []
 """
@@ -181,7 +182,7 @@ ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthenticatio
 
 def tools(fleet):
     """Name → the job without its nodes, the whole job."""
-    files = "build,install,configure,files"
+    files = "build,install,configure,ship,files"
     return {
         "provision": (lambda: fleet.provision("--tags", files), fleet.provision),
         "pyinfra": (lambda: fleet.pyinfra(whole=False), fleet.pyinfra),

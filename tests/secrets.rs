@@ -110,6 +110,8 @@ fn no_secret_is_seen_where_it_does_not_belong() {
         run(&["plan", "--json"]).code(2),
         run(&["apply", "--yes", "--json", "--report", page.to_str().unwrap()]).ok(),
         run(&["verify", "--json"]).ok(),
+        run(&["destroy", "--yes"]).ok(),
+        run(&["apply", "--yes"]).ok(),
         run(&["status"]).ok(),
     ];
     ended.store(true, Ordering::SeqCst);

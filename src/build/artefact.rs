@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Pins, Result, Want,
     cache::{self, Cache},
-    digest, make, source,
+    digest, libc, make, source,
 };
 use crate::{
     host::{Change, Facts},
@@ -68,11 +68,14 @@ pub async fn build(
     pins: &mut Pins,
     events: &StepEvents,
 ) -> Result<Artefact> {
-    let _held = cache.lock(want, events).await?;
+    let kind = format!("{}-{}-{}", want.recipe.id(), facts.arch, libc::kind(&facts.libc));
+    let _held = cache.lock(want, &kind, events).await?;
     if let Some(artefact) = cache.find(want, facts) {
         return Ok(artefact);
     }
+    let fetching = cache.lock(want, "source", events).await?;
     let tarball = source::fetch(want, change, facts, cache, pins, events).await?;
+    drop(fetching);
     let folder = cache.artefacts();
     cache::folder(&folder)?;
     let temporary =

@@ -74,10 +74,10 @@ impl Cache {
         self.root.join("logs")
     }
 
-    /// Takes the right to fetch and build one thing, so that two runs build it once. The kernel gives it back when
+    /// Takes the right to fetch or build one thing, so that two runs build it once. The kernel gives it back when
     /// the file is closed, however the run ends.
-    pub(super) async fn lock(&self, want: &Want, events: &StepEvents) -> Result<File> {
-        let path = self.root.join(format!("{}-{}.lock", want.stem(), want.recipe.id()));
+    pub(super) async fn lock(&self, want: &Want, part: &str, events: &StepEvents) -> Result<File> {
+        let path = self.root.join(format!("{}-{part}.lock", want.stem()));
         folder(&self.root)?;
         let file = File::options().create(true).append(true).open(&path).map_err(unusable(&path))?;
         let start = Instant::now();

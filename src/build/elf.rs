@@ -61,6 +61,10 @@ impl Needs {
         let arch = match header.e_machine(endian) {
             elf::EM_X86_64 => "x86_64".to_owned(),
             elf::EM_AARCH64 => "aarch64".to_owned(),
+            elf::EM_PPC64 => "ppc64le".to_owned(),
+            elf::EM_S390 => "s390x".to_owned(),
+            elf::EM_RISCV => "riscv64".to_owned(),
+            elf::EM_LOONGARCH => "loongarch64".to_owned(),
             other => format!("ELF machine {other:?}"),
         };
         let mut interpreter = String::new();

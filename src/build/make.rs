@@ -33,16 +33,20 @@ pub(super) struct Built {
     pub(super) flags: Vec<String>,
 }
 
-/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept.
+/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept; where
+/// the host was lost it may still be compiling, and the next run joins it.
 pub(super) async fn make(job: &Job<'_>, tarball: &Tarball, binary: &Path) -> Result<Built> {
     let key = digest::of_parts(&[&tarball.sha256, &job.want.recipe.id()]);
     let work = format!("{}/provision/build/{}", job.facts.cache_home, digest::short(&key));
-    let result = job.inside(tarball, &work, binary).await;
-    let tidied =
-        job.change.run("removing the build's work folder", &script::tidy(&work), SHORT, &mut |_| {}).await;
-    let built = result?;
-    tidied?;
-    Ok(built)
+    let built = job.inside(tarball, &work, binary).await;
+    if matches!(&built, Err(Error::Host(error)) if error.is_lost()) {
+        return built;
+    }
+    let tidy = script::tidy(&work);
+    if let Err(error) = job.change.run("removing the build's work folder", &tidy, SHORT, &mut |_| {}).await {
+        job.events.notice(format!("{work} is left there: {error}"));
+    }
+    built
 }
 
 /// The parties of a compilation.

@@ -1,7 +1,7 @@
 //! `provision apply`: bring the hosts to what the inventory says, and prove it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
     time::Instant,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     build::Cache,
     host::{Change, Facts, Probe},
-    plan::{Detail, Plan, look_again, standing, survey},
+    plan::{Detail, Plan, look_again, standing},
     report::{self, Style},
     resource::Observed,
     run::{self, Cancel, Event, Events, Executor, Journal, Outcome, millis},
@@ -35,7 +35,7 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     let plan = &ready.plan;
     if plan.is_empty() {
         finished(args.json, &ready.nothing);
-        return Ok(ready.reached.exit(Exit::Done));
+        return Ok(ready.reached.exit(Exit::Done, ready.limit.as_ref()));
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -44,12 +44,13 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let show = Show { json: args.json, report: args.report };
+    let limit = ready.limit.as_ref();
+    let show = Show { json: args.json, report: args.report, partial: ready.reached.misses(limit) };
     let outcome = carry_out("apply", plan, &ready.hosts, &ready.facts, &ready.cache, &show).await?;
     if outcome.evidence.is_some() && !args.json {
         report::result(&report::how_to_connect(&plan.fleet));
     }
-    Ok(ready.reached.exit(Exit::Done))
+    Ok(ready.reached.exit(Exit::Done, limit))
 }
 
 /// A plan, and the hosts it may be carried out on.
@@ -59,6 +60,8 @@ struct Ready {
     hosts: BTreeMap<String, Change>,
     facts: BTreeMap<String, Facts>,
     cache: Cache,
+    /// The hosts that are meant; `None` means all.
+    limit: Option<BTreeSet<String>>,
     /// What is said where the plan is empty.
     nothing: String,
 }
@@ -67,12 +70,13 @@ struct Ready {
 async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
     let loaded = Loaded::new(inventory, args.single_host)?;
     let choice = loaded.choice(&args.choice)?;
-    let reached = connect(&loaded.fleet, args.trust).await?;
-    let hosts = lock(&loaded.fleet, &reached.probes).await?;
-    let survey = survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?;
+    let mut reached = connect(&loaded.fleet, args.trust).await?;
+    let mut hosts = lock(&loaded.fleet, &mut reached).await?;
+    let survey = reached.survey(&loaded).await?;
+    hosts.retain(|host, _| reached.probes.contains_key(host));
     let plan = survey.plan(&loaded.fleet, &choice)?;
     let nothing = nothing(&plan, &choice);
-    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, nothing })
+    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, limit: choice.limit, nothing })
 }
 
 /// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
@@ -84,12 +88,12 @@ async fn saved(file: &Path, trust: Trust) -> Result<Ready, Failure> {
     {
         return Err(error.into());
     }
-    let hosts = lock(&plan.fleet, &reached.probes).await?;
+    let hosts = lock(&plan.fleet, &mut reached).await?;
     let facts = facts(&reached.probes).await?;
     let seen = unmoved(&plan, &reached.probes, &facts).await?;
     standing(&plan.fleet, &reached.probes, &facts, |host| seen.get(host)).await?;
     let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
-    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, nothing })
+    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, limit: None, nothing })
 }
 
 /// With `--json` the plan is not shown, and nobody can be asked about what was not shown.
@@ -116,6 +120,8 @@ pub(super) struct Show {
     pub(super) json: bool,
     /// The file of the HTML report.
     pub(super) report: Option<PathBuf>,
+    /// Whether hosts that are meant are missing, so that all that can be done is not enough.
+    pub(super) partial: bool,
 }
 
 /// Runs a plan with events, journal and progress, and shows the evidence, that of a failed proof too.
@@ -134,16 +140,16 @@ pub(super) async fn carry_out(
     let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, version });
+    events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, tier: plan.tier, version });
     let cancel = Cancel::on_ctrl_c(&events);
     let executor = Executor { hosts, facts, cache, events: &events, cancel: &cancel };
     let (outcome, result) = executor.run(plan).await;
-    let (ok, changed) = (result.is_ok(), outcome.changed);
+    let (ok, changed) = (result.is_ok() && !show.partial, outcome.changed);
     events.emit(Event::RunFinished { ok, changed, took_ms: millis(began.elapsed()) });
     let told = following.await.unwrap_or_default();
     match &outcome.evidence {
         Some(evidence) if show.json => report::json_line(evidence),
-        Some(evidence) => report::result(&report::evidence_table(evidence, plan.fleet.tier())),
+        Some(evidence) => report::result(&report::evidence_table(evidence)),
         None => {}
     }
     if let Some(file) = &show.report {

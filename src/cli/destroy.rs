@@ -22,8 +22,8 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let fleet = &loaded.fleet;
-    let reached = connect(fleet, args.inventory.trust).await?;
-    let hosts = lock(fleet, &reached.probes).await?;
+    let mut reached = connect(fleet, args.inventory.trust).await?;
+    let hosts = lock(fleet, &mut reached).await?;
     let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
     for (name, known, entries) in
         try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await?
@@ -31,11 +31,11 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         facts.insert(name.clone(), known);
         undo.push(HostUndo { host: name, entries });
     }
-    let plan = Plan::undo(fleet, undo);
+    let plan = Plan::undo(fleet, undo, reached.unreachable());
     if plan.is_empty() {
         let words = format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name);
         finished(args.json, &words);
-        return Ok(reached.exit(Exit::Done));
+        return Ok(reached.exit(Exit::Done, None));
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -45,17 +45,18 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &Show { json: args.json, report: None })
-        .await?;
+    let show = Show { json: args.json, report: None, partial: reached.misses(None) };
+    carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &show).await?;
     if !args.json {
         let left = if reached.missing.is_empty() { "" } else { " from the hosts that can be reached" };
         report::result(&format!(
-            "Cluster {} is gone{left}. The cache of builds is kept in {}.",
+            "Cluster {} {} is gone{left}. The cache of builds is kept in {}.",
             fleet.name,
+            fleet.tier(),
             loaded.cache.root().display()
         ));
     }
-    Ok(reached.exit(Exit::Done))
+    Ok(reached.exit(Exit::Done, None))
 }
 
 async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> Result<(String, Facts, Vec<Entry>)> {

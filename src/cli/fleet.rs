@@ -1,6 +1,10 @@
 //! What every verb begins with: the fleet, its flow, and a connection to each host.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::OnceLock,
+};
 
 use futures_util::future::{join_all, try_join_all};
 
@@ -13,7 +17,7 @@ use crate::{
     build::Cache,
     host::{self, Change, Connector, Facts, Probe},
     inventory::{self, Fleet, Fold},
-    plan::{Choice, Flow, Pace, Templates},
+    plan::{self, Choice, Flow, Pace, Survey, Templates},
     playbook::{self, Playbook},
     report,
 };
@@ -47,7 +51,7 @@ impl Loaded {
         Ok(Choice { tags: args.tags.clone(), limit, pace })
     }
 
-    pub(super) fn flow(&self) -> Flow<'_> {
+    fn flow(&self) -> Flow<'_> {
         Flow { playbook: &self.playbook, templates: &self.templates, cache: &self.cache }
     }
 }
@@ -59,13 +63,48 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// How the verb ends: hosts that are missing make it a failure, each with its own reason and fix.
-    pub(super) fn exit(self, exit: Exit) -> Exit {
-        if self.missing.is_empty() {
-            return exit;
+    /// Whether hosts are missing that are meant; no limit means all.
+    pub(super) fn misses(&self, limit: Option<&BTreeSet<String>>) -> bool {
+        self.missing.keys().any(|host| limit.is_none_or(|limit| limit.contains(host)))
+    }
+
+    /// How the verb ends: hosts that are missing and were meant make it a failure. Each is told with its own reason and fix.
+    pub(super) fn exit(self, exit: Exit, limit: Option<&BTreeSet<String>>) -> Exit {
+        let misses = self.misses(limit);
+        for error in self.missing.into_values() {
+            report::failure(&error.into());
         }
-        self.missing.into_values().for_each(|error| report::failure(&error.into()));
-        Exit::Failed
+        if misses { Exit::Failed } else { exit }
+    }
+
+    /// A host has gone.
+    pub(super) fn lose(&mut self, host: String, error: host::Error) {
+        self.probes.remove(&host);
+        self.missing.insert(host, error);
+    }
+
+    /// With no host there is nothing to go on with.
+    pub(super) fn any(&mut self) -> Result<(), Failure> {
+        if self.probes.is_empty()
+            && let Some((_, last)) = self.missing.pop_last()
+        {
+            for error in std::mem::take(&mut self.missing).into_values() {
+                report::failure(&error.into());
+            }
+            return Err(last.into());
+        }
+        Ok(())
+    }
+
+    /// Looks at all that is there. Hosts that are lost meanwhile are missing from then on.
+    pub(super) async fn survey(&mut self, loaded: &Loaded) -> Result<Survey, Failure> {
+        let mut survey =
+            plan::survey(&loaded.fleet, &self.probes, self.unreachable(), &loaded.flow()).await?;
+        for (host, error) in std::mem::take(&mut survey.lost) {
+            self.lose(host, error);
+        }
+        self.any()?;
+        Ok(survey)
     }
 
     /// Why hosts are missing, for the plan.
@@ -89,26 +128,37 @@ pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<Reached, Fail
             Err(error) => drop(reached.missing.insert(name, error)),
         }
     }
-    if reached.probes.is_empty()
-        && let Some((_, last)) = reached.missing.pop_last()
-    {
-        reached.exit(Exit::Failed);
-        return Err(last.into());
-    }
+    reached.any()?;
     Ok(reached)
 }
 
-/// Takes the cluster's lock on all hosts.
-pub(super) async fn lock(
-    fleet: &Fleet,
-    probes: &BTreeMap<String, Probe>,
-) -> Result<BTreeMap<String, Change>, Failure> {
+/// Takes the cluster's lock on all hosts; one that is lost meanwhile is missing from then on.
+pub(super) async fn lock(fleet: &Fleet, reached: &mut Reached) -> Result<BTreeMap<String, Change>, Failure> {
     let holder = holder();
-    let locking = probes.iter().map(|(name, probe)| {
-        let holder = &holder;
-        async move { Ok::<_, host::Error>((name.clone(), probe.clone().lock(&fleet.name, holder).await?)) }
+    let told = OnceLock::new();
+    // All hosts have the same holder: it is told once.
+    let waits = |other: &str| {
+        if told.set(()).is_ok() {
+            report::remark(&format!(
+                "waiting up to 15s for another run that changes cluster {}: {other}",
+                fleet.name
+            ));
+        }
+    };
+    let locking = reached.probes.iter().map(|(name, probe)| {
+        let (holder, waits) = (&holder, &waits);
+        async move { (name.clone(), probe.clone().lock(&fleet.name, holder, waits).await) }
     });
-    Ok(try_join_all(locking).await?.into_iter().collect())
+    let mut locked = BTreeMap::new();
+    for (name, change) in join_all(locking).await {
+        match change {
+            Ok(change) => drop(locked.insert(name, change)),
+            Err(error) if error.is_lost() => reached.lose(name, error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    reached.any()?;
+    Ok(locked)
 }
 
 /// The facts of all hosts.

@@ -9,15 +9,15 @@ use super::{
     fleet::{Loaded, connect},
 };
 use crate::{
-    plan::{Choice, Detail, Plan, survey},
+    plan::{Choice, Detail, Plan},
     report,
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let choice = loaded.choice(&args.choice)?;
-    let reached = connect(&loaded.fleet, args.inventory.trust).await?;
-    let survey = survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?;
+    let mut reached = connect(&loaded.fleet, args.inventory.trust).await?;
+    let survey = reached.survey(&loaded).await?;
     let plan = survey.plan(&loaded.fleet, &choice)?;
     if let Some(path) = &args.output {
         file::write(
@@ -31,7 +31,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         (false, true) => report::result(&nothing(&plan, &choice)),
         (false, false) => report::result(&plan.text(Detail::Full)),
     }
-    Ok(reached.exit(if plan.is_empty() { Exit::Done } else { Exit::Changes }))
+    let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
+    Ok(reached.exit(exit, choice.limit.as_ref()))
 }
 
 /// What is said when there is nothing to do.

@@ -5,22 +5,16 @@ use super::{
     exit::{Exit, Failure},
     fleet::{Loaded, connect},
 };
-use crate::{
-    plan::survey,
-    report::{self, Status},
-};
+use crate::report::{self, Status};
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
-    let reached = connect(&loaded.fleet, args.inventory.trust).await?;
-    let status = Status::new(
-        &loaded.fleet,
-        &survey(&loaded.fleet, &reached.probes, reached.unreachable(), &loaded.flow()).await?,
-    );
+    let mut reached = connect(&loaded.fleet, args.inventory.trust).await?;
+    let status = Status::new(&loaded.fleet, &reached.survey(&loaded).await?);
     if args.json {
         report::json(&status);
     } else {
         report::result(&report::status(&status));
     }
-    Ok(reached.exit(if status.healthy { Exit::Done } else { Exit::Failed }))
+    Ok(reached.exit(if status.healthy { Exit::Done } else { Exit::Failed }, None))
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     if args.json {
         report::json(&evidence);
     } else {
-        report::result(&report::evidence_table(&evidence, loaded.fleet.tier()));
+        report::result(&report::evidence_table(&evidence));
     }
-    Ok(reached.exit(if evidence.holds() { Exit::Done } else { Exit::Failed }))
+    Ok(reached.exit(if evidence.holds() { Exit::Done } else { Exit::Failed }, None))
 }

@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::Tier;
+
 /// What was found when every invariant was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
+    /// How much of the real thing the hosts are.
+    pub tier: Tier,
     pub invariants: Vec<Invariant>,
     pub took_ms: u64,
 }

@@ -17,7 +17,10 @@ use super::{
     resp::{Command, Reply, Servers, words},
     topology::Topology,
 };
-use crate::{inventory::Fleet, run::millis};
+use crate::{
+    inventory::{Fleet, Tier},
+    run::millis,
+};
 
 /// How long what gossip still has to tell is waited for.
 const CONVERGE: Duration = Duration::from_secs(10);
@@ -61,7 +64,7 @@ pub async fn verify(servers: &Servers, fleet: &Fleet, sides: &BTreeMap<String, H
         }
         let hopeless = observed.down().next().is_some() || !judged.iter().any(may_converge);
         if hopeless || began.elapsed() > CONVERGE {
-            return evidence(judged, &held, millis(began.elapsed()));
+            return evidence(fleet.tier(), judged, &held, millis(began.elapsed()));
         }
         sleep(POLL).await;
     }
@@ -80,7 +83,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Judged> {
     TABLE.iter().map(|(id, title, check)| (*id, *title, check(facts))).collect()
 }
 
-fn evidence(judged: Vec<Judged>, held: &HashMap<&str, u64>, took_ms: u64) -> Evidence {
+fn evidence(tier: Tier, judged: Vec<Judged>, held: &HashMap<&str, u64>, took_ms: u64) -> Evidence {
     let invariants = judged.into_iter().map(|(id, title, check)| {
         let (status, evidence) = match check {
             Check::Pass(text) => (Status::Pass, text),
@@ -90,7 +93,7 @@ fn evidence(judged: Vec<Judged>, held: &HashMap<&str, u64>, took_ms: u64) -> Evi
         let took_ms = if status == Status::Fail { took_ms } else { held.get(id).copied().unwrap_or(took_ms) };
         Invariant { id: id.to_owned(), title: title.to_owned(), status, evidence, took_ms }
     });
-    Evidence { invariants: invariants.collect(), took_ms }
+    Evidence { tier, invariants: invariants.collect(), took_ms }
 }
 
 /// Canaries wait for replicas for up to two seconds, so they fly once replication is up; where nodes are down that will

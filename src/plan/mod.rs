@@ -20,7 +20,7 @@ use crate::{
     build::Builder,
     cluster::Topology,
     host::{InitSystem, distro},
-    inventory::Fleet,
+    inventory::{Fleet, Tier},
     resource::{Action, Difference, Entry, Listener, Observed, PathState, Resource},
 };
 
@@ -30,6 +30,8 @@ pub struct Plan {
     /// The version of provision that made it; another one refuses it.
     pub provision: String,
     pub fleet: Fleet,
+    /// How much of the real thing the fleet is.
+    pub tier: Tier,
     /// What each host must be, and what it was when the plan was made.
     pub hosts: BTreeMap<String, HostState>,
     /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
@@ -159,7 +161,7 @@ pub enum Error {
 impl Plan {
     /// The difference between what is desired and what is. Pure: equal situations give equal plans.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Error> {
-        for (host, view) in situation.hosts {
+        for (host, view) in situation.hosts.iter().filter(|(host, _)| situation.includes(host)) {
             let kept = view.desired.iter().filter(|step| situation.keeps(step));
             kept.flat_map(|step| &step.resources).try_for_each(|resource| view.possible(host, resource))?;
         }
@@ -168,6 +170,7 @@ impl Plan {
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: situation.fleet.clone(),
+            tier: situation.fleet.tier(),
             hosts,
             unreachable: situation.unreachable.clone(),
             notices: situation.notices(),
@@ -176,15 +179,14 @@ impl Plan {
         })
     }
 
-    /// A plan that undoes what the ledgers tell.
-    pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>) -> Self {
+    /// A plan that undoes what the ledgers tell, on the hosts that could be reached.
+    pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>, unreachable: BTreeMap<String, String>) -> Self {
         let empty = undo.iter().all(|host| host.entries.is_empty());
         let stages =
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
-        let (fleet, hosts, unreachable) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
-        let notices = BTreeMap::new();
-        Self { provision, fleet, hosts, unreachable, notices, pace: Pace::default(), stages }
+        let (fleet, tier, hosts, notices) = (fleet.clone(), fleet.tier(), BTreeMap::new(), BTreeMap::new());
+        Self { provision, fleet, tier, hosts, unreachable, notices, pace: Pace::default(), stages }
     }
 
     /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
@@ -194,6 +196,14 @@ impl Plan {
         self.stages.chunk_by(|before, after| {
             let together = before.is_barrier() == after.is_barrier();
             together && !before.work.restarts_nodes() && !(before.work.builds() && self.pace.serial.is_some())
+        })
+    }
+
+    /// The hosts that compile.
+    pub fn builders(&self) -> impl Iterator<Item = &Builder> {
+        self.stages.iter().flat_map(|stage| match &stage.work {
+            Work::Build(builders) => builders.as_slice(),
+            _ => &[],
         })
     }
 

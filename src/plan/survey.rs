@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{Choice, Desired, HostView, Plan, RenderError, Situation, Templates, desire};
 use crate::{
@@ -25,6 +25,8 @@ pub struct Survey {
     pub cluster: cluster::Observed,
     /// Hosts that could not be reached, and why.
     pub unreachable: BTreeMap<String, String>,
+    /// Those of them that were there before.
+    pub lost: BTreeMap<String, host::Error>,
     /// Hosts that need a binary that has yet to be compiled.
     lacking: BTreeMap<String, Facts>,
 }
@@ -77,27 +79,37 @@ pub fn sides(fleet: &Fleet, facts: &BTreeMap<String, Facts>) -> BTreeMap<String,
     facts.iter().map(|(host, facts)| (host.clone(), side(facts))).collect()
 }
 
-/// Looks at all hosts at once, then at all servers at once.
+/// Looks at all hosts at once, then at all servers at once. A host that is lost meanwhile is one more that cannot be
+/// reached.
 pub async fn survey(
     fleet: &Fleet,
     probes: &BTreeMap<String, Probe>,
-    unreachable: BTreeMap<String, String>,
+    mut unreachable: BTreeMap<String, String>,
     flow: &Flow<'_>,
 ) -> Result<Survey, Error> {
     let looks = fleet.hosts.iter().filter_map(|host| {
         let probe = probes.get(&host.name)?;
-        Some(async move { look(fleet, host, probe, flow).await.map(|seen| (host.name.clone(), seen)) })
+        Some(async move { (host.name.clone(), look(fleet, host, probe, flow).await) })
     });
-    let (mut facts, mut views) = (BTreeMap::new(), BTreeMap::new());
-    for (name, (host_facts, view)) in try_join_all(looks).await? {
-        facts.insert(name.clone(), host_facts);
-        views.insert(name, view);
+    let (mut facts, mut views, mut lost) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (name, looked) in join_all(looks).await {
+        match looked {
+            Ok((host_facts, view)) => {
+                facts.insert(name.clone(), host_facts);
+                views.insert(name, view);
+            }
+            Err(Error::Host(error)) if error.is_lost() => {
+                unreachable.insert(name.clone(), error.to_string());
+                lost.insert(name, error);
+            }
+            Err(error) => return Err(error),
+        }
     }
     let observed = |host: &str| views.get(host).map(|view| &view.observed);
     let (seen, standing) = standing(fleet, probes, &facts, observed).await?;
     let lacking = lacking(fleet, &facts, &views, flow.cache);
     let topology = Topology::place(fleet);
-    Ok(Survey { facts, views, topology, standing, cluster: seen, unreachable, lacking })
+    Ok(Survey { facts, views, topology, standing, cluster: seen, unreachable, lost, lacking })
 }
 
 /// Asks all servers what their cluster is; `hosts` has what was observed on each host. Refuses nodes that must not be

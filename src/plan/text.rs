@@ -37,8 +37,15 @@ impl Plan {
             let _ =
                 writeln!(text, "  {} {host}: left as it is, since it cannot be reached ({why})", "!".red());
         }
-        if !self.unreachable.is_empty() {
-            text.push_str("  the cluster is neither formed nor proven before all hosts can be reached\n");
+        let undoes = self.stages.iter().any(|stage| matches!(stage.work, Work::Undo(_)));
+        match (self.unreachable.is_empty(), undoes) {
+            (true, _) => {}
+            (false, false) => {
+                text.push_str("  the cluster is neither formed nor proven before all hosts can be reached\n");
+            }
+            (false, true) => {
+                text.push_str("  what is left there is undone by `destroy` when they can be reached again\n");
+            }
         }
         text.push_str(&self.remarks());
         let _ = writeln!(text, "\n{}", self.counts());
@@ -96,7 +103,7 @@ impl Plan {
         if parts.is_empty() {
             parts.push("no changes to the hosts".to_owned());
         }
-        format!("Plan for cluster {} {}: {}.", self.fleet.name, self.fleet.tier(), parts.join(", "))
+        format!("Plan for cluster {} {}: {}.", self.fleet.name, self.tier, parts.join(", "))
     }
 }
 

@@ -4,13 +4,10 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use crate::{
-    cluster::{Evidence, Status as Verdict},
-    inventory::Tier,
-};
+use crate::cluster::{Evidence, Status as Verdict};
 
 /// One line an invariant: what holds, and how that is known.
-pub fn table(evidence: &Evidence, tier: Tier) -> String {
+pub fn table(evidence: &Evidence) -> String {
     let mut text = String::new();
     let width =
         evidence.invariants.iter().map(|invariant| invariant.title.chars().count()).max().unwrap_or(0);
@@ -23,11 +20,12 @@ pub fn table(evidence: &Evidence, tier: Tier) -> String {
         let (id, title) = (&invariant.id, &invariant.title);
         let _ = writeln!(text, "{sign} {id:>3} {title:width$}  {}", invariant.evidence.dimmed());
     }
-    let _ = writeln!(text, "{}", summary(evidence, tier));
+    let _ = writeln!(text, "{}", summary(evidence));
     text
 }
 
-fn summary(evidence: &Evidence, tier: Tier) -> String {
+fn summary(evidence: &Evidence) -> String {
+    let tier = evidence.tier;
     let count = |verdict| evidence.invariants.iter().filter(|i| i.status == verdict).count();
     let [pass, fail, other] = [Verdict::Pass, Verdict::Fail, Verdict::NotApplicable].map(count);
     let line = format!("{pass} invariants hold, {fail} do not, {other} do not apply here; proven {tier}");

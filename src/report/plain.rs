@@ -20,7 +20,9 @@ impl Plain {
 impl Consumer for Plain {
     fn event(&mut self, event: &Event) {
         let line = match event {
-            Event::RunStarted { verb, cluster, version } => format!("{verb} {cluster} (provision {version})"),
+            Event::RunStarted { verb, cluster, tier, version } => {
+                format!("{verb} {cluster} {tier} (provision {version})")
+            }
             Event::StepStarted { step, host } => format!("{}{step}", at(host.as_ref())),
             Event::Progress { host, what, done, total: Some(total), .. } if self.is_due(*done, *total) => {
                 format!("  {}{what}: {done} of {total}", at(host.as_ref()))

@@ -45,7 +45,9 @@ impl KernelSetting {
     fn holds(&self, now: &str) -> bool {
         let numbers = || Some((now.parse::<u64>().ok()?, self.value.parse::<u64>().ok()?));
         let enough = || AT_LEAST.contains(&&*self.path) && numbers().is_some_and(|(now, least)| now >= least);
-        now == self.value || enough()
+        // Without huge pages there is nothing to tame.
+        let none = || self.path == HUGE_PAGES && now == "never";
+        now == self.value || enough() || none()
     }
 }
 

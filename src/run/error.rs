@@ -71,10 +71,16 @@ pub enum Error {
 
 impl Error {
     /// The error of a run in which these hosts failed. One that only lacked what another should have compiled says nothing
-    /// new.
+    /// new, nor does one that stopped because the user asked all to.
     pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
-        if failed.iter().any(|(_, error)| !matches!(error, Self::NotBuilt { .. })) {
-            failed.retain(|(_, error)| !matches!(error, Self::NotBuilt { .. }));
+        let says_nothing_new =
+            |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
+        if failed.iter().any(|(_, error)| !says_nothing_new(error)) {
+            failed.retain(|(_, error)| !says_nothing_new(error));
+        } else if let Some(at) =
+            failed.iter().position(|(_, error)| matches!(error, Self::Interrupted { .. }))
+        {
+            return Err(failed.swap_remove(at).1);
         }
         match failed.len() {
             0 | 1 => failed.pop().map_or(Ok(()), |(_, error)| Err(error)),

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Cancel, Error, Events, directives, flow::Flow, hosts::HostRun, nodes::Nodes};
+use super::{Cancel, Error, Events, directives, flow::Flow, hosts::HostRun, nodes::Nodes, supply::Supply};
 use crate::{
     build::{Cache, Want},
     cluster::{self, Evidence, Formed, Topology},
@@ -48,17 +48,19 @@ impl Executor<'_> {
     async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
         let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
         self.check_directives(plan)?;
+        let supply = Supply::new(Want::of(&plan.fleet), self.cache, plan.builders());
         for stages in plan.between_barriers() {
             // Only what is left to do can be interrupted.
             if let Some(last) = last.filter(|_| self.cancel.is_raised()) {
-                return Err(Error::Interrupted { after: last.step.clone() });
+                failed.push((String::new(), Error::Interrupted { after: last.step.clone() }));
+                break;
             }
             if stages.iter().any(Stage::is_barrier) {
                 if failed.is_empty() {
                     self.barrier(plan, stages, outcome).await?;
                 }
             } else {
-                failed.extend(self.flow(plan, stages, &failed, outcome).await?);
+                failed.extend(self.flow(plan, stages, &supply, &failed, outcome).await?);
             }
             if failed.len() > plan.pace.max_failures {
                 break;
@@ -73,11 +75,12 @@ impl Executor<'_> {
         &self,
         plan: &Plan,
         stages: &[Stage],
+        supply: &Supply<'_>,
         failed: &[(String, Error)],
         outcome: &mut Outcome,
     ) -> Result<Vec<(String, Error)>, Error> {
         let out: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
-        let flowed = Flow::new(self, plan, stages, &out).run(plan).await;
+        let flowed = Flow::new(self, stages, supply, &out).run(plan).await;
         outcome.changed += flowed.changed;
         outcome.started = outcome.started.or(flowed.started);
         if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
@@ -154,9 +157,16 @@ impl Executor<'_> {
     async fn undo(&self, plan: &Plan, step: &str, hosts: &[HostUndo]) -> Result<usize, Error> {
         let runs = hosts.iter().filter_map(|undo| {
             let run = self.host(&plan.fleet, step, &undo.host)?;
-            Some(async move { run.undo(&undo.entries).await })
+            Some(async move { (undo.host.clone(), run.undo(&undo.entries).await) })
         });
-        Ok(try_join_all(runs).await?.into_iter().sum())
+        let (mut undone, mut failed) = (0, Vec::new());
+        for (host, result) in join_all(runs).await {
+            match result {
+                Ok(count) => undone += count,
+                Err(error) => failed.push((host, error)),
+            }
+        }
+        Error::of_hosts(failed).map(|()| undone)
     }
 
     /// One host during one step.

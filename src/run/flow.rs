@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{Error, directives, executor::Executor, supply::Supply, track::Track};
 use crate::{
-    build::{self, Artefact, Builder, Pins, Want},
+    build::{self, Artefact, Builder, Pins},
     plan::{HostChanges, Plan, Stage, Work},
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Flow<'a> {
     executor: &'a Executor<'a>,
     stages: &'a [Stage],
     tracks: Vec<Track>,
-    supply: Supply<'a>,
+    supply: &'a Supply<'a>,
     hosts: Vec<&'a str>,
     /// When the first node was started: the engine's own delays count from there.
     started: OnceCell<Instant>,
@@ -37,14 +37,16 @@ impl<'a> Flow<'a> {
     /// `out` takes no part any more.
     pub(super) fn new(
         executor: &'a Executor<'a>,
-        plan: &'a Plan,
         stages: &'a [Stage],
+        supply: &'a Supply<'a>,
         out: &BTreeSet<String>,
     ) -> Self {
         let hosts: BTreeSet<&str> =
             stages.iter().flat_map(hosts_of).filter(|host| !out.contains(*host)).collect();
-        let builders = stages.iter().flat_map(builders_of).filter(|builder| hosts.contains(&*builder.host));
-        let supply = Supply::new(Want::of(&plan.fleet), executor.cache, builders);
+        // Nobody shall wait for what they will not compile any more.
+        for host in out {
+            drop(supply.sender(host));
+        }
         let tracks = stages.iter().map(|stage| {
             let taking_part = hosts_of(stage).filter(|host| hosts.contains(host)).count();
             Track::new(executor.events.step(&stage.step, None), taking_part)
@@ -57,8 +59,15 @@ impl<'a> Flow<'a> {
     /// Sends all hosts on their way, so many at once as the plan's pace allows, until too many have failed.
     pub(super) async fn run(&self, plan: &Plan) -> Flowed {
         let at_once = plan.pace.serial.unwrap_or(self.hosts.len()).max(1);
-        let mut failed = Vec::new();
+        let (mut failed, mut begun) = (Vec::new(), false);
         for batch in self.hosts.chunks(at_once) {
+            // Only what is left to do can be interrupted.
+            if let (true, Some(stage)) = (begun && self.executor.cancel.is_raised(), self.stages.last()) {
+                let after = format!("{} on some hosts", stage.step);
+                failed.push((String::new(), Error::Interrupted { after }));
+                break;
+            }
+            begun = true;
             let ways = batch.iter().map(|host| async { (*host, self.host(plan, host).await) });
             for (host, result) in join_all(ways).await {
                 failed.extend(result.err().map(|error| (host.to_owned(), error)));
@@ -72,7 +81,8 @@ impl<'a> Flow<'a> {
     }
 
     async fn host(&self, plan: &Plan, host: &str) -> Result<(), Error> {
-        let sender = self.supply.sender(host);
+        let builds = self.stages.iter().flat_map(builders_of).any(|builder| builder.host == host);
+        let sender = if builds { self.supply.sender(host) } else { None };
         let mut last = None;
         for (stage, track) in self.stages.iter().zip(&self.tracks) {
             if !hosts_of(stage).any(|other| other == host) {
@@ -127,7 +137,7 @@ impl<'a> Flow<'a> {
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
-        run.changes(&changes.changes, &self.supply).await
+        run.changes(&changes.changes, self.supply).await
     }
 
     /// Compiles. What the binary does not know of the directives is said before anybody gets it.

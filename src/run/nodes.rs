@@ -61,11 +61,11 @@ impl Nodes<'_> {
     }
 
     /// Sees that a restart loses nothing. In a cluster that was not whole, the restart may be what lets replicas attach:
-    /// there a master goes without a hand-over, if its keys are on disk. A fleet without replicas chose to have none.
+    /// there a master goes without a hand-over, if its keys are on disk. So it does in a fleet without replicas.
     async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
         let began = Instant::now();
-        while cluster::hand_over(servers, address).await? == HandOver::NoReplica && self.fleet.replicas > 0 {
-            if !self.whole {
+        while cluster::hand_over(servers, address).await? == HandOver::NoReplica {
+            if !self.whole || self.fleet.replicas == 0 {
                 return Ok(cluster::survives(servers, self.fleet, address).await?);
             }
             if began.elapsed() > HEIR {
