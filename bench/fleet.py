@@ -98,6 +98,8 @@ via = []
         self.folders = [{"path": p, "mode": "0755", "owner": u if u != "root" or "etc" not in p else "root"} for _, u, _, p in rows]
         self.truth = [self.sums(name) for name in self.hosts.names]
         nodes = " ".join(f"{address}:7001" for address in self.hosts.addresses)
+        # Where no host waits for another the cluster can be formed only once all nodes are there.
+        there = f"for ip in {' '.join(self.hosts.addresses)}; do for i in $(seq 300); do redis-cli -h $ip -p 7001 ping >/dev/null 2>&1 && break; sleep 0.1; done; done"
         ask = "redis-cli -h {0} -p 7001 cluster info | grep -q 'cluster_state:ok'"
         self.variables = {
             "job": str(rivals),
@@ -105,7 +107,7 @@ via = []
             "binary": self.binary,
             "files": self.files,
             "folders": self.folders,
-            "form": f"{ask.format(self.hosts.addresses[0])} || redis-cli --cluster create {nodes} --cluster-replicas 1 --cluster-yes",
+            "form": f"{ask.format(self.hosts.addresses[0])} || {{ {there}; redis-cli --cluster create {nodes} --cluster-replicas 1 --cluster-yes; }}",
         }
         self.starts = f"setpriv --reuid=redis --regid=redis --clear-groups {self.binary} {CONFIG} --daemonize yes"
         (self.work / "ansible.ini").write_text(

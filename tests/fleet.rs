@@ -64,7 +64,8 @@ fn six_hosts_become_a_proven_cluster() {
     until("five hosts have their configuration", || {
         hosts(6).iter().filter(|host| configured(host)).count() == 5
     });
-    assert!(lab.sh(&builder, "pgrep -x cc1 >/dev/null").code == 0, "{builder} still compiles");
+    let goes_on = "kill -0 $(cat /run/provision-work/build-*/pid)";
+    assert!(lab.sh(&builder, goes_on).code == 0, "{builder} still compiles");
     let run = done(apply).ok().says("37 invariants hold");
     assert!(run.stdout.contains("a master and its replicas never share a host"), "{}", run.stdout);
     let compiled: Vec<String> = hosts(6)
@@ -475,6 +476,16 @@ fn many_hosts_are_asked_at_once() {
     lab.apply().ok();
     let logs = lab.run(&["logs", "-n", "3"]).ok().says("n1 | 7001: ").says("n3 | 7002: ");
     assert_eq!(logs.stdout.lines().count(), 18, "{}", logs.stdout);
+
+    // Whoever follows and goes leaves nothing running behind.
+    let inventory = lab.inventory();
+    let mut follow = lab.command(&["logs", "--follow", inventory.to_str().unwrap()]);
+    let mut follow = follow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let tails = || lab.sh("n1", "pgrep -x tail").code == 0;
+    until("logs are followed", tails);
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    until("nobody follows any more", || !tails());
 
     // Pins are lost, and made anew; a key that is another one is never pinned.
     let pins = lab.home().join("inventory.known_hosts");

@@ -132,6 +132,8 @@ fn what_a_killed_up_has_made_is_completed() {
         up.wait().unwrap();
         lab.lab(&["up", "--hosts", "3"]).ok();
         lab.run(&["exec", "--", "hostname"]).ok().says("n1 | n1").says("n3 | n3");
+        let boots = traces(&id).into_iter().filter(|trace| trace.starts_with("systemd-nspawn")).count();
+        assert_eq!(boots, 3, "each boots once");
     }
 }
 

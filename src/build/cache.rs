@@ -91,7 +91,10 @@ impl Cache {
                 }
                 Err(TryLockError::WouldBlock) => {
                     if !said {
-                        events.notice(format!("another run is building {}; waiting for it", want.title()));
+                        events.notice(format!(
+                            "{} is being fetched or built already; waiting for that",
+                            want.title()
+                        ));
                         said = true;
                     }
                     tokio::time::sleep(LOOK).await;

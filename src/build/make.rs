@@ -34,12 +34,12 @@ pub(super) struct Built {
 }
 
 /// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept; where
-/// the host was lost it may still be compiling, and the next run joins it.
+/// the host was lost it may still be compiling, for another run by now: the next one joins it.
 pub(super) async fn make(job: &Job<'_>, tarball: &Tarball, binary: &Path) -> Result<Built> {
     let key = digest::of_parts(&[&tarball.sha256, &job.want.recipe.id()]);
     let work = format!("{}/provision/build/{}", job.facts.cache_home, digest::short(&key));
     let built = job.inside(tarball, &work, binary).await;
-    if matches!(&built, Err(Error::Host(error)) if error.is_lost()) {
+    if matches!(&built, Err(Error::Host(_))) {
         return built;
     }
     let tidy = script::tidy(&work);
@@ -90,7 +90,7 @@ impl Job<'_> {
 
     fn keep_log(&self, lines: &[String], work: &str) -> Result<PathBuf> {
         let key = work.rsplit('/').next().unwrap_or(work);
-        let path = self.cache.logs().join(format!("{}-{key}.log", self.want.stem()));
+        let path = self.cache.logs().join(format!("{}-{key}-{}.log", self.want.stem(), self.facts.arch));
         cache::folder(&self.cache.logs())?;
         let mut text = lines.join("\n");
         text.push('\n');

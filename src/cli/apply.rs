@@ -1,7 +1,7 @@
 //! `provision apply`: bring the hosts to what the inventory says, and prove it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
     time::Instant,
@@ -33,9 +33,10 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
     };
     let plan = &ready.plan;
+    let limit = plan.limit.as_ref();
     if plan.is_empty() {
-        finished(args.json, &ready.nothing);
-        return Ok(ready.reached.exit(Exit::Done, ready.limit.as_ref()));
+        finished(args.json, !ready.reached.misses(limit), &ready.nothing);
+        return Ok(ready.reached.exit(Exit::Done, limit));
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -44,7 +45,6 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let limit = ready.limit.as_ref();
     let show = Show { json: args.json, report: args.report, partial: ready.reached.misses(limit) };
     let outcome = carry_out("apply", plan, &ready.hosts, &ready.facts, &ready.cache, &show).await?;
     if outcome.evidence.is_some() && !args.json {
@@ -60,8 +60,6 @@ struct Ready {
     hosts: BTreeMap<String, Change>,
     facts: BTreeMap<String, Facts>,
     cache: Cache,
-    /// The hosts that are meant; `None` means all.
-    limit: Option<BTreeSet<String>>,
     /// What is said where the plan is empty.
     nothing: String,
 }
@@ -76,24 +74,30 @@ async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
     hosts.retain(|host, _| reached.probes.contains_key(host));
     let plan = survey.plan(&loaded.fleet, &choice)?;
     let nothing = nothing(&plan, &choice);
-    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, limit: choice.limit, nothing })
+    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, nothing })
 }
 
 /// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
 async fn saved(file: &Path, trust: Trust) -> Result<Ready, Failure> {
     let plan = read(file)?;
     let mut reached = connect(&plan.fleet, trust).await?;
-    if let Some(host) = reached.missing.keys().find(|host| plan.hosts.contains_key(*host)).cloned()
-        && let Some(error) = reached.missing.remove(&host)
-    {
-        return Err(error.into());
-    }
+    needed(&plan, &mut reached)?;
     let hosts = lock(&plan.fleet, &mut reached).await?;
+    needed(&plan, &mut reached)?;
     let facts = facts(&reached.probes).await?;
     let seen = unmoved(&plan, &reached.probes, &facts).await?;
     standing(&plan.fleet, &reached.probes, &facts, |host| seen.get(host)).await?;
     let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
-    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, limit: None, nothing })
+    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, nothing })
+}
+
+/// A saved plan is carried out on all its hosts or on none.
+fn needed(plan: &Plan, reached: &mut Reached) -> Result<(), Failure> {
+    let missing = reached.missing.keys().find(|host| plan.hosts.contains_key(*host)).cloned();
+    match missing.and_then(|host| reached.missing.remove(&host)) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// With `--json` the plan is not shown, and nobody can be asked about what was not shown.
@@ -106,9 +110,9 @@ pub(super) fn may_ask(json: bool, yes: bool) -> Result<(), Failure> {
 }
 
 /// Says that there was nothing to do.
-pub(super) fn finished(json: bool, words: &str) {
+pub(super) fn finished(json: bool, ok: bool, words: &str) {
     if json {
-        report::json_line(&Event::RunFinished { ok: true, changed: 0, took_ms: 0 });
+        report::json_line(&Event::RunFinished { ok, changed: 0, took_ms: 0 });
     } else {
         report::result(words);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{
     apply::{Show, carry_out, confirm, finished, may_ask},
@@ -25,16 +25,21 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     let mut reached = connect(fleet, args.inventory.trust).await?;
     let hosts = lock(fleet, &mut reached).await?;
     let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
-    for (name, known, entries) in
-        try_join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await?
-    {
-        facts.insert(name.clone(), known);
-        undo.push(HostUndo { host: name, entries });
+    for (name, told) in join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await {
+        match told {
+            Ok((known, entries)) => {
+                facts.insert(name.clone(), known);
+                undo.push(HostUndo { host: name, entries });
+            }
+            Err(error) if error.is_lost() => reached.lose(name, error),
+            Err(error) => return Err(error.into()),
+        }
     }
+    reached.any()?;
     let plan = Plan::undo(fleet, undo, reached.unreachable());
     if plan.is_empty() {
         let words = format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name);
-        finished(args.json, &words);
+        finished(args.json, !reached.misses(None), &words);
         return Ok(reached.exit(Exit::Done, None));
     }
     if !args.json {
@@ -59,12 +64,16 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     Ok(reached.exit(Exit::Done, None))
 }
 
-async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> Result<(String, Facts, Vec<Entry>)> {
+async fn ledger(fleet: &Fleet, name: &str, host: &Change) -> (String, Result<(Facts, Vec<Entry>)>) {
+    (name.to_owned(), read(fleet, name, host).await)
+}
+
+async fn read(fleet: &Fleet, name: &str, host: &Change) -> Result<(Facts, Vec<Entry>)> {
     let facts = host.probe().facts().await?;
     let path = Layout::new(fleet, &facts).ledger();
     let script = format!("[ ! -r {0} ] || cat -- {0}", quote(&path));
     let lines = host.probe().ask("the ledger", &script).await?;
     let unreadable = |line| Error::Ledger { host: name.to_owned(), path: path.clone(), line };
     let entries = Entry::read(&lines.join("\n")).map_err(unreadable)?;
-    Ok((name.to_owned(), facts, entries))
+    Ok((facts, entries))
 }

@@ -69,7 +69,7 @@ fn tail(host: &Host, layout: &Layout, lines: u32, follow: bool) -> String {
 }
 
 /// A log may be silent for days. Beats find out that nobody listens any more, and end all that was started for it.
-const BEATS: &str = " &\nwhile printf '\\001\\n'; do sleep 5; done 2>/dev/null\nkill 0";
+const BEATS: &str = " &\ntrap '' PIPE\nwhile printf '\\001\\n'; do sleep 5; done 2>/dev/null\nkill 0";
 const BEAT: &str = "\u{1}";
 
 /// Runs a script on each host at the same time; a host whose script fails makes the whole a failure.

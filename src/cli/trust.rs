@@ -63,16 +63,17 @@ async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<
         looked.failed.extend(failed);
         for shown in &keys {
             let Shown { address, port, key, jump, .. } = shown;
+            let decision = decide(&pins, shown, &keys);
+            if matches!(decision, Decision::Changed { .. } | Decision::Revoked { .. }) {
+                looked.exit = Exit::Failed;
+            }
             if !told.insert(format!("{address} {port} {key}")) {
                 continue;
             }
-            let decision = decide(&pins, shown, &keys);
             let host = if *jump { address } else { &host };
             report::host_key(&HostKey { host, address, port: *port, key, decision: &decision }, json);
-            match decision {
-                Decision::Unknown => looked.new.push(shown.clone()),
-                Decision::Trusted => {}
-                Decision::Changed { .. } | Decision::Revoked { .. } => looked.exit = Exit::Failed,
+            if decision == Decision::Unknown {
+                looked.new.push(shown.clone());
             }
         }
     }

@@ -36,7 +36,7 @@ pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
 pub use parcel::Parcel;
 pub use shell::quote;
-use shell::{Again, Shell};
+use shell::{Retake, Shell};
 use ssh::Ssh;
 use unreachable::Failed;
 pub use unreachable::Phase;
@@ -96,7 +96,7 @@ pub enum Error {
 impl Error {
     /// Whether the host is away, as opposed to there and unwilling.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::ShellLost { .. })
+        matches!(self, Self::Unreachable { .. } | Self::ShellLost { .. } | Self::Silent { .. })
     }
 }
 
@@ -232,7 +232,7 @@ impl Probe {
     /// A run that holds it is waited for a while, and `waits` hears who that is.
     pub async fn lock(self, cluster: &str, holder: &str, waits: &(dyn Fn(&str) + Sync)) -> Result<Change> {
         let mut shell = self.inner.shell.lock().await;
-        self.inner.take_lock(&mut shell, cluster, holder, waits, Again::No).await?;
+        self.inner.take_lock(&mut shell, cluster, holder, waits, Retake::No).await?;
         drop(shell);
         let _ = self.inner.held.set((cluster.to_owned(), holder.to_owned()));
         Ok(Change { probe: self })
@@ -347,9 +347,9 @@ impl Inner {
         cluster: &str,
         holder: &str,
         waits: &(dyn Fn(&str) + Sync),
-        again: Again,
+        retake: Retake,
     ) -> Result<()> {
-        match shell.lock(&self.name, cluster, holder, waits, again).await? {
+        match shell.lock(&self.name, cluster, holder, waits, retake).await? {
             None => Ok(()),
             Some(holder) => {
                 Err(Error::Locked { host: self.name.clone(), cluster: cluster.to_owned(), holder })
@@ -377,11 +377,12 @@ impl Inner {
     }
 
     async fn replace(&self, shell: &mut Shell, ssh: &Ssh) -> Result<()> {
-        *shell = ssh.shell().await?;
-        match self.held.get() {
-            Some((cluster, holder)) => self.take_lock(shell, cluster, holder, &|_| {}, Again::Yes).await,
-            None => Ok(()),
+        let mut new = ssh.shell().await?;
+        if let Some((cluster, holder)) = self.held.get() {
+            self.take_lock(&mut new, cluster, holder, &|_| {}, Retake::Yes).await?;
         }
+        *shell = new;
+        Ok(())
     }
 
     /// Runs a script that does no more when it is run twice than when it is run once, so that a lost link costs one attempt.

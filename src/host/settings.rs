@@ -63,7 +63,8 @@ impl Settings {
 
     async fn alone(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let home = etcetera::home_dir().unwrap_or_default();
-        // With all of these given nothing is left open that a run of `ssh` could answer; a name may be an alias.
+        // With all of these given the inventory has said it all, and the user's configuration is not asked, which takes a
+        // process for each host. A name may be an alias in it.
         let open = ssh.user.is_none()
             || ssh.identity.is_empty()
             || ssh.via.is_none()

@@ -33,6 +33,8 @@ pub(super) struct Shell {
     errors: Box<dyn Fn() -> String + Send + Sync>,
     /// The last lines of a login that has not come to its shell yet.
     before: Arc<Mutex<VecDeque<String>>>,
+    /// Whether it was found to be gone. What it said before may still be on its way.
+    is_lost: bool,
 }
 
 /// How many lines of a login are kept for people.
@@ -94,12 +96,12 @@ impl Shell {
                 }
             }
         });
-        Self { stdin: Box::new(stdin), lines, marker, errors, before }
+        Self { stdin: Box::new(stdin), lines, marker, errors, before, is_lost: false }
     }
 
     /// Whether it has ended: nothing that is sent from here on would be run.
     pub(super) fn has_ended(&self) -> bool {
-        self.lines.is_closed()
+        self.is_lost || self.lines.is_closed()
     }
 
     /// What it said that was no answer: the words of a login that came to no shell, and errors.
@@ -110,7 +112,8 @@ impl Shell {
         said.join("; ")
     }
 
-    fn lost(&self, host: &str) -> Error {
+    fn lost(&mut self, host: &str) -> Error {
+        self.is_lost = true;
         Error::ShellLost { host: host.to_owned(), said: self.said() }
     }
 
@@ -137,9 +140,9 @@ impl Shell {
         cluster: &str,
         holder: &str,
         waits: &(dyn Fn(&str) + Sync),
-        again: Again,
+        retake: Retake,
     ) -> Result<Option<String>> {
-        let text = framed(&lock_script(cluster, holder, again), &self.marker);
+        let text = framed(&lock_script(cluster, holder, retake), &self.marker);
         let named = |line: &str| -> Option<String> {
             let holder = line.strip_prefix("locked by ")?;
             Some(holder.chars().filter(|c| !c.is_control()).collect())
@@ -149,7 +152,7 @@ impl Shell {
         if status == 0 {
             return Ok(None);
         }
-        match output.iter().find_map(|line| named(line)) {
+        match output.iter().rev().find_map(|line| named(line)) {
             Some(other) => Ok(Some(other)),
             None => Err(Error::Script {
                 host: host.to_owned(),
@@ -196,7 +199,7 @@ impl Shell {
 
 /// Whether the lock was ours before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum Retake {
     No,
     Yes,
 }
@@ -223,12 +226,12 @@ fn framed(command: &str, marker: &str) -> String {
 /// Root's lock is where only root can put a file. `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
 /// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
-fn lock_script(cluster: &str, holder: &str, again: Again) -> String {
+fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
     let holder = quote(holder);
     // A link that was lost without a word leaves its shell behind, which knows nothing of it.
-    let end_own = match again {
-        Again::No => "",
-        Again::Yes => {
+    let end_own = match retake {
+        Retake::No => "",
+        Retake::Yes => {
             "[ \"$(head -n 1 \"$lock\")\" != \"$holder\" ] || kill -KILL \"$(sed -n 2p \"$lock\")\" || :"
         }
     };
@@ -248,7 +251,7 @@ provision_lock() {{
       printf 'locked by %s\n' "$(head -n 1 "$lock")"
       flock -w 15 9
     }} || {{ exec 9>&-; return 1; }}
-    [ "$(stat -L -c %i /proc/self/fd/9)" != "$(stat -c %i "$lock" 2>&1)" ] || break
+    [ /proc/self/fd/9 -ef "$lock" ] && break
   done
   printf '%s\n' "$holder" $$ >"$lock"
   trap 'rm -f "$lock"' EXIT

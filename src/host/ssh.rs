@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use self::{
-    exec::{Closing, End, Exec},
+    exec::{End, Exec},
     link::Link,
 };
 use super::{
@@ -149,8 +149,9 @@ impl Ssh {
         let (exec, before) = self.start(&script, &[]).await?;
         let (errors, gzip) = (exec.errors.clone(), Arc::clone(&self.gzip));
         let greeted = move |said: &str| gzip.store(!said.trim().is_empty(), Ordering::Relaxed);
-        let (writer, stdout) = (exec.writer(), io::Cursor::new(before).chain(exec.stdout));
-        Ok(Shell::greeted(writer, stdout, marker, greeted, move || errors.text()))
+        let (stdout, stdin) = exec.into_streams();
+        let stdout = io::Cursor::new(before).chain(stdout);
+        Ok(Shell::greeted(stdin, stdout, marker, greeted, move || errors.text()))
     }
 
     /// Starts a script with arguments, as root where the account may. The script must be one line without single quotes: any
@@ -191,7 +192,7 @@ impl Ssh {
         if link.is_closed() {
             let opened = Link::open(&self.settings, &self.connector).await;
             *link = Arc::new(opened.map_err(|failed| match failed.phase {
-                Phase::Tcp => failed.passing(),
+                Phase::Tcp | Phase::Banner => failed.passing(),
                 _ => failed,
             })?);
         }
@@ -227,8 +228,8 @@ impl Ssh {
             }
             _ => return Err(io::Error::new(io::ErrorKind::ConnectionRefused, errors.text())),
         }
-        let writer = Closing::new(exec.writer(), exec.stdin);
-        Ok(Box::new(join(exec.stdout, writer)))
+        let (stdout, stdin) = exec.into_streams();
+        Ok(Box::new(join(stdout, stdin)))
     }
 
     pub(super) async fn get(&self, remote: &str, local: &Path) -> Result<String, Failed> {

@@ -22,11 +22,13 @@ pub(super) const HOSTS: &str = "hosts";
 
 /// Writes all files of a lab that are not there yet: a command that was killed may have written some.
 pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
-    keygen(&folder.join(KEY), &state.name).await?;
+    let hosts = folder.join(HOSTS);
+    fs::create_dir_all(&hosts).map_err(|source| Error::File { path: hosts.clone(), source })?;
+    keygen(&hosts, &folder.join(KEY), &state.name).await?;
     let public = read(&folder.join(format!("{KEY}.pub")))?;
     let mut known = String::new();
     for guest in &state.guests {
-        let disk = folder.join(HOSTS).join(&guest.name);
+        let disk = hosts.join(&guest.name);
         let upper = disk.join("upper");
         for part in ["upper/etc/ssh", "upper/root/.ssh", "work", "root"] {
             let path = disk.join(part);
@@ -38,9 +40,11 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
             fs::set_permissions(&path, mode(0o755)).map_err(|source| Error::File { path, source })?;
         }
         let key = upper.join("etc/ssh/ssh_host_ed25519_key");
-        keygen(&key, &guest.name).await?;
+        keygen(&hosts, &key, &guest.name).await?;
         known.push_str(&format!("{} {}", guest.address, read(&key.with_extension("pub"))?));
-        own(&upper, guest, &public).map_err(|source| Error::File { path: upper.clone(), source })?;
+        if !upper.join(LAST).exists() {
+            own(&upper, guest, &public).map_err(|source| Error::File { path: upper.clone(), source })?;
+        }
     }
     let texts = [(KNOWN_HOSTS, known), (INVENTORY, inventory(state))];
     for (name, text) in texts {
@@ -52,6 +56,9 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
     Ok(())
 }
 
+/// What `own` writes last.
+const LAST: &str = "etc/hosts";
+
 /// What a host finds on its disk.
 fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
     let Guest { name, address } = guest;
@@ -59,7 +66,7 @@ fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
     fs::set_permissions(upper.join("root/.ssh"), mode(0o700))?;
     put(&upper.join("root/.ssh/authorized_keys"), public, 0o600)?;
     put(&upper.join("etc/hostname"), &format!("{name}\n"), 0o644)?;
-    put(&upper.join("etc/hosts"), &format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n"), 0o644)
+    put(&upper.join(LAST), &format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n"), 0o644)
 }
 
 fn inventory(state: &State) -> String {
@@ -87,15 +94,19 @@ fn inventory(state: &State) -> String {
     )
 }
 
-async fn keygen(path: &Path, comment: &str) -> Result<()> {
+/// Makes a key pair, the public half last: where it is there the other is, too. A command that was killed may have left one
+/// that still makes keys, so they are made aside.
+async fn keygen(aside: &Path, path: &Path, comment: &str) -> Result<()> {
     let public = path.with_extension("pub");
-    if path.exists() && public.exists() {
+    if public.exists() {
         return Ok(());
     }
-    // The public half comes last: without it nobody has been told of the key.
-    let _ = fs::remove_file(path);
-    let file = path.display().to_string();
-    tool::run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &file]).await.map(drop)
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let folder = tempfile::Builder::new().prefix(".keys-").tempdir_in(aside).map_err(failed)?;
+    let key = folder.path().join("key");
+    let file = key.display().to_string();
+    tool::run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &file]).await?;
+    fs::rename(&key, path).and_then(|()| fs::rename(key.with_extension("pub"), public)).map_err(failed)
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -43,6 +43,21 @@ pub(super) async fn start(folder: &Path, state: &State, guest: &Guest) -> Result
     if leader(state, guest).await.is_some() {
         return Ok(());
     }
+    // A command that was killed may have left it booting.
+    if boots(state, guest).is_empty() {
+        boot(folder, state, guest).await?;
+    }
+    let began = Instant::now();
+    while leader(state, guest).await.is_none() {
+        if began.elapsed() > BOOT {
+            return Err(no_boot(guest, console(folder, guest)));
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
+
+async fn boot(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
     tidy(folder, state, guest);
     mount(folder, state, guest).await?;
     let (root, place, log) = (disk(folder, guest).join("root"), state.place(guest), console(folder, guest));
@@ -70,15 +85,7 @@ pub(super) async fn start(folder: &Path, state: &State, guest: &Guest) -> Result
         &directory,
     ];
     tool::detach(&words, &output)
-        .map_err(|source| Error::NoTool { command: "systemd-nspawn".to_owned(), source })?;
-    let began = Instant::now();
-    while leader(state, guest).await.is_none() {
-        if began.elapsed() > BOOT {
-            return Err(no_boot(guest, log));
-        }
-        sleep(POLL).await;
-    }
-    Ok(())
+        .map_err(|source| Error::NoTool { command: "systemd-nspawn".to_owned(), source })
 }
 
 /// Waits until a host greets as an SSH server does.
@@ -159,6 +166,11 @@ fn boots(state: &State, guest: &Guest) -> Vec<u32> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let words = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     pids.filter(|pid| words(*pid).split(|byte| *byte == 0).any(|word| word == machine.as_bytes())).collect()
+}
+
+/// Whether anything of a host runs, from the first moment of its boot.
+pub(super) async fn is_busy(state: &State, guest: &Guest) -> bool {
+    !boots(state, guest).is_empty() || !processes(state, guest).await.is_empty()
 }
 
 /// The host's PID 1 as this machine sees it, once it is systemd.

@@ -16,6 +16,7 @@ mod state;
 mod tool;
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -62,18 +63,17 @@ impl Lab {
     /// is taken.
     pub async fn up(folder: &Path, wish: &Wish) -> Result<Self> {
         let folder = absolute(folder)?;
-        let existing = State::load(&folder)?;
-        if existing.is_none() {
+        if State::load(&folder)?.is_none() {
             preflight::resources(wish, &folder)?;
         }
         let image = image::prepare(&wish.image, &wish.cache).await?;
         // A subnet is taken only once its route is there: two labs must not choose at the same time.
         let choosing = network::lock().await?;
-        let state = match existing {
+        let state = match State::load(&folder)? {
             Some(state) => state,
             None => Self::create(&folder, wish, image).await?,
         };
-        let lab = Self { folder, state };
+        let mut lab = Self { folder, state };
         let _held = lab.hold().await?;
         files::write(&lab.folder, &lab.state).await?;
         lab.lay_cables().await?;
@@ -98,14 +98,20 @@ impl Lab {
         Ok(state)
     }
 
-    /// Takes the right to switch hosts on and off: two commands that boot the same host would boot it twice.
-    async fn hold(&self) -> Result<File> {
-        let failed = |source| Error::File { path: self.folder.clone(), source };
+    /// Takes the right to change it: two commands that boot the same host would boot it twice. What another command has
+    /// made of it until then counts.
+    async fn hold(&mut self) -> Result<File> {
+        let path = self.folder.clone();
+        let failed = |source| Error::File { path: path.clone(), source };
         let folder = File::open(&self.folder).map_err(failed)?;
         let began = Instant::now();
         loop {
             match folder.try_lock() {
-                Ok(()) => return Ok(folder),
+                Ok(()) => {
+                    let state = State::load(&self.folder)?;
+                    self.state = state.ok_or_else(|| Error::NoLab { folder: self.folder.clone() })?;
+                    return Ok(folder);
+                }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
                 Err(TryLockError::WouldBlock) if began.elapsed() > HELD => {
                     let what = format!("another command that changes lab {}", self.state.name);
@@ -119,10 +125,17 @@ impl Lab {
     /// The switch, its cables and its cuts. After a reboot of this machine none of them is there, and somebody else may have
     /// the subnet.
     async fn lay_cables(&self) -> Result<()> {
-        if !network::is_up(&self.state).await? {
+        let mut running = BTreeSet::new();
+        for guest in &self.state.guests {
+            if guest::is_busy(&self.state, guest).await {
+                running.insert(guest.name.clone());
+            }
+        }
+        if running.is_empty() && !network::is_up(&self.state).await? {
+            network::down(&self.state).await?;
             network::choose(Some(self.state.subnet)).await?;
         }
-        network::up(&self.state).await?;
+        network::up(&self.state, &running).await?;
         partition::apply(&self.state).await
     }
 
@@ -144,7 +157,7 @@ impl Lab {
     }
 
     /// Takes it down, with all its disks.
-    pub async fn down(self) -> Result<()> {
+    pub async fn down(mut self) -> Result<()> {
         let _held = self.hold().await?;
         for guest in &self.state.guests {
             guest::stop(&self.folder, &self.state, guest).await?;
@@ -201,13 +214,13 @@ impl Lab {
     }
 
     /// Takes the power away. The disk stays.
-    pub async fn kill(&self, guest: &Guest) -> Result<()> {
+    pub async fn kill(&mut self, guest: &Guest) -> Result<()> {
         let _held = self.hold().await?;
         guest::stop(&self.folder, &self.state, guest).await
     }
 
     /// Boots a host again, and waits until it answers.
-    pub async fn start(&self, guest: &Guest) -> Result<()> {
+    pub async fn start(&mut self, guest: &Guest) -> Result<()> {
         let choosing = network::lock().await?;
         let _held = self.hold().await?;
         self.lay_cables().await?;
@@ -221,6 +234,7 @@ impl Lab {
         for name in groups.iter().flatten() {
             self.guest(name)?;
         }
+        let _held = self.hold().await?;
         self.state.cuts.push(Cut { groups });
         self.state.save(&self.folder)?;
         partition::apply(&self.state).await
@@ -228,6 +242,7 @@ impl Lab {
 
     /// Undoes all cuts.
     pub async fn heal(&mut self) -> Result<()> {
+        let _held = self.hold().await?;
         self.state.cuts.clear();
         self.state.save(&self.folder)?;
         partition::apply(&self.state).await

@@ -1,6 +1,6 @@
 //! The switch, in a network namespace of its own, and the cables: one to each host, one to this machine.
 
-use std::{fs::File, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeSet, fs::File, net::Ipv4Addr, path::PathBuf};
 
 use ipnet::Ipv4Net;
 
@@ -61,10 +61,11 @@ pub(super) async fn is_up(state: &State) -> Result<bool> {
     Ok(namespaces().await?.contains(&switch) && is_laid(&switch, "up0").await)
 }
 
-/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew.
-pub(super) async fn up(state: &State) -> Result<()> {
+/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but not under a host
+/// that is `running`.
+pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> {
     let (switch, id, prefix) = (state.switch(), &state.id, state.subnet.prefix_len());
-    if !is_up(state).await? {
+    if running.is_empty() && !is_up(state).await? {
         down(state).await?;
         let gateway = state.gateway();
         tool::run(&["ip", "netns", "add", &switch]).await?;
@@ -76,11 +77,16 @@ pub(super) async fn up(state: &State) -> Result<()> {
     for guest in &state.guests {
         let (place, name, address, gateway) =
             (state.place(guest), &guest.name, guest.address, state.gateway());
+        if running.contains(name) {
+            continue;
+        }
         match existing.contains(&place) {
             true if is_laid(&place, "eth0").await => continue,
             true => drop(tool::run(&["ip", "netns", "del", &place]).await?),
             false => {}
         }
+        // Its end of the cable goes with its namespace, but a moment later.
+        let _ = tool::run(&["ip", "-n", &switch, "link", "del", name]).await;
         tool::run(&["ip", "netns", "add", &place]).await?;
         batch(&format!("-n {switch}"), &format!("link add {name} type veth peer name eth0 netns {place}\nlink set {name} master br0\nlink set {name} up\n")).await?;
         batch(&format!("-n {place}"), &format!("link set lo up\naddr add {address}/{prefix} dev eth0\nlink set eth0 up\nroute add default via {gateway}\n")).await?;

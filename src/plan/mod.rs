@@ -39,6 +39,8 @@ pub struct Plan {
     /// What is not as it should be and cannot be changed by a run, with the hosts where it is so.
     pub notices: BTreeMap<String, BTreeSet<String>>,
     pub pace: Pace,
+    /// The hosts that are meant; `None` means all.
+    pub limit: Option<BTreeSet<String>>,
     pub stages: Vec<Stage>,
 }
 
@@ -175,6 +177,7 @@ impl Plan {
             unreachable: situation.unreachable.clone(),
             notices: situation.notices(),
             pace: situation.choice.pace,
+            limit: situation.choice.limit.clone(),
             stages,
         })
     }
@@ -186,7 +189,8 @@ impl Plan {
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, tier, hosts, notices) = (fleet.clone(), fleet.tier(), BTreeMap::new(), BTreeMap::new());
-        Self { provision, fleet, tier, hosts, unreachable, notices, pace: Pace::default(), stages }
+        let pace = Pace::default();
+        Self { provision, fleet, tier, hosts, unreachable, notices, pace, limit: None, stages }
     }
 
     /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the

@@ -124,7 +124,7 @@ impl Executor<'_> {
                     return Err(Error::Unproven { count: failed.len(), failed });
                 }
             }
-            Work::Undo(hosts) => outcome.changed += self.undo(plan, &stage.step, hosts).await?,
+            Work::Undo(hosts) => self.undo(plan, &stage.step, hosts, outcome).await?,
         }
         Ok(())
     }
@@ -154,19 +154,25 @@ impl Executor<'_> {
         Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
     }
 
-    async fn undo(&self, plan: &Plan, step: &str, hosts: &[HostUndo]) -> Result<usize, Error> {
+    async fn undo(
+        &self,
+        plan: &Plan,
+        step: &str,
+        hosts: &[HostUndo],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
         let runs = hosts.iter().filter_map(|undo| {
             let run = self.host(&plan.fleet, step, &undo.host)?;
             Some(async move { (undo.host.clone(), run.undo(&undo.entries).await) })
         });
-        let (mut undone, mut failed) = (0, Vec::new());
+        let mut failed = Vec::new();
         for (host, result) in join_all(runs).await {
             match result {
-                Ok(count) => undone += count,
+                Ok(count) => outcome.changed += count,
                 Err(error) => failed.push((host, error)),
             }
         }
-        Error::of_hosts(failed).map(|()| undone)
+        Error::of_hosts(failed)
     }
 
     /// One host during one step.

@@ -1,4 +1,4 @@
-//! A machine whose PID 1 is systemd: a container on an overlay over a Debian that is made once, in a network namespace
+//! A machine whose PID 1 is systemd: a container on an overlay over the image of labs, in a network namespace
 //! of its own. Whatever it left on the test host is gone when it is dropped.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Run, Sandbox};
+use super::{Run, Sandbox, lab::Lab};
 
 /// How long a boot or a shutdown may take.
 const BOOTS: Duration = Duration::from_mins(1);
@@ -39,6 +39,10 @@ impl Container {
         for part in ["upper", "work", "root", "share/cache/provision"] {
             std::fs::create_dir_all(container.path(part)).unwrap();
         }
+        // Hosts of labs have keys of their own; this one has none, and needs no way in.
+        let units = container.path("upper/etc/systemd/system");
+        std::fs::create_dir_all(&units).unwrap();
+        std::os::unix::fs::symlink("/dev/null", units.join("ssh.service")).unwrap();
         let cache = container.path("share/cache/provision");
         run("cp", &["-a", text(artefacts), text(&cache)]);
         container.write(inventory);
@@ -231,17 +235,8 @@ exec systemd-nspawn "$@"
 fn prepared() -> &'static (PathBuf, PathBuf) {
     static PREPARED: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     PREPARED.get_or_init(|| {
-        let (root, making) = (shared().join("root-bookworm"), shared().join("root-bookworm.new"));
-        let complete = shared().join("root-bookworm.complete");
-        if !complete.exists() {
-            for old in [&root, &making] {
-                run("rm", &["-rf", "--one-file-system", text(old)]);
-            }
-            let include = "--include=systemd,systemd-sysv,dbus";
-            run("debootstrap", &["--variant=minbase", include, "bookworm", text(&making)]);
-            std::fs::rename(&making, &root).unwrap();
-            std::fs::write(complete, "").unwrap();
-        }
+        // The image of labs, which is made where there is none.
+        let root = Lab::up("image", 1).image();
         let warm = Sandbox::new("warm", 7391);
         warm.run(&["apply", "--yes", "--tags", "build"]).ok();
         drop(warm);

@@ -78,8 +78,7 @@ impl Lab {
 
     /// The address of a host.
     pub fn address(&self, host: &str) -> String {
-        let text = std::fs::read_to_string(self.home().join("state.json")).unwrap();
-        let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let state = self.state();
         let guests = state["guests"].as_array().unwrap();
         let guest = guests.iter().find(|guest| guest["name"] == host).unwrap();
         guest["address"].as_str().unwrap().to_owned()
@@ -87,9 +86,17 @@ impl Lab {
 
     /// What names everything of the lab on this machine.
     pub fn id(&self) -> String {
+        self.state()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The root folder its hosts stand on.
+    pub fn image(&self) -> PathBuf {
+        self.state()["image"].as_str().unwrap().into()
+    }
+
+    fn state(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.home().join("state.json")).unwrap();
-        let state: serde_json::Value = serde_json::from_str(&text).unwrap();
-        state["id"].as_str().unwrap().to_owned()
+        serde_json::from_str(&text).unwrap()
     }
 
     /// The log of a host's sshd since this boot.

@@ -27,9 +27,12 @@ const WAITING: usize = 256 * 1024;
 /// How much of the errors is kept: the end.
 const ERRORS: usize = 8 * 1024;
 
+/// A stream into a command.
+pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+
 /// A command that runs on a host.
 pub(super) struct Exec {
-    pub(super) stdin: ChannelWriteHalf<Msg>,
+    pub(super) stdin: Stdin,
     pub(super) stdout: DuplexStream,
     pub(super) errors: Errors,
     pub(super) end: watch::Receiver<Option<End>>,
@@ -101,12 +104,18 @@ impl Exec {
         let (progress, taken) = watch::channel(0);
         let errors = Errors::default();
         tokio::spawn(drain(read, sink, errors.clone(), ended, progress, permit.ok()));
-        Ok(Self { stdin, stdout, errors, end, taken })
+        Ok(Self { stdin: Stdin(Arc::new(stdin)), stdout, errors, end, taken })
     }
 
-    /// Its standard input as a stream.
-    pub(super) fn writer(&self) -> impl AsyncWrite + Send + Unpin + 'static {
-        Box::pin(self.stdin.make_writer())
+    /// Its standard input as a stream, which lives as long as this command does.
+    pub(super) fn writer(&self) -> Writer {
+        Box::pin(self.stdin.0.make_writer())
+    }
+
+    /// Its standard output, and its standard input with the right to end the command.
+    pub(super) fn into_streams(self) -> (DuplexStream, impl AsyncWrite + Send + Unpin + 'static) {
+        let writer = self.writer();
+        (self.stdout, Closing { writer, _stdin: self.stdin })
     }
 
     /// Reads up to the line that ends in this word, which its script says first. Returns what came after it.
@@ -144,42 +153,40 @@ pub(super) fn after(said: &[u8], word: &str) -> Option<Vec<u8>> {
     Some(said[at + end + 1..].to_vec())
 }
 
-/// Ends its command's standard input when it is dropped, and with that the command: it would stay there for as long as the
-/// connection. The channel is closed from the other end then, which is the only end russh waits for.
-pub(super) struct Closing<W> {
-    writer: W,
-    stdin: Option<ChannelWriteHalf<Msg>>,
-}
+/// The standard input of a command. It ends when this is dropped, and with it the command, which would stay there for as long
+/// as the connection. The channel is then closed from the other end, the only one russh waits for.
+pub(super) struct Stdin(pub(super) Arc<ChannelWriteHalf<Msg>>);
 
-impl<W: AsyncWrite + Unpin> Closing<W> {
-    pub(super) fn new(writer: W, stdin: ChannelWriteHalf<Msg>) -> Self {
-        Self { writer, stdin: Some(stdin) }
-    }
-}
-
-impl<W> Drop for Closing<W> {
+impl Drop for Stdin {
     fn drop(&mut self) {
-        if let (Some(stdin), Ok(runtime)) = (self.stdin.take(), Handle::try_current()) {
+        let stdin = Arc::clone(&self.0);
+        if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move { stdin.eof().await });
         }
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Closing<W> {
+/// A stream into a command that ends with it.
+struct Closing {
+    writer: Writer,
+    _stdin: Stdin,
+}
+
+impl AsyncWrite for Closing {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.writer).poll_write(context, bytes)
+        self.writer.as_mut().poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_flush(context)
+        self.writer.as_mut().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_shutdown(context)
+        self.writer.as_mut().poll_shutdown(context)
     }
 }
 

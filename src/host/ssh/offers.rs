@@ -33,7 +33,7 @@ pub(super) struct Offers {
     pub(super) keys: Vec<Offer>,
     pub(super) agent: Option<AgentClient<UnixStream>>,
     /// What should have been offered and cannot be, for people.
-    pub(super) missed: Option<String>,
+    pub(super) missed: Vec<String>,
 }
 
 pub(super) struct Offer {
@@ -56,13 +56,18 @@ fn failed(reason: impl Into<String>) -> Failed {
 /// Gathers the keys, before the server's clock ticks: a passphrase may have to be asked for.
 pub(super) async fn prepare(settings: &Settings, connector: &Connector) -> Result<Offers, Failed> {
     missing(settings)?;
-    let (agent, identities, missed) = agent(settings).await;
-    let (mut plain, mut locked, mut named) = (Vec::new(), Vec::new(), Vec::new());
+    let (agent, identities, mut missed) = agent(settings).await;
+    let (mut keys, mut plain, mut locked, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for file in &settings.identity {
         let public = public(file);
         named.extend(public.iter().map(|key| key.key_data().clone()));
         if public.is_some_and(|public| identities.iter().any(|held| data(held) == public.key_data())) {
-            continue; // The agent has it, and no passphrase is needed.
+            // The agent has it, and no passphrase is needed. What certifies it may stand beside the file all the same.
+            keys.extend(
+                certificate(file)
+                    .map(|(name, certificate)| Offer { name, kind: Kind::AgentCertificate(certificate) }),
+            );
+            continue;
         }
         match read(file, None) {
             Ok(key) => plain.extend(offers(file, key)),
@@ -73,13 +78,15 @@ pub(super) async fn prepare(settings: &Settings, connector: &Connector) -> Resul
             Err(_) => {}
         }
     }
-    let mut keys = held(identities, &named, settings.identities_only);
+    keys.extend(held(identities, &named, settings.identities_only));
     keys.extend(plain);
     // A passphrase is asked for where nothing else may do, or where the inventory names the key.
     if keys.is_empty() || settings.identities_only {
         for file in locked {
-            let key = unlock(file, settings, connector).await?;
-            keys.extend(key.into_iter().flat_map(|key| offers(file, key)));
+            match unlock(file, settings, connector).await? {
+                Some(key) => keys.extend(offers(file, key)),
+                None => missed.push(format!("not {}, which is encrypted", file.display())),
+            }
         }
     }
     Ok(Offers { keys, agent, missed })
@@ -94,12 +101,20 @@ fn missing(settings: &Settings) -> Result<(), Failed> {
     }
 }
 
-/// The public half, from the file beside a private key, or from a file that is nothing else.
+/// The public half: from the file beside a private key, from a file that is nothing else, or from the private key, where it
+/// stands in the clear.
 fn public(file: &Path) -> Option<PublicKey> {
-    keys::load_public_key(with(file, ".pub")).or_else(|_| keys::load_public_key(file)).ok()
+    let within = || PrivateKey::read_openssh_file(file).map(|key| key.public_key().clone()).ok();
+    keys::load_public_key(with(file, ".pub")).or_else(|_| keys::load_public_key(file)).ok().or_else(within)
 }
 
-async fn agent(settings: &Settings) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Option<String>) {
+/// The certificate that stands beside a key, and its name.
+fn certificate(file: &Path) -> Option<(String, Certificate)> {
+    let certificate = keys::load_openssh_certificate(with(file, "-cert.pub")).ok()?;
+    Some((format!("{}-cert.pub", file.display()), certificate))
+}
+
+async fn agent(settings: &Settings) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Vec<String>) {
     let listing = async {
         let mut agent = match &settings.agent {
             settings::Agent::None => return None,
@@ -110,9 +125,9 @@ async fn agent(settings: &Settings) -> (Option<AgentClient<UnixStream>>, Vec<Age
         Some((agent, identities))
     };
     match timeout(LIST, listing).await {
-        Ok(Some((agent, identities))) => (Some(agent), identities, None),
-        Ok(None) => (None, Vec::new(), None),
-        Err(_) => (None, Vec::new(), Some("no key of an agent that does not answer".to_owned())),
+        Ok(Some((agent, identities))) => (Some(agent), identities, Vec::new()),
+        Ok(None) => (None, Vec::new(), Vec::new()),
+        Err(_) => (None, Vec::new(), vec!["no key of an agent that does not answer".to_owned()]),
     }
 }
 
@@ -150,12 +165,12 @@ fn read(file: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, ke
 
 /// A key, and before it the certificate that stands beside it.
 fn offers(file: &Path, key: impl Into<Arc<PrivateKey>>) -> Vec<Offer> {
-    let (key, name) = (key.into(), file.display().to_string());
-    let certificate = keys::load_openssh_certificate(with(file, "-cert.pub")).ok();
-    let certified = certificate.map(|certificate| Offer {
-        name: format!("{name}-cert.pub"),
+    let key = key.into();
+    let certified = certificate(file).map(|(name, certificate)| Offer {
+        name,
         kind: Kind::FileCertificate(Arc::clone(&key), certificate),
     });
+    let name = file.display().to_string();
     certified.into_iter().chain([Offer { name, kind: Kind::File(key) }]).collect()
 }
 

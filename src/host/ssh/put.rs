@@ -17,7 +17,7 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
     let mut at = 0;
     while at < bytes.len() && exec.end.borrow().is_none() {
         let end = bytes.len().min(at + SLICE);
-        let sent = timeout(STALLED, exec.stdin.data_bytes(bytes.slice(at..end)));
+        let sent = timeout(STALLED, exec.stdin.0.data_bytes(bytes.slice(at..end)));
         match sent.await {
             Ok(Ok(())) => at = end,
             // The script has ended early: its own words say why.
@@ -25,12 +25,7 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
             Err(_) => return Err(stalled(at, bytes.len())),
         }
     }
-    let end = taken(exec).await;
-    if end.is_none() {
-        // What is left of it must not stand in the way of another attempt.
-        let _ = timeout(STALLED, exec.stdin.eof()).await;
-    }
-    match end {
+    match taken(exec).await {
         Some(End::Exit(0)) => Ok(()),
         Some(End::Exit(status)) => {
             let said = exec.errors.text();
