@@ -31,6 +31,7 @@ chmod 700 /root/.ssh
 until ip link set eth0 up 2>/dev/null; do sleep 0.01; done
 ip link set lo up
 ip address add "$address/16" dev eth0
+ip -batch "$base/neighbours"
 exec /usr/sbin/sshd -D -E /run/sshd.log -f "$base/sshd_config"
 """
 
@@ -79,17 +80,22 @@ class Hosts:
         run("ip", "link", "set", "switch", "up")
         self.names = [f"n{number}" for number in range(1, count + 1)]
         self.addresses = [f"10.78.{number // 200}.{number % 200 + 1}" for number in range(count)]
+        self.macs = [f"02:00:0a:4e:{number // 200:02x}:{number % 200 + 1:02x}" for number in range(count)]
         key = (self.base / "host.pub").read_text()
         (self.base / "known_hosts").write_text("".join(f"{address} {key}" for address in self.addresses))
         own = os.stat("/proc/self/ns/net").st_ino
+        # All of them share this kernel, whose table of neighbours holds 1024 that were asked for: they know each other instead.
+        pairs = zip(self.addresses, self.macs)
+        neighbours = [f"neigh replace {address} lladdr {mac} dev eth0 nud permanent" for address, mac in pairs]
+        (self.base / "neighbours").write_text("\n".join(neighbours) + "\n")
         for name, address in zip(self.names, self.addresses):
             words = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
             words += ["sh", self.base / "host.sh", self.base, name, address]
             self.leaders.append(subprocess.Popen(words, stdin=subprocess.DEVNULL))
         batch = []
-        for name, leader in zip(self.names, self.leaders):
+        for name, mac, leader in zip(self.names, self.macs, self.leaders):
             wait(lambda: os.stat(f"/proc/{leader.pid}/ns/net").st_ino != own)
-            batch += [f"link add {name} type veth peer name eth0 netns {leader.pid}", f"link set {name} master switch up"]
+            batch += [f"link add {name} type veth peer name eth0 address {mac} netns {leader.pid}", f"link set {name} master switch up"]
         run("ip", "-batch", "-", input="\n".join(batch) + "\n")
         for address in self.addresses:
             wait(lambda: greets(address))

@@ -37,7 +37,7 @@ def table(rows):
 
 
 def fleets(work):
-    """One table for all sizes: seconds of each tool, and how many times ours that is."""
+    """The tables so far, after each size: seconds of each tool, and how many times ours that is; what our no-op costs."""
     cache = work / "fleet-cache"
     warm(work / "warm", cache)
     rows, notes = [], []
@@ -45,7 +45,7 @@ def fleets(work):
         results = fleet.measure(count, rounds, only, work, cache, say)
         rows += fleet.rows(count, results, only)
         notes += fleet.notes(count, results)
-    return table(rows), table(notes)
+        yield {"fleet": table(rows), "controller": table(notes)}
 
 
 def warm(folder, cache):
@@ -64,18 +64,25 @@ def main():
     try:
         if "single" in parts:
             sections["single"] = table(single_host.rows(work / "single"))
+            save(sections)
         if "lab" in parts:
             warm(work / "lab-warm", work / "lab-cache")
             sections["lab"] = table(lab.rows(work / "lab", work / "lab-cache", say))
+            save(sections)
         if "fleet" in parts:
-            sections["fleet"], sections["controller"] = fleets(work)
+            for tables in fleets(work):
+                save(sections | tables)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    print(RESULT.read_text())
+
+
+def save(sections):
+    """After each part: what comes later may fail, and this took long."""
     text = (ROOT / "bench/head.md").read_text().format(cores=os.cpu_count(), runs=single_host.RUNS, form_runs=single_host.FORM_RUNS)
     for name, rows in sections.items():
         text = text.replace(f"<!-- {name} -->", f"<!-- {name} -->\n{rows}\n<!-- end -->")
     RESULT.write_text(text)
-    print(text)
 
 
 def kept():

@@ -439,12 +439,19 @@ fn the_users_own_ssh_configuration_counts() {
     // Who provisions sits at n1, and gets to n3, by another name, through n2 only.
     let disk = |host: &str, path: &str| lab.home().join("hosts").join(host).join("root").join(path);
     std::fs::copy(env!("CARGO_BIN_EXE_provision"), disk("n1", "root/provision")).unwrap();
-    std::fs::copy(lab.home().join("id_ed25519"), disk("n1", "root/.ssh/lab")).unwrap();
-    let known = std::fs::read_to_string(lab.home().join("inventory.known_hosts")).unwrap();
-    std::fs::write(disk("n1", "root/.ssh/lab_known"), known).unwrap();
+    for name in ["", ".pub"] {
+        let (from, to) = (format!("id_ed25519{name}"), format!("root/.ssh/lab{name}"));
+        std::fs::copy(lab.home().join(from), disk("n1", &to)).unwrap();
+    }
     let (n2, n3) = (lab.address("n2"), lab.address("n3"));
-    let config =
-        format!("Include more\nHost orders\n  HostName {n3}\n  ProxyJump gate\nHost gate\n  HostName {n2}\n");
+    let known = std::fs::read_to_string(lab.home().join("inventory.known_hosts")).unwrap();
+    let known = known.replace(&format!("{n3} "), "the-real-orders ");
+    std::fs::write(disk("n1", "root/.ssh/lab_known"), &known).unwrap();
+    let config = format!(
+        "Include more\nHost orders\n  HostName {n3}\n  HostKeyAlias the-real-orders\n  ProxyJump gate\n\
+         Host gate\n  HostName {n2}\nHost *\n  RevokedHostKeys ~/.ssh/revoked\n"
+    );
+    std::fs::write(disk("n1", "root/.ssh/revoked"), "").unwrap();
     std::fs::write(disk("n1", "root/.ssh/config"), config).unwrap();
     let more = "Match user root\n  IdentityFile ~/.ssh/lab\n  UserKnownHostsFile ~/.ssh/lab_known\n";
     std::fs::write(disk("n1", "root/.ssh/more"), more).unwrap();
@@ -455,8 +462,16 @@ fn the_users_own_ssh_configuration_counts() {
     std::fs::write(disk("n1", "root/inventory.toml"), inventory).unwrap();
     lab.sh("n1", "cd && ./provision exec inventory.toml -- hostname").ok().says("orders | n3");
     assert!(lab.sshd_log("n3").contains(&format!("Accepted publickey for root from {n2}")));
-    // A plan needs no more than that, and tells what kind of hosts these are.
+    // A plan needs no more than that.
     lab.sh("n1", "cd && ./provision plan inventory.toml").code(2).says("orders");
+    // A key that the user knows to be in other hands never passes.
+    let key = known.lines().find_map(|line| line.strip_prefix("the-real-orders ")).unwrap();
+    std::fs::write(disk("n1", "root/.ssh/revoked"), format!("{key}\n")).unwrap();
+    lab.sh("n1", "cd && ./provision exec inventory.toml -- hostname").code(1).says("RevokedHostKeys");
+    lab.sh("n1", "cd /root/.ssh && mv revoked keys && ssh-keygen -q -k -f revoked keys").ok();
+    lab.sh("n1", "cd && ./provision exec inventory.toml -- hostname").code(1).says("RevokedHostKeys");
+    lab.sh("n1", "cd /root/.ssh && ssh-keygen -q -k -f revoked lab.pub").ok();
+    lab.sh("n1", "cd && ./provision exec inventory.toml -- hostname").ok();
 }
 
 #[test]

@@ -107,10 +107,13 @@ impl Settings {
             user: ssh.user.clone().or_else(|| one("user").map(str::to_owned)).unwrap_or_else(user),
             host: one("hostname").unwrap_or(address).to_owned(),
             port: ssh.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22),
-            identity: if ssh.identity.is_empty() {
-                files("identityfile", &default)
-            } else {
-                ssh.identity.clone()
+            identity: match map.get("identityfile") {
+                _ if !ssh.identity.is_empty() => ssh.identity.clone(),
+                // One a line, blanks and all.
+                Some(lines) => {
+                    lines.iter().filter(|file| **file != "none").map(|file| expand(file)).collect()
+                }
+                None => default.into_iter().map(expand).collect(),
             },
             identities_only: !ssh.identity.is_empty() || one("identitiesonly") == Some("yes"),
             agent: match map.get("identityagent").and_then(|all| all.first()).copied() {

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -105,29 +105,20 @@ impl Gate {
         Ok(())
     }
 
-    /// Asks the user's own tool, which knows all kinds of such files (ssh-keygen(1), `-Q`). What cannot be asked is refused.
+    /// Such a file is a list of keys, or a revocation list that ssh-keygen(1) reads (`-Q`). What cannot be read is refused.
     async fn not_revoked(&self, offered: &PublicKey) -> Result<(), Failed> {
         let Some(file) = &self.revoked else { return Ok(()) };
-        let refuse = |reason: String| Failed::new(Phase::HostKey, format!("RevokedHostKeys: {reason}"));
+        let refuse = |reason: String| {
+            Failed::new(Phase::HostKey, format!("RevokedHostKeys {}: {reason}", file.display()))
+        };
         let key = wire(offered)?;
-        let written = tempfile::NamedTempFile::new().and_then(|mut written| {
-            writeln!(written, "{key}")?;
-            Ok(written)
-        });
-        let written = written.map_err(|error| refuse(error.to_string()))?;
-        #[expect(clippy::disallowed_methods, reason = "it connects to nobody: it looks a key up in a file")]
-        let mut asked = tokio::process::Command::new("ssh-keygen");
-        asked.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
-        match timeout(ASK, asked.output()).await {
-            Ok(Ok(output)) if output.status.success() => Ok(()),
-            Ok(Ok(output)) => {
-                let said =
-                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
-                Err(refuse(format!("{} {}: {said}", key.kind, key.fingerprint())))
-            }
-            Ok(Err(error)) => Err(refuse(format!("`ssh-keygen -Q -f {}`: {error}", file.display()))),
-            Err(_) => Err(refuse(format!("`ssh-keygen -Q -f {}` gave no answer within 10s", file.display()))),
-        }
+        let bytes = std::fs::read(file).map_err(|error| refuse(error.to_string()))?;
+        let is_revoked = if bytes.starts_with(REVOCATION_LIST) {
+            in_revocation_list(file, &key).await.map_err(refuse)?
+        } else {
+            String::from_utf8_lossy(&bytes).lines().any(|line| line.contains(&key.to_string()))
+        };
+        if is_revoked { Err(refuse(format!("it has {} {}", key.kind, key.fingerprint()))) } else { Ok(()) }
     }
 
     /// As in ssh(1): a certificate that does not count leaves the key in it, which may be on file; one that is revoked leaves
@@ -178,6 +169,29 @@ impl Gate {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let fingerprint = authority.fingerprint(HashAlg::Sha256);
         certificate.validate_at(now, [&fingerprint]).map_err(|error| refuse(format!("is not valid: {error}")))
+    }
+}
+
+/// How OpenSSH's own kind of revocation list begins (PROTOCOL.krl).
+const REVOCATION_LIST: &[u8] = b"SSHKRL\n\0";
+
+async fn in_revocation_list(file: &Path, key: &Key) -> Result<bool, String> {
+    let written = tempfile::NamedTempFile::new().and_then(|mut written| {
+        writeln!(written, "{key}")?;
+        Ok(written)
+    });
+    let written = written.map_err(|error| error.to_string())?;
+    #[expect(clippy::disallowed_methods, reason = "it connects to nobody: it looks a key up in a file")]
+    let mut asked = tokio::process::Command::new("ssh-keygen");
+    asked.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let output =
+        timeout(ASK, asked.output()).await.map_err(|_| "`ssh-keygen -Q` gave no answer within 10s")?;
+    let output = output.map_err(|error| format!("`ssh-keygen -Q`: {error}"))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
+    match (output.status.success(), said.contains("REVOKED")) {
+        (true, _) => Ok(false),
+        (false, true) => Ok(true),
+        (false, false) => Err(said),
     }
 }
 
