@@ -458,7 +458,7 @@ fn a_run_can_be_kept_as_a_page_and_as_json_lines() {
 /// Six nodes that run but were never joined: what a formation that was cut short leaves at its beginning.
 fn bare(name: &str, port: u16) -> Sandbox {
     let story = Sandbox::new(name, port);
-    story.run(&["apply", "--yes", "--tags", "build,install,configure,start"]).ok();
+    story.run(&["apply", "--yes", "--tags", "build,install,configure,ship,start"]).ok();
     assert_eq!(story.pids().len(), 6);
     story
 }
