@@ -295,10 +295,12 @@ async fn work_that_falls_silent_is_ended() {
     let sshd = Sshd::start("");
     let change = change(&sshd, "silent").await;
     let error = change
-        .work("it", "story-silent", "echo begun; sleep 300", 2 * SECOND, &mut |_| {})
+        .work("it", "story-silent", "echo begun; sleep 317", 2 * SECOND, &mut |_| {})
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Silent { .. }), "{error:?}");
+    let sleeps = || std::process::Command::new("pgrep").args(["-x", "-f", "sleep 317"]).status().unwrap();
+    common::until("nothing of it runs", || !sleeps().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

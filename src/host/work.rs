@@ -172,8 +172,8 @@ done"#,
         format!("{}rm -rf \"$job\"; rmdir \"$base\" 2>/dev/null || :", self.folder())
     }
 
-    /// Ends it with all it has started.
+    /// Ends it with all it has started: its process group, in the words that dash and bash both know.
     fn kill(&self) -> String {
-        format!("{}kill -KILL -- -\"$(cat \"$job/pid\")\" 2>/dev/null || :\n{}", self.folder(), self.tidy())
+        format!("{}kill -s KILL -- -\"$(cat \"$job/pid\")\" 2>/dev/null || :\n{}", self.folder(), self.tidy())
     }
 }

@@ -171,6 +171,8 @@ impl Drop for Lab {
         }
         let id = self.id();
         let down = self.lab(&["down"]);
+        // What could not be taken down can be later, as long as its state is there.
+        self.folder.disable_cleanup(down.code != 0);
         let left = traces(&id);
         assert!(std::thread::panicking() || (down.code == 0 && left.is_empty()), "{}{left:?}", down.text());
     }
