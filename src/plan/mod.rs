@@ -2,6 +2,7 @@
 //! reads nothing else, and a saved plan can be reviewed before it is applied.
 
 mod desire;
+mod error;
 mod placement;
 mod render;
 mod survey;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use desire::{Desired, Job, Templates, desire};
+pub use error::Error;
 pub use render::Error as RenderError;
 pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, standing, survey};
 pub use text::Detail;
@@ -21,7 +23,7 @@ use crate::{
     cluster::Topology,
     host::{InitSystem, distro},
     inventory::{Fleet, Tier},
-    resource::{Action, Difference, Entry, Listener, Observed, PathState, Resource},
+    resource::{Action, Difference, Entry, Observed, PathState, Resource},
 };
 
 /// Everything a run will do, in order.
@@ -141,23 +143,6 @@ pub struct HostView {
     pub desired: Vec<Desired>,
     pub observed: Observed,
     pub init: InitSystem,
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum Error {
-    #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
-    #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
-    PortTaken { host: String, taken: Listener },
-    #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
-    #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
-    InTheWay { host: String, path: String, wanted: &'static str, found: String },
-    #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
-    #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
-    NoSystemd { host: String, unit: String },
-    #[error("{host}: no package manager is known for this distribution, and the playbook wants {packages}")]
-    #[diagnostic(help("install the packages by hand, or use a command step with a guard"))]
-    NoPackages { host: String, packages: String },
 }
 
 impl Plan {

@@ -1,0 +1,20 @@
+//! Why there is no plan: what is known to fail is refused before anything changes.
+
+use crate::resource::Listener;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
+    #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
+    PortTaken { host: String, taken: Listener },
+    #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
+    #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
+    InTheWay { host: String, path: String, wanted: &'static str, found: String },
+    #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
+    #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
+    NoSystemd { host: String, unit: String },
+    #[error("{host}: no package manager is known for this distribution, and the playbook wants {packages}")]
+    #[diagnostic(help("install the packages by hand, or use a command step with a guard"))]
+    NoPackages { host: String, packages: String },
+}
