@@ -176,6 +176,26 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
 }
 
 #[test]
+fn a_server_that_is_slow_to_get_going_is_waited_for_and_one_that_ends_is_not() {
+    let machine = boot("slow");
+    machine.apply().ok();
+    let before = |script: &str| {
+        let unit = "redis-units@7103";
+        let drop_in = format!(
+            "run=$(sed -n 's/^ExecStart=//p' /etc/systemd/system/redis-units@.service | sed s/%i/7103/)
+             mkdir -p /etc/systemd/system/{unit}.service.d
+             printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c \"%s; exec %s\"\\n' '{script}' \"$run\" >/etc/systemd/system/{unit}.service.d/wrapped.conf
+             systemctl daemon-reload; systemctl stop {unit}"
+        );
+        machine.sh(&drop_in).ok();
+    };
+    before("sleep 2");
+    machine.apply().ok();
+    before("echo no licence for this server; exit 1");
+    machine.apply().code(1).says("node 7103 ended right after its start").says("no licence for this server");
+}
+
+#[test]
 fn after_a_reboot_everything_is_as_before() {
     let mut machine = boot("reboot");
     machine.apply().ok();

@@ -36,12 +36,17 @@ pub(super) const PROBE: &str = r#"
 started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
 # $1 started file, $2 data folder, $3 unit or nothing
 is_node() { case $(readlink "/proc/$1/exe" 2>/dev/null) in *-server | *-server\ *) [ "/proc/$1/cwd" -ef "$2" ] ;; *) false ;; esac; }
-find_node() {
+# The process that was started, server already or not yet. $1 started file, $2 unit or nothing
+find_started() {
   pid= sum= start=
   [ ! -r "$1" ] || read -r sum pid start <"$1" || :
-  if [ -n "$3" ]; then pid=$(systemctl show -p MainPID "$3" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
+  if [ -n "$2" ]; then pid=$(systemctl show -p MainPID "$2" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
   elif [ -n "$pid" ] && [ "$(started_at "$pid" 2>/dev/null)" != "$start" ]; then pid=; fi
-  [ -z "$pid" ] || ! is_node "$pid" "$2" || return 0
+  [ -n "$pid" ] && [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]
+}
+# $1 started file, $2 data folder, $3 unit or nothing
+find_node() {
+  ! find_started "$1" "$3" || ! is_node "$pid" "$2" || return 0
   sum= pid=
   [ -z "$3" ] || return 1
   for candidate in /proc/[0-9]*; do

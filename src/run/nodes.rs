@@ -142,16 +142,16 @@ async fn accepts(probe: &Probe, process: &Process) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a node runs, and the end of what it said.
+/// Whether what was started runs, and the end of what it said. It need not be the server yet: systemd first sets up the
+/// sandbox, which takes its time on a busy host, and a user's drop-in may put a wrapper in between.
 async fn look(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), Error> {
     let unit = quote(process.unit.as_deref().unwrap_or(""));
     // What a server says before it has opened its log is in the journal where systemd started it.
     let script = format!(
-        "{}\nfind_node {} {} {unit} && echo @runs\ntail -q -n 20 {} {}.out 2>/dev/null\n\
+        "{}\nfind_started {} {unit} && echo @runs\ntail -q -n 20 {} {}.out 2>/dev/null\n\
          [ -z {unit} ] || journalctl --quiet --no-pager -o cat -n 20 -u {unit} 2>/dev/null\ntrue",
         Process::probe(),
         quote(&process.started),
-        quote(&process.data),
         quote(&process.log),
         quote(&process.started)
     );
