@@ -86,11 +86,11 @@ fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
 
 /// Draws 256 bits from the kernel and keeps them; `tempfile` creates with mode 0600.
 fn generate(path: &std::path::Path) -> Result<(), Error> {
-    use std::io::{Read, Write};
+    use std::io::Write;
     let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut bits = [0u8; 32];
-    std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).map_err(unwritable)?;
+    getrandom::fill(&mut bits).map_err(|error| unwritable(error.into()))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
     writeln!(file, "{}", hex::encode(bits)).map_err(unwritable)?;
     file.persist_noclobber(path).map_err(|e| unwritable(e.error))?;

@@ -33,6 +33,8 @@ fn hosts_come_up_and_go_without_a_trace() {
     let before =
         lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout;
     lab.lab(&["up", "--hosts", "3"]).ok();
+    lab.lab(&["up"]).ok().says("3 simulated hosts");
+    lab.lab(&["up", "--hosts", "4"]).code(64).says("with 3 hosts, and 4 is wanted").says("lab down");
     assert_eq!(
         lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout,
         before

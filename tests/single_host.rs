@@ -57,7 +57,7 @@ fn own_tree(sandbox: &Sandbox) -> tree::Tree {
 fn one_command_gives_a_cluster_that_an_independent_client_uses() {
     let story = Sandbox::new("first", 7101);
     let run = story.apply().ok();
-    assert!(run.stdout.contains("Cluster first is ready"), "{}", run.stdout);
+    assert!(run.stdout.contains("Cluster first on a single host is ready"), "{}", run.stdout);
     let script = "from redis.cluster import RedisCluster\n\
          RedisCluster(host='127.0.0.1', port=7101).set('hello', 'world')\n\
          assert RedisCluster(host='127.0.0.1', port=7106).get('hello') == b'world'\n";
@@ -599,8 +599,15 @@ fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
     story.apply().ok();
     story.run(&["apply", "--yes", "--tags", "verify"]).ok().says("is ready");
     let run = story.run(&["apply", "--yes", "--tags", "configure,start"]).ok();
-    assert!(run.text().contains("Nothing to change in the steps configure, start of cluster tags."));
+    assert!(
+        run.text()
+            .contains("Nothing to change in the steps configure, start of cluster tags on a single host.")
+    );
     story.run(&["apply", "--json"]).code(64).says("--yes");
+    story
+        .run(&["apply", "--yes", "--report", "nowhere/page.html"])
+        .code(64)
+        .says("could not write the report");
     // A restart brings the formation step along, which puts the settings back that the engine needs meanwhile.
     story.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
     let only = ["--tags", "configure,start"];

@@ -259,6 +259,7 @@ async fn work_goes_on_while_the_link_is_away() {
         // The last one may leave nothing to do but to tidy up.
         if line.ends_with("20") || line.ends_with("40") || line.ends_with("60") {
             cuts += 1;
+            assert_eq!(works("story-count"), 1, "this check can fail");
             sshd.drop_connections();
         }
     };
@@ -266,7 +267,22 @@ async fn work_goes_on_while_the_link_is_away() {
     let expected: Vec<String> = (1..=60).map(|i| format!("line {i}")).collect();
     assert_eq!(lines, expected);
     assert_eq!((fs::read_to_string(&counted).unwrap().len(), cuts), (60, 3), "it ran once");
-    assert!(!PathBuf::from("/run/provision-work/story-count").exists());
+    assert_eq!(works("story-count"), 0, "it was tidied up");
+}
+
+/// How many works of this name the host has.
+fn works(name: &str) -> usize {
+    let entries = fs::read_dir("/run/provision-work").into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(name)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_was_given_up_does_not_answer_for_the_next_one() {
+    let sshd = Sshd::start("");
+    let change = change(&sshd, "given-up").await;
+    let error = change.run("a script", "sleep 2; echo late; exit 7", SECOND, &mut |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Silent { .. }), "{error:?}");
+    assert_eq!(change.probe().ask("a word", "echo mine").await.unwrap(), ["mine"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,7 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     // What a power cut leaves of an account that is being made.
     machine.sh("useradd --system --user-group redis && sed -i /^redis:/d /etc/group /etc/gshadow").ok();
     let run = machine.apply().ok();
-    assert!(run.stdout.contains("Cluster units is ready"), "{}", run.stdout);
+    assert!(run.stdout.contains("Cluster units on a single host is ready"), "{}", run.stdout);
     run.says("I36 units start at boot").says("enabled at boot");
     machine.sh("systemd-analyze verify redis-units@7101.service").ok().says_nothing();
     machine.sh("systemctl is-enabled redis-units@7101 redis-units@7106").ok().says("enabled");

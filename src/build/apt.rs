@@ -116,7 +116,10 @@ impl Apt<'_> {
 
     async fn run(&self, what: &str, script: &str) -> Result<Vec<String>, String> {
         let mut log = |line: &str| self.events.log(line);
-        self.change.run(what, script, IDLE, &mut log).await.map_err(|e| e.to_string().replace('\n', " "))
+        self.change
+            .work(what, "apt", script, IDLE, &mut log)
+            .await
+            .map_err(|e| e.to_string().replace('\n', " "))
     }
 }
 

@@ -30,7 +30,7 @@ impl io::Write for Hasher {
 }
 
 /// The digest of a list of texts; the separator keeps `ab, c` apart from `a, bc`.
-pub(super) fn of_parts(parts: &[&str]) -> String {
+pub(crate) fn of_parts(parts: &[&str]) -> String {
     let mut hasher = Hasher::default();
     for part in parts {
         hasher.update(part.as_bytes());
@@ -39,7 +39,7 @@ pub(super) fn of_parts(parts: &[&str]) -> String {
     hasher.hex()
 }
 
-pub(super) fn of_file(path: &Path) -> io::Result<String> {
+pub(crate) fn of_file(path: &Path) -> io::Result<String> {
     let mut hasher = Hasher::default();
     io::copy(&mut File::open(path)?, &mut hasher)?;
     Ok(hasher.hex())
@@ -51,6 +51,6 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 }
 
 /// Enough of a digest to name a file.
-pub(super) fn short(digest: &str) -> &str {
+pub(crate) fn short(digest: &str) -> &str {
     digest.get(..16).unwrap_or(digest)
 }

@@ -37,12 +37,13 @@ pub(super) struct Built {
 /// the host was lost it may still be compiling, for another run by now: the next one joins it.
 pub(super) async fn make(job: &Job<'_>, tarball: &Tarball, binary: &Path) -> Result<Built> {
     let key = digest::of_parts(&[&tarball.sha256, &job.want.recipe.id()]);
-    let work = format!("{}/provision/build/{}", job.facts.cache_home, digest::short(&key));
+    let cache = &job.facts.cache_home;
+    let work = format!("{cache}/provision/build/{}", digest::short(&key));
     let built = job.inside(tarball, &work, binary).await;
     if matches!(&built, Err(Error::Host(_))) {
         return built;
     }
-    let tidy = script::tidy(&work);
+    let tidy = script::tidy(cache, &work, job.change.probe().is_remote());
     if let Err(error) = job.change.run("removing the build's work folder", &tidy, SHORT, &mut |_| {}).await {
         job.events.notice(format!("{work} is left there: {error}"));
     }
@@ -61,15 +62,21 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     async fn inside(&self, tarball: &Tarball, work: &str, binary: &Path) -> Result<Built> {
         let change = self.change;
-        change.run("preparing the build's work folder", &script::prepare(work), SHORT, &mut |_| {}).await?;
+        change
+            .run(
+                "preparing the build's work folder",
+                &script::prepare(&self.facts.cache_home, work),
+                SHORT,
+                &mut |_| {},
+            )
+            .await?;
         let source = Parcel::read(&tarball.path).map_err(cache::unusable(&tarball.path))?;
         change.put(&source, &format!("{work}/source.tar"), 0o644).await?;
         let mut said = Said::new(self.events, self.facts.cores);
         let what = format!("compiling {}", self.want.title());
         let script = script::build(self.want, self.facts, work);
-        // Named by what goes in: a run after one that was killed joins its compilation.
-        let name = format!("build-{}", work.rsplit('/').next().unwrap_or_default());
-        let ended = change.work(&what, &name, &script, IDLE, &mut |line| said.hear(line)).await;
+        // A run after one that was killed joins its compilation.
+        let ended = change.work(&what, "build", &script, IDLE, &mut |line| said.hear(line)).await;
         let log = self.keep_log(&said.log, work)?;
         match ended {
             Ok(_) => said.finished(),

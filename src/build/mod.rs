@@ -12,7 +12,7 @@ mod builders;
 mod cache;
 mod check;
 mod diagnose;
-mod digest;
+pub(crate) mod digest;
 mod digests;
 mod directive;
 mod download;

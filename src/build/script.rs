@@ -93,12 +93,25 @@ pub(super) fn build(want: &Want, facts: &Facts, work: &str) -> String {
     )
 }
 
+/// What says that the user's cache folder is ours, because there was none.
+const OURS: &str = ".made-by-provision";
+
 /// Creates the work folder, empty but for the lock that guards it.
-pub(super) fn prepare(work: &str) -> String {
-    format!("umask 022\nmkdir -p {}", quote(work))
+pub(super) fn prepare(cache: &str, work: &str) -> String {
+    format!(
+        "umask 022\n[ -e {cache} ] || {{ mkdir -p {cache}; : >{cache}/{OURS}; }}\nmkdir -p {}",
+        quote(work),
+        cache = quote(cache)
+    )
 }
 
-/// Removes the work folder.
-pub(super) fn tidy(work: &str) -> String {
-    format!("rm -rf {}", quote(work))
+/// Removes the work folder, and on another machine than this one all that the build has left: nothing else will use it there.
+pub(super) fn tidy(cache: &str, work: &str, is_remote: bool) -> String {
+    let lists = if is_remote { "rm -rf \"$cache/provision/apt\"\n" } else { "" };
+    format!(
+        "cache={}\nrm -rf {}\n{lists}rmdir \"$cache/provision/build\" \"$cache/provision\" 2>/dev/null || :\n\
+         if [ -e \"$cache/{OURS}\" ] && [ \"$(ls -A \"$cache\")\" = {OURS} ]; then rm -r \"$cache\"; fi",
+        quote(cache),
+        quote(work)
+    )
 }

@@ -27,6 +27,7 @@ use crate::{
 
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     may_ask(args.json, args.yes)?;
+    file::writable("the report", args.report.as_deref())?;
     let ready = match (&args.plan, &args.path) {
         (Some(file), _) => saved(file, args.trust).await?,
         (None, Some(inventory)) => fresh(inventory, &args).await?,
@@ -144,7 +145,7 @@ pub(super) async fn carry_out(
     let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, tier: plan.tier, version });
+    events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, tier: plan.fleet.tier, version });
     let cancel = Cancel::on_ctrl_c(&events);
     let executor = Executor { hosts, facts, cache, events: &events, cancel: &cancel };
     let (outcome, result) = executor.run(plan).await;
@@ -156,19 +157,18 @@ pub(super) async fn carry_out(
         Some(evidence) => report::result(&report::evidence_table(evidence)),
         None => {}
     }
-    if let Some(file) = &show.report {
+    let reported = show.report.as_ref().map_or(Ok(()), |file| {
         let page = report::html(&plan.fleet, &told, outcome.evidence.as_ref()).into_diagnostic();
-        file::write("the report", file, page.map_err(Failure::usage)?.as_bytes())?;
+        file::write("the report", file, page.map_err(Failure::failed)?.as_bytes())
+    });
+    let Err(error) = result else { return reported.map(|()| outcome) };
+    if let Err(failure) = reported {
+        report::failure(&failure.report);
     }
-    match (result, path) {
-        (Ok(()), _) => Ok(outcome),
-        (Err(error), path) => {
-            if let Some(path) = path {
-                report::remark(&format!("journal: {}", path.display()));
-            }
-            Err(error.into())
-        }
+    if let Some(path) = path {
+        report::remark(&format!("journal: {}", path.display()));
     }
+    Err(error.into())
 }
 
 /// Asks on the terminal. Without one there is nobody to ask.

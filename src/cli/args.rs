@@ -255,15 +255,15 @@ pub(super) enum LabVerb {
 
 #[derive(Debug, Args)]
 pub(super) struct LabUp {
-    /// How many hosts.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=200))]
-    pub(super) hosts: u8,
+    /// How many hosts; 6 where it is not given.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=200))]
+    pub(super) hosts: Option<u8>,
     /// The subnet of the hosts; the first free one of 10.77.0.0/16 where it is not given.
     #[arg(long)]
     pub(super) subnet: Option<ipnet::Ipv4Net>,
-    /// What the hosts run.
-    #[arg(long, value_enum, default_value = "debian")]
-    pub(super) os: Os,
+    /// What the hosts run; Debian where it is not given.
+    #[arg(long, value_enum)]
+    pub(super) os: Option<Os>,
     /// A root folder, or a tarball of one, to use instead.
     #[arg(long, value_name = "PATH", conflicts_with = "os")]
     pub(super) rootfs: Option<PathBuf>,

@@ -38,7 +38,8 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     reached.any()?;
     let plan = Plan::undo(fleet, undo, reached.unreachable());
     if plan.is_empty() {
-        let words = format!("Nothing to undo: provision changed nothing here for cluster {}.", fleet.name);
+        let (name, tier) = (&fleet.name, fleet.tier);
+        let words = format!("Nothing to undo: provision changed nothing here for cluster {name} {tier}.");
         finished(args.json, !reached.misses(None), &words);
         return Ok(reached.exit(Exit::Done, None));
     }
@@ -57,7 +58,7 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         report::result(&format!(
             "Cluster {} {} is gone{left}. The cache of builds is kept in {}.",
             fleet.name,
-            fleet.tier(),
+            fleet.tier,
             loaded.cache.root().display()
         ));
     }

@@ -37,6 +37,11 @@ impl Failure {
     pub(super) fn usage(report: Report) -> Self {
         Self { report, exit: Exit::Usage }
     }
+
+    /// The run went wrong.
+    pub(super) fn failed(report: Report) -> Self {
+        Self { report, exit: Exit::Failed }
+    }
 }
 
 impl From<inventory::LoadError> for Failure {
@@ -93,8 +98,9 @@ impl From<inventory::UnknownHost> for Failure {
 
 impl From<crate::lab::Error> for Failure {
     fn from(error: crate::lab::Error) -> Self {
-        use crate::lab::Error::{Narrow, NoGuest, NoLab, Subnet};
-        let usage = matches!(error, Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. });
+        use crate::lab::Error::{Differs, Narrow, NoGuest, NoLab, Subnet};
+        let usage =
+            matches!(error, Differs { .. } | Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. });
         let exit = if usage { Exit::Usage } else { Exit::Failed };
         Self { report: error.into(), exit }
     }

@@ -1,21 +1,47 @@
 //! Files a verb writes for the user: whole or not at all.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
-use miette::{IntoDiagnostic, WrapErr};
+use miette::miette;
+use tempfile::NamedTempFile;
 
 use super::exit::Failure;
 
+/// Refuses a file that cannot be written while nothing is done yet.
+pub(super) fn writable(what: &str, file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    if file.is_dir() {
+        let help = "name a file in it";
+        return Err(Failure::usage(miette!(
+            help = help,
+            "{what} is a file, and {} a folder",
+            file.display()
+        )));
+    }
+    told(what, file, aside(file).map(drop)).map_err(Failure::usage)
+}
+
 /// Writes a file atomically; `what` names it in the error.
 pub(super) fn write(what: &str, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let write = || -> std::io::Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut temporary = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let write = || -> io::Result<()> {
+        let mut temporary = aside(file)?;
         temporary.write_all(bytes)?;
         temporary.persist(file)?;
         Ok(())
     };
-    let written =
-        write().into_diagnostic().wrap_err_with(|| format!("could not write {what} to {}", file.display()));
-    written.map_err(Failure::usage)
+    told(what, file, write()).map_err(Failure::failed)
+}
+
+/// A temporary file that can take its place.
+fn aside(file: &Path) -> io::Result<NamedTempFile> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+}
+
+fn told(what: &str, file: &Path, result: io::Result<()>) -> miette::Result<()> {
+    let help = "see that the folder exists and is writable";
+    result.map_err(|error| miette!(help = help, "could not write {what} to {}: {error}", file.display()))
 }

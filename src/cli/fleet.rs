@@ -56,7 +56,7 @@ impl Loaded {
     }
 }
 
-/// The hosts that answered, and those that did not.
+/// The hosts that answered, and those that did not, which are told with their reasons however the verb ends.
 pub(super) struct Reached {
     pub(super) probes: BTreeMap<String, Probe>,
     pub(super) missing: BTreeMap<String, host::Error>,
@@ -68,13 +68,9 @@ impl Reached {
         self.missing.keys().any(|host| limit.is_none_or(|limit| limit.contains(host)))
     }
 
-    /// How the verb ends: hosts that are missing and were meant make it a failure. Each is told with its own reason and fix.
+    /// How the verb ends: hosts that are missing and were meant make it a failure.
     pub(super) fn exit(self, exit: Exit, limit: Option<&BTreeSet<String>>) -> Exit {
-        let misses = self.misses(limit);
-        for error in self.missing.into_values() {
-            report::failure(&error.into());
-        }
-        if misses { Exit::Failed } else { exit }
+        if self.misses(limit) { Exit::Failed } else { exit }
     }
 
     /// A host has gone.
@@ -88,9 +84,6 @@ impl Reached {
         if self.probes.is_empty()
             && let Some((_, last)) = self.missing.pop_last()
         {
-            for error in std::mem::take(&mut self.missing).into_values() {
-                report::failure(&error.into());
-            }
             return Err(last.into());
         }
         Ok(())
@@ -110,6 +103,15 @@ impl Reached {
     /// Why hosts are missing, for the plan.
     pub(super) fn unreachable(&self) -> BTreeMap<String, String> {
         self.missing.iter().map(|(host, error)| (host.clone(), error.to_string())).collect()
+    }
+}
+
+impl Drop for Reached {
+    /// Whatever else went wrong, or well: each host that is missing has a reason and a fix of its own.
+    fn drop(&mut self) {
+        for error in std::mem::take(&mut self.missing).into_values() {
+            report::failure(&error.into());
+        }
     }
 }
 

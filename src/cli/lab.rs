@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     check_name(&args.name)?;
+    lab::privileges()?;
     let folder = args.folder.join(&args.name);
     match args.verb {
         LabVerb::Up(up) => self::up(&folder, args.name, up).await,
@@ -37,18 +38,20 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
     let image = match (args.rootfs, args.os) {
-        (Some(path), _) if path.is_dir() => Source::Folder(path),
-        (Some(path), _) => Source::Tarball(path),
-        (None, Os::Debian) => Source::Debian,
-        (None, Os::Rocky9) => Source::Rocky9,
+        (Some(path), _) if path.is_dir() => Some(Source::Folder(path)),
+        (Some(path), _) => Some(Source::Tarball(path)),
+        (None, Some(Os::Debian)) => Some(Source::Debian),
+        (None, Some(Os::Rocky9)) => Some(Source::Rocky9),
+        (None, None) => None,
     };
-    lab::prerequisites(&image, args.install).await?;
-    let began = std::time::Instant::now();
-    report::remark(&format!(
-        "lab {name}: bringing it up; the first time its image is made, which takes minutes"
-    ));
     let cache = Cache::open()?.root().join("lab");
     let wish = Wish { name, hosts: args.hosts, subnet: args.subnet, image, cache };
+    lab::prerequisites(folder, &wish, args.install).await?;
+    let began = std::time::Instant::now();
+    report::remark(&format!(
+        "lab {}: bringing it up; the first time its image is made, which takes minutes",
+        wish.name
+    ));
     let lab = Lab::up(folder, &wish).await?;
     report::result(&format!("{}: up in {:.1}s", title(&lab), began.elapsed().as_secs_f64()));
     for guest in lab.guests() {

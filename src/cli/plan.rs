@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    file::writable("the plan", args.output.as_deref())?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let choice = loaded.choice(&args.choice)?;
     let mut reached = connect(&loaded.fleet, args.inventory.trust).await?;
@@ -42,7 +43,7 @@ pub(super) fn nothing(plan: &Plan, choice: &Choice) -> String {
 
 fn unchanged(plan: &Plan, choice: &Choice) -> String {
     let (fleet, tags) = (&plan.fleet, &choice.tags);
-    let name = &fleet.name;
+    let name = format!("{} {}", fleet.name, fleet.tier);
     if !tags.is_empty() {
         let plural = if tags.len() == 1 { "" } else { "s" };
         return format!("Nothing to change in the step{plural} {} of cluster {name}.", tags.join(", "));
@@ -52,8 +53,8 @@ fn unchanged(plan: &Plan, choice: &Choice) -> String {
         return format!("Nothing to change on {} of cluster {name}.", hosts.join(", "));
     }
     if !plan.unreachable.is_empty() {
-        return format!("Nothing to change on the hosts of cluster {name} that can be reached.");
+        return format!("Nothing to change on those hosts of cluster {name} that can be reached.");
     }
     let nodes = fleet.nodes().count();
-    format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes {}).", fleet.tier())
+    format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes).")
 }

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
+    file::writable("the evidence", args.junit.as_deref())?;
     let loaded = Loaded::new(&args.inventory.path, args.inventory.single_host)?;
     let reached = connect(&loaded.fleet, args.inventory.trust).await?;
     let servers = servers(&loaded.fleet, &reached.probes)?;

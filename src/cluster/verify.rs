@@ -64,7 +64,7 @@ pub async fn verify(servers: &Servers, fleet: &Fleet, sides: &BTreeMap<String, H
         }
         let hopeless = observed.down().next().is_some() || !judged.iter().any(may_converge);
         if hopeless || began.elapsed() > CONVERGE {
-            return evidence(fleet.tier(), judged, &held, millis(began.elapsed()));
+            return evidence(fleet.tier, judged, &held, millis(began.elapsed()));
         }
         sleep(POLL).await;
     }

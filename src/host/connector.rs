@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Decision, Error, Key, KnownHosts, Result,
@@ -64,13 +64,15 @@ pub(super) struct Shared {
     pub(super) accept_new: bool,
     pub(super) console: Box<dyn Console>,
     /// Connects that have not been authenticated yet, over all servers.
-    pub(super) connects: Semaphore,
+    connects: Arc<Semaphore>,
     /// Files on their way at once: sshd takes megabytes before it says stop, and all of them wait in memory.
     pub(super) uploads: Semaphore,
     /// Connects, by server: sshd drops connections at random from the eleventh on (`MaxStartups 10:30:100`).
-    servers: Once<(String, u16), Semaphore>,
+    servers: Once<(String, u16), Arc<Semaphore>>,
     /// By the files they were read from.
     known: Once<Vec<PathBuf>, Result<Arc<KnownHosts>, String>>,
+    /// Held while a question is on the screen.
+    asking: tokio::sync::Mutex<()>,
     /// By what was asked.
     answers: Once<String, Option<SecretString>>,
     pub(super) common: Common,
@@ -105,10 +107,11 @@ impl Connector {
                 pins,
                 accept_new,
                 console,
-                connects: Semaphore::new(CONNECTS),
+                connects: Arc::new(Semaphore::new(CONNECTS)),
                 uploads: Semaphore::new(UPLOADS),
                 servers: Once::default(),
                 known: Once::default(),
+                asking: tokio::sync::Mutex::default(),
                 answers: Once::default(),
                 common: Common::default(),
             }),
@@ -124,11 +127,13 @@ impl Connector {
         }
     }
 
-    /// The turns to connect to one server.
-    pub(super) async fn server(&self, host: &str, port: u16) -> Arc<OnceCell<Semaphore>> {
+    /// The turn to connect to one server. `None` never comes: nobody closes the semaphores.
+    pub(super) async fn turn(&self, host: &str, port: u16) -> Option<[OwnedSemaphorePermit; 2]> {
         let cell = self.shared.servers.cell((host.to_owned(), port));
-        cell.get_or_init(|| async { Semaphore::new(CONNECTS_A_SERVER) }).await;
-        cell
+        let server = cell.get_or_init(|| async { Arc::new(Semaphore::new(CONNECTS_A_SERVER)) }).await;
+        let of_server = Arc::clone(server).acquire_owned().await.ok()?;
+        let of_all = Arc::clone(&self.shared.connects).acquire_owned().await.ok()?;
+        Some([of_server, of_all])
     }
 
     /// The host keys that are known from these files.
@@ -148,8 +153,9 @@ impl Connector {
         }
         let cell = self.shared.answers.cell(question.to_owned());
         let (shared, text) = (Arc::clone(&self.shared), question.to_owned());
-        // A terminal waits for a human: not on a thread that others need.
+        // A terminal waits for a human: not on a thread that others need, and with one question at a time.
         let ask = || async {
+            let _one = self.shared.asking.lock().await;
             tokio::task::spawn_blocking(move || shared.console.secret(&text)).await.ok().flatten()
         };
         Ok(cell.get_or_init(ask).await.clone())

@@ -10,9 +10,9 @@ pub enum Error {
     #[error("{host}: could not start a shell")]
     #[diagnostic(help("a POSIX `sh` must be in the PATH of that host"))]
     NoShell { host: String, source: io::Error },
-    #[error("{host}: the shell ended while a script was running{}", said_last(said))]
+    #[error("{host}: the shell ended in the middle of {what}{}", said_last(said))]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
-    ShellLost { host: String, said: String },
+    ShellLost { host: String, what: String, said: String },
     #[error("{host} ({address}): {phase}: {reason}")]
     Unreachable {
         host: String,

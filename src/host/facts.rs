@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::distro::{self, Distro};
+use super::{
+    compact,
+    distro::{self, Distro},
+};
 
 /// The facts of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +52,12 @@ pub enum InitSystem {
     Other,
 }
 
-/// Read-only; a line a fact.
-pub(super) const SCRIPT: &str = r#"
+/// The questions: read-only; the answer is a line a fact.
+pub(super) fn script() -> String {
+    compact(SCRIPT)
+}
+
+const SCRIPT: &str = r#"
 id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%(*}"
 id=${id#*(}; echo "user=${id%)}"
 echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"

@@ -37,8 +37,8 @@ pub use facts::{Facts, InitSystem};
 pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
 pub use parcel::Parcel;
-pub use shell::quote;
 use shell::{Retake, Shell};
+pub use shell::{compact, quote};
 use ssh::Ssh;
 use unreachable::Failed;
 pub use unreachable::Phase;
@@ -120,7 +120,7 @@ impl Probe {
         if let Some(facts) = self.inner.facts.get() {
             return Ok(facts.clone());
         }
-        let lines = self.ask("facts", facts::SCRIPT).await?;
+        let lines = self.ask("facts", &facts::script()).await?;
         Facts::parse(&lines).map_err(|answer| Error::Garbled { host: self.name().to_owned(), answer })
     }
 
@@ -143,11 +143,15 @@ impl Probe {
 
     /// Copies a file of the host to a local path, created atomically. Returns its SHA-256 in hex.
     pub async fn get(&self, remote: &str, local: &Path) -> Result<String> {
-        let copied = match &self.inner.transport {
-            Transport::Local(transport) => transport.get(remote, local).await,
-            Transport::Ssh(ssh) => again(async || ssh.get(remote, local).await).await,
-        };
-        copied.map_err(|reason| self.inner.not_copied(remote, reason))
+        match &self.inner.transport {
+            Transport::Local(transport) => {
+                transport.get(remote, local).await.map_err(|reason| self.inner.not_copied(remote, reason))
+            }
+            Transport::Ssh(ssh) => {
+                let got = again(async || ssh.get(remote, local).await).await;
+                got.map_err(|failed| self.inner.copy_failed(remote, ssh, failed))
+            }
+        }
     }
 
     /// Runs the user's own command and returns its exit status; each line it prints goes to `on_line`. It may change the
@@ -207,8 +211,8 @@ impl Change {
     }
 
     /// Runs a long script that must not die with the connection: it goes on by itself on the host while the link is
-    /// away, and its output is followed from where it was lost. `key` names the work: a second call with the same key and
-    /// script joins what is running, or collects what has ended, also after provision itself was killed. On this machine
+    /// away, and its output is followed from where it was lost. `key` is a word for the work: a second call with the same key
+    /// and script joins what is running, or collects what has ended, also after provision itself was killed. On this machine
     /// there is no link to lose, and it is [`run`](Self::run).
     pub async fn work(
         &self,
@@ -226,27 +230,32 @@ impl Change {
 
     /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
     pub async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<()> {
-        let copied = match &self.probe.inner.transport {
-            Transport::Local(transport) => transport.put(parcel, remote, mode).await,
-            Transport::Ssh(ssh) => again(async || ssh.put(parcel, remote, mode).await).await,
-        };
-        copied.map_err(|reason| self.probe.inner.not_copied(remote, reason))
+        let inner = &self.probe.inner;
+        match &inner.transport {
+            Transport::Local(transport) => {
+                transport.put(parcel, remote, mode).await.map_err(|reason| inner.not_copied(remote, reason))
+            }
+            Transport::Ssh(ssh) => {
+                let put = again(async || ssh.put(parcel, remote, mode).await).await;
+                put.map_err(|failed| inner.copy_failed(remote, ssh, failed))
+            }
+        }
     }
 }
 
 /// How long a lost link is tried again: longer than it takes to notice that it is lost.
 const LINK: Duration = Duration::from_mins(2);
 
-/// Does again what failed because a link was lost: what it puts or gets is whole or not there.
-async fn again<T>(mut copy: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, String> {
-    let began = Instant::now();
+/// Does again what failed because a link was lost: what it puts or gets is whole or not there. Time counts from the first
+/// failure, however long the file was on its way before.
+async fn again<T>(mut copy: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, Failed> {
+    let mut lost = None;
     loop {
         match copy().await {
-            Ok(done) => return Ok(done),
-            Err(failed) if failed.passing && began.elapsed() < LINK => {
+            Err(failed) if failed.passing && lost.get_or_insert_with(Instant::now).elapsed() < LINK => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Err(failed) => return Err(failed.reason),
+            other => return other,
         }
     }
 }
@@ -258,7 +267,7 @@ impl Inner {
 
     /// Asks for the facts. Where they are not understood they are asked for again by whoever needs them.
     async fn greet(&self) -> Result<()> {
-        let answer = self.script("facts", facts::SCRIPT, HELLO, &mut |_| {}).await;
+        let answer = self.script("facts", &facts::script(), HELLO, &mut |_| {}).await;
         match (answer, &self.transport) {
             (Ok(lines), _) => {
                 if let Ok(facts) = Facts::parse(&lines) {
@@ -278,6 +287,14 @@ impl Inner {
 
     fn not_copied(&self, remote: &str, reason: String) -> Error {
         Error::Copy { host: self.name.clone(), what: remote.to_owned(), reason }
+    }
+
+    /// What the copying command said is about the file; all else is about the way there.
+    fn copy_failed(&self, remote: &str, ssh: &Ssh, failed: Failed) -> Error {
+        match failed.phase {
+            Phase::Channel if !failed.passing => self.not_copied(remote, failed.reason),
+            _ => ssh.unreachable(&failed),
+        }
     }
 
     async fn take_lock(

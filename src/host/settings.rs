@@ -1,7 +1,12 @@
 //! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own configuration best, with
 //! every `Include`, `Match` and token in it.
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{process::Command, time::timeout};
 
@@ -22,6 +27,8 @@ pub(super) struct Settings {
     pub(super) port: u16,
     /// Private key files, not all of which need exist.
     pub(super) identity: Vec<PathBuf>,
+    /// Files of certificates for these keys, besides those that stand beside them.
+    pub(super) certificates: Vec<PathBuf>,
     /// Whether an agent's other keys are left out.
     pub(super) identities_only: bool,
     pub(super) agent: Agent,
@@ -63,69 +70,79 @@ impl Settings {
 
     async fn alone(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let home = etcetera::home_dir().unwrap_or_default();
-        // With all of these given the inventory has said it all, and the user's configuration is not asked, which takes a
-        // process for each host. A name may be an alias in it.
+        // With all of these given the user's configuration is not asked, which takes a process for each host, unless it has
+        // something that an inventory cannot say. A name may be an alias in it.
         let open = ssh.user.is_none()
             || ssh.identity.is_empty()
             || ssh.via.is_none()
             || ssh.port.is_none()
-            || address.parse::<IpAddr>().is_err();
+            || address.parse::<IpAddr>().is_err()
+            || says_more(&home);
         let said = if open { ask(address, ssh).await? } else { String::new() };
         Self::read(&said, address, ssh, &home)
     }
 
     /// Reads the answer of `ssh -G`: a line `key value` for each setting.
-    fn read(said: &str, address: &str, ssh: &inventory::Ssh, home: &std::path::Path) -> Result<Self, String> {
+    fn read(said: &str, address: &str, ssh: &inventory::Ssh, home: &Path) -> Result<Self, String> {
         let mut map: HashMap<&str, Vec<&str>> = HashMap::new();
         for (key, value) in said.lines().filter_map(|line| line.split_once(' ')) {
             map.entry(key).or_default().push(value.trim());
         }
         let one =
             |key: &str| map.get(key).and_then(|all| all.first()).copied().filter(|value| *value != "none");
-        let expand = |path: &str| match path.strip_prefix("~/") {
-            Some(rest) => home.join(rest),
-            None => PathBuf::from(path),
-        };
         if let Some(command) = one("proxycommand").filter(|_| ssh.via.is_none()) {
             return Err(format!(
                 "its ssh configuration has the ProxyCommand `{command}`, which is not run here; name the jump host with ProxyJump, or with `via` in the inventory"
             ));
         }
-        let files = |key: &str, default: &[&str]| -> Vec<PathBuf> {
-            let written = map.get(key).map_or_else(
-                || default.to_vec(),
-                |lines| lines.iter().flat_map(|line| line.split_whitespace()).collect(),
-            );
-            written.into_iter().filter(|file| *file != "none").map(expand).collect()
+        let us = user()?;
+        let user = ssh.user.clone().or_else(|| one("user").map(str::to_owned)).unwrap_or_else(|| us.clone());
+        let host = one("hostname").unwrap_or(address).to_owned();
+        let port = ssh.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22);
+        let mut tokens = Tokens { home, name: address, host: &host, port, user: &user, us: &us, alias: None };
+        let alias = one("hostkeyalias").map(|alias| tokens.expand(alias)).transpose()?;
+        tokens.alias = alias.as_deref();
+        let all = |files: Vec<&str>| -> Result<Vec<PathBuf>, String> {
+            files.into_iter().filter(|file| *file != "none").map(|file| tokens.path(file)).collect()
         };
-        let default = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
-        let mut known_hosts = files("userknownhostsfile", &["~/.ssh/known_hosts"]);
-        known_hosts.extend(files("globalknownhostsfile", &["/etc/ssh/ssh_known_hosts"]));
+        let words = |key: &str, default: &str| -> Result<Vec<PathBuf>, String> {
+            let written = map.get(key).cloned().unwrap_or_else(|| vec![default]);
+            all(written.into_iter().flat_map(str::split_whitespace).collect())
+        };
+        // One a line, blanks and all.
+        let lines = |key: &str, default: &[&'static str]| {
+            all(map.get(key).cloned().unwrap_or_else(|| default.to_vec()))
+        };
+        let mut known_hosts = words("userknownhostsfile", "~/.ssh/known_hosts")?;
+        known_hosts.extend(words("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")?);
+        let identity = if ssh.identity.is_empty() {
+            lines("identityfile", &["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"])?
+        } else {
+            ssh.identity.clone()
+        };
+        let agent = match map.get("identityagent").and_then(|all| all.first()).copied() {
+            None | Some("SSH_AUTH_SOCK") => Agent::Environment,
+            Some("none") => Agent::None,
+            Some(variable) if variable.starts_with('$') && !variable.starts_with("${") => {
+                Agent::Socket(tokens.path(&format!("${{{}}}", &variable[1..]))?)
+            }
+            Some(socket) => Agent::Socket(tokens.path(socket)?),
+        };
         let jumps =
             |text: &str| text.split(',').map(|hop| hop.trim_start_matches("ssh://").to_owned()).collect();
         Ok(Self {
-            user: ssh.user.clone().or_else(|| one("user").map(str::to_owned)).unwrap_or_else(user),
-            host: one("hostname").unwrap_or(address).to_owned(),
-            port: ssh.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22),
-            identity: match map.get("identityfile") {
-                _ if !ssh.identity.is_empty() => ssh.identity.clone(),
-                // One a line, blanks and all.
-                Some(lines) => {
-                    lines.iter().filter(|file| **file != "none").map(|file| expand(file)).collect()
-                }
-                None => default.into_iter().map(expand).collect(),
-            },
+            identity,
+            certificates: lines("certificatefile", &[])?,
             identities_only: !ssh.identity.is_empty() || one("identitiesonly") == Some("yes"),
-            agent: match map.get("identityagent").and_then(|all| all.first()).copied() {
-                None | Some("SSH_AUTH_SOCK") => Agent::Environment,
-                Some("none") => Agent::None,
-                Some(socket) => Agent::Socket(expand(socket)),
-            },
+            agent,
             via: ssh.via.clone().unwrap_or_else(|| one("proxyjump").map_or_else(Vec::new, jumps)),
             known_hosts,
-            alias: one("hostkeyalias").map(str::to_owned),
-            revoked: one("revokedhostkeys").map(expand),
+            revoked: one("revokedhostkeys").map(|file| tokens.path(file)).transpose()?,
             ssh: ssh.clone(),
+            alias,
+            user,
+            host,
+            port,
         })
     }
 
@@ -203,18 +220,93 @@ async fn ask(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
     Err(format!("`ssh -G {address}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
+/// Whether the configuration has what only it can say: where keys of hosts, certificates and the agent are.
+fn says_more(home: &Path) -> bool {
+    const KEYWORDS: [&str; 7] = [
+        "certificatefile",
+        "globalknownhostsfile",
+        "hostkeyalias",
+        "identityagent",
+        "include",
+        "revokedhostkeys",
+        "userknownhostsfile",
+    ];
+    // Every distribution's own file includes these.
+    let parts = std::fs::read_dir("/etc/ssh/ssh_config.d").into_iter().flatten().flatten();
+    let files = [home.join(".ssh/config"), "/etc/ssh/ssh_config".into()];
+    files.into_iter().chain(parts.map(|part| part.path())).any(|file| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().filter(|line| line.trim() != "Include /etc/ssh/ssh_config.d/*.conf").any(|line| {
+            let keyword = line.trim().split(|c: char| c.is_whitespace() || c == '=').next();
+            keyword.is_some_and(|keyword| KEYWORDS.contains(&keyword.to_ascii_lowercase().as_str()))
+        })
+    })
+}
+
 /// Our own account.
-fn user() -> String {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let line = users.lines().find(|line| line.split(':').nth(2) == Some(&uid));
-    line.and_then(|line| line.split(':').next()).unwrap_or("root").to_owned()
+fn user() -> Result<String, String> {
+    whoami::username().map_err(|error| format!("the name of this account is not known: {error}; give `user`"))
+}
+
+/// What stands for something else in the answers of `ssh -G`, which leaves some of it as it is written
+/// (`ssh_config(5)`, TOKENS).
+struct Tokens<'a> {
+    home: &'a Path,
+    /// As it was asked for.
+    name: &'a str,
+    host: &'a str,
+    port: u16,
+    user: &'a str,
+    us: &'a str,
+    alias: Option<&'a str>,
+}
+
+impl Tokens<'_> {
+    fn path(&self, text: &str) -> Result<PathBuf, String> {
+        let text = self.expand(text)?;
+        Ok(text.strip_prefix("~/").map_or_else(|| PathBuf::from(&text), |rest| self.home.join(rest)))
+    }
+
+    fn expand(&self, text: &str) -> Result<String, String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['%', '$']) {
+            let (before, token) = rest.split_at(at);
+            expanded.push_str(before);
+            let (value, length) = self.token(token, text)?;
+            expanded.push_str(&value);
+            rest = &token[length..];
+        }
+        Ok(expanded + rest)
+    }
+
+    /// What the token at the beginning stands for, and its length.
+    fn token(&self, text: &str, whole: &str) -> Result<(String, usize), String> {
+        if let Some((name, _)) = text.strip_prefix("${").and_then(|inner| inner.split_once('}')) {
+            #[expect(clippy::disallowed_methods, reason = "the user's ssh configuration names the variable")]
+            let value = std::env::var(name);
+            let value = value.map_err(|_| format!("`{whole}` names a variable that is not set"))?;
+            return Ok((value, name.len() + 3));
+        }
+        let value = match text.as_bytes().get(..2) {
+            Some(b"%%") => "%".to_owned(),
+            Some(b"%d") => self.home.display().to_string(),
+            Some(b"%h") => self.host.to_owned(),
+            Some(b"%k") => self.alias.unwrap_or(self.host).to_owned(),
+            Some(b"%n") => self.name.to_owned(),
+            Some(b"%p") => self.port.to_string(),
+            Some(b"%r") => self.user.to_owned(),
+            Some(b"%u") => self.us.to_owned(),
+            Some(b"%i") => rustix::process::getuid().as_raw().to_string(),
+            _ if text.starts_with('$') => return Ok(("$".to_owned(), 1)),
+            _ => return Err(format!("a token in `{whole}` is not known here; write what it stands for")),
+        };
+        Ok((value, 2))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     const SAID: &str = "user deploy\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_rsa\nidentityfile /keys/one\n\
@@ -251,6 +343,22 @@ mod tests {
         assert_eq!((settings.user.as_str(), settings.port, settings.via.len()), ("root", 22, 0));
         assert_eq!(settings.identity, [Path::new("/mine")]);
         assert_eq!(settings.reproduce(), "ssh -v -i /mine root@10.0.0.7");
+    }
+
+    #[test]
+    fn tokens_and_variables_stand_for_what_ssh_config_says() {
+        let said = "user deploy\nhostname 10.0.0.7\nport 2222\nidentityfile %d/.ssh/%h_%r\nidentityfile ~/a%%b\n\
+                    identityfile ${PATH}/k\ncertificatefile ~/certs/%n.pub\nhostkeyalias %h.%p\nuserknownhostsfile ~/.ssh/%k\n";
+        let settings = read(said, &inventory::Ssh::default()).unwrap();
+        let home = Path::new("/home/me");
+        assert_eq!(settings.identity[..2], [home.join(".ssh/10.0.0.7_deploy"), home.join("a%b")]);
+        assert!(!settings.identity[2].to_string_lossy().contains('$'));
+        assert_eq!(settings.certificates, [home.join("certs/n1.pub")]);
+        assert_eq!(settings.known_as(), ("10.0.0.7.2222", 22));
+        assert_eq!(settings.known_hosts[0], home.join(".ssh/10.0.0.7.2222"));
+        for unknown in ["identityfile ~/%q", "identityfile ${NO_SUCH_VARIABLE_HERE}"] {
+            assert!(read(&format!("hostname n1\n{unknown}\n"), &inventory::Ssh::default()).is_err());
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Shell {
     before: Arc<Mutex<VecDeque<String>>>,
     /// Whether it was found to be gone. What it said before may still be on its way.
     is_lost: bool,
+    /// Whether a script was sent whose end has not been heard.
+    is_busy: bool,
 }
 
 /// How many lines of a login are kept for people.
@@ -96,7 +98,7 @@ impl Shell {
                 }
             }
         });
-        Self { stdin: Box::new(stdin), lines, marker, errors, before, is_lost: false }
+        Self { stdin: Box::new(stdin), lines, marker, errors, before, is_lost: false, is_busy: false }
     }
 
     /// Whether it has ended: nothing that is sent from here on would be run.
@@ -112,9 +114,9 @@ impl Shell {
         said.join("; ")
     }
 
-    fn lost(&mut self, host: &str) -> Error {
+    fn lost(&mut self, host: &str, what: &str) -> Error {
         self.is_lost = true;
-        Error::ShellLost { host: host.to_owned(), said: self.said() }
+        Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.said() }
     }
 
     /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
@@ -142,7 +144,7 @@ impl Shell {
         waits: &(dyn Fn(&str) + Sync),
         retake: Retake,
     ) -> Result<Option<String>> {
-        let text = framed(&lock_script(cluster, holder, retake), &self.marker);
+        let text = framed(&compact(&lock_script(cluster, holder, retake)), &self.marker);
         let named = |line: &str| -> Option<String> {
             let holder = line.strip_prefix("locked by ")?;
             Some(holder.chars().filter(|c| !c.is_control()).collect())
@@ -163,6 +165,13 @@ impl Shell {
         }
     }
 
+    /// The next line of output.
+    async fn hear(&mut self, host: &str, what: &str, idle: Duration) -> Result<String> {
+        let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
+        let heard = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
+        heard.ok_or_else(|| self.lost(host, what))
+    }
+
     async fn send(
         &mut self,
         host: &str,
@@ -171,15 +180,20 @@ impl Shell {
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(i32, Vec<String>)> {
+        // One that was given up may still run. Its end is not the end of this one.
+        while self.is_busy {
+            let line = self.hear(host, what, idle).await?;
+            self.is_busy = !line.starts_with(&self.marker);
+        }
+        self.is_busy = true;
         if self.stdin.write_all(text.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
-            return Err(self.lost(host));
+            return Err(self.lost(host, what));
         }
         let (mut output, mut empty) = (VecDeque::new(), false);
         loop {
-            let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
-            let heard = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
-            let Some(line) = heard else { return Err(self.lost(host)) };
+            let line = self.hear(host, what, idle).await?;
             if let Some(status) = line.strip_prefix(&self.marker) {
+                self.is_busy = false;
                 return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
             // The marker begins a line of its own, even where the script's last line has no end: an empty line is
@@ -209,11 +223,17 @@ pub fn quote(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Cow::into_owned)
 }
 
+/// A script of ours as it is sent: its comments and its indentation are for us, and every byte of it goes to every host.
+/// Not for scripts with here-documents.
+pub fn compact(script: &str) -> String {
+    let lines = script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
 /// A word no script can guess.
 pub(super) fn marker() -> io::Result<String> {
-    use io::Read;
     let mut bits = [0u8; 12];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
+    getrandom::fill(&mut bits)?;
     Ok(format!("provision-{}", hex::encode(bits)))
 }
 

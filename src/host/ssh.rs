@@ -118,23 +118,19 @@ impl Ssh {
             let cell = connector.shared.common.jumps.cell(way);
             let before = settings.via.get(..index).unwrap_or_default();
             let look = || async {
+                // Why it shows none is told by the attempt on the host behind it.
                 match Settings::of_jump(jump, before, &host.ssh).await {
-                    Ok(settings) => look(&settings, connector, true).await,
+                    Ok(settings) => look(&settings, connector, true).await.0,
                     Err(_) => Vec::new(),
                 }
             };
             shown.extend(cell.get_or_init(look).await.iter().cloned());
         }
-        let own = look(&settings, connector, false).await;
-        if own.is_empty() {
-            // The reason is the same for all kinds; an ordinary attempt tells it.
-            let failed = Link::open(&settings, connector).await.err();
-            let failed =
-                failed.unwrap_or_else(|| Failed::new(Phase::HostKey, "it shows no key of a known kind"));
-            return (shown, Some(unreachable(&host.name, address, &failed, &settings.reproduce())));
-        }
+        let (own, failed) = look(&settings, connector, false).await;
+        let none = own.is_empty().then(|| Failed::new(Phase::HostKey, "it shows no key of a known kind"));
         shown.extend(own);
-        (shown, None)
+        let failed = failed.or(none);
+        (shown, failed.map(|failed| unreachable(&host.name, address, &failed, &settings.reproduce())))
     }
 
     /// The shell all scripts of a run go through.
@@ -277,22 +273,30 @@ impl Ssh {
         self.unreachable(&Failed::new(Phase::Shell, said))
     }
 
-    fn unreachable(&self, failed: &Failed) -> Error {
+    pub(super) fn unreachable(&self, failed: &Failed) -> Error {
         unreachable(&self.name, &self.settings.host, failed, &self.settings.reproduce())
     }
 }
 
-/// The keys of one server, of all kinds.
-async fn look(settings: &Settings, connector: &Connector, jump: bool) -> Vec<Shown> {
+/// The keys of one server, of all kinds, and why there are not all of them. A server has no keys of some kinds, and says so
+/// in the key exchange; where none comes about, it is the same for all kinds.
+async fn look(settings: &Settings, connector: &Connector, jump: bool) -> (Vec<Shown>, Option<Failed>) {
     let (name, port) = settings.known_as();
     let known = KnownHosts::load(&settings.known_hosts).unwrap_or_default();
-    let mut shown = Vec::new();
+    let (mut shown, mut last) = (Vec::new(), None);
     for kind in KINDS {
-        let Some(key) = Link::look(settings, connector, kind).await else { continue };
-        let elsewhere = known.decide(name, port, &key);
-        shown.push(Shown { address: name.to_owned(), port, key, elsewhere, jump });
+        match Link::look(settings, connector, kind).await {
+            Ok(Some(key)) => {
+                let elsewhere = known.decide(name, port, &key);
+                shown.push(Shown { address: name.to_owned(), port, key, elsewhere, jump });
+            }
+            Ok(None) => {}
+            Err(failed) if failed.phase == Phase::KeyExchange => last = Some(failed),
+            Err(failed) => return (shown, Some(failed)),
+        }
     }
-    shown
+    let failed = last.filter(|_| shown.is_empty());
+    (shown, failed)
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Result<usize, Failed> {

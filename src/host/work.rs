@@ -9,7 +9,7 @@ use super::{Error, Inner, Result, quote, shell};
 
 pub(super) struct Work<'a> {
     pub(super) what: &'a str,
-    /// Names the work on its host.
+    /// A word for the work, which names it on its host, together with its script.
     pub(super) key: &'a str,
     pub(super) script: &'a str,
     pub(super) idle: Duration,
@@ -99,23 +99,22 @@ impl Work<'_> {
 
     /// The folder is lost with a reboot wherever it can be, and only its owner can look into it: a script may hold secrets.
     fn folder(&self) -> String {
+        let sha256 = hex::encode(Sha256::digest(self.script));
+        let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
         format!(
             "umask 077\nbase=/run/provision-work\n[ \"$(id -u)\" = 0 ] || base=${{XDG_RUNTIME_DIR:-/tmp}}/provision-work-$(id -u)\n\
              job=$base/{}\n",
-            quote(self.key)
+            quote(&name)
         )
     }
 
     /// Starts the work unless the same runs already, or has ended and was not collected. The script is gone from the disk as
     /// soon as it is read.
     fn start(&self, marker: &str) -> String {
-        let sha256 = hex::encode(Sha256::digest(self.script));
         format!(
             r#"{folder}
-if [ "$(cat "$job/sha256" 2>/dev/null)" = {sha256} ]; then
-  [ ! -e "$job/status" ] || exit 0
-  ! kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || exit 0
-fi
+[ ! -e "$job/status" ] || exit 0
+! kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || exit 0
 rm -rf "$job"
 mkdir -p "$job" && [ -O "$base" ] && chmod 700 "$base" || exit
 cat >"$job/script" <<'{marker}'
@@ -128,8 +127,7 @@ setsid sh -c '
   {{ rm -f "$1/script"; sh -s; }} <"$1/script" >>"$1/out" 2>&1
   echo $? >"$1/status.new"; mv "$1/status.new" "$1/status"
 ' sh "$job" </dev/null >/dev/null 2>&1 &
-echo $! >"$job/pid"
-echo {sha256} >"$job/sha256""#,
+echo $! >"$job/pid""#,
             folder = self.folder(),
             script = self.script,
         )

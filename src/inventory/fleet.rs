@@ -11,6 +11,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Tier;
 use crate::secret::{Credential, SecretSource};
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -27,6 +28,8 @@ pub struct Fleet {
     pub auth: Option<SecretSource>,
     pub source: Source,
     pub hosts: Vec<Host>,
+    /// How much of the real thing the hosts are.
+    pub tier: Tier,
     /// The inventory file this came from; relative paths in it are already joined to its folder.
     pub inventory: PathBuf,
 }

@@ -21,6 +21,16 @@ pub enum Error {
     #[error("{subnet} is in use here: {route}")]
     #[diagnostic(help("choose another one with --subnet, or leave that out: the first free one is taken"))]
     Subnet { subnet: Ipv4Net, route: String },
+    #[error("{subnet}, the lab's own, has meanwhile been taken here: {route}")]
+    #[diagnostic(help(
+        "take that route away, or take the lab down with `provision lab down` and make another one"
+    ))]
+    SubnetLost { subnet: Ipv4Net, route: String },
+    #[error("lab {name} is there already, with {found}, and {wanted} is wanted")]
+    #[diagnostic(help(
+        "leave that out, take the lab down first with `provision lab down`, or make another one with --name"
+    ))]
+    Differs { name: String, found: String, wanted: String },
     #[error("no subnet of 10.77.0.0/16 is free here")]
     #[diagnostic(help("choose one with --subnet"))]
     NoSubnet,

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
-
 use super::{Error, Result, tool};
+use crate::build::digest;
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +24,22 @@ pub enum Source {
 const MAKE: Duration = Duration::from_mins(30);
 
 /// The compiler is in the image because hosts of a lab reach no mirror to install it from.
-const DEBIAN: &str = "systemd,systemd-sysv,dbus,openssh-server,iproute2,sudo,procps,gcc,make,libc6-dev";
-const ROCKY: [&str; 9] =
-    ["systemd", "dbus", "openssh-server", "NetworkManager", "iproute", "sudo", "procps-ng", "gcc", "make"];
+const DEBIAN: &str =
+    "systemd,systemd-sysv,dbus,openssh-server,iproute2,sudo,procps,gcc,g++,make,libc6-dev,xz-utils";
+const ROCKY: [&str; 12] = [
+    "systemd",
+    "dbus",
+    "openssh-server",
+    "NetworkManager",
+    "iproute",
+    "sudo",
+    "procps-ng",
+    "gcc",
+    "gcc-c++",
+    "make",
+    "tar",
+    "xz",
+];
 
 /// Units that make a boot slow and a lab no better.
 const MASKED: [&str; 12] = [
@@ -53,10 +65,26 @@ const SSHD: &str =
 const ROCKY_NAME: &str = "rocky-9";
 
 fn debian() -> String {
-    format!("debian-bookworm-{}", short(DEBIAN.as_bytes()))
+    format!("debian-bookworm-{}", digest::short(&digest::of_parts(&[DEBIAN])))
 }
 
 impl Source {
+    /// The folder it is in, once it is made.
+    pub(super) fn root(&self, cache: &Path) -> Result<PathBuf> {
+        Ok(match self {
+            Self::Folder(root) => {
+                std::path::absolute(root).map_err(|source| Error::File { path: root.clone(), source })?
+            }
+            Self::Debian => cache.join(debian()),
+            Self::Rocky9 => cache.join(ROCKY_NAME),
+            Self::Tarball(file) => {
+                let sha256 = digest::of_file(file);
+                let sha256 = sha256.map_err(|source| Error::File { path: file.clone(), source })?;
+                cache.join(format!("rootfs-{}", digest::short(&sha256)))
+            }
+        })
+    }
+
     /// Whether nothing has to be made for it.
     pub(super) fn is_made(&self, cache: &Path) -> bool {
         match self {
@@ -70,22 +98,18 @@ impl Source {
 
 /// Has the image; returns its folder.
 pub(super) async fn prepare(source: &Source, cache: &Path) -> Result<PathBuf> {
-    let name = match source {
-        Source::Folder(root) => {
-            usable(root)?;
-            return std::path::absolute(root).map_err(|source| Error::File { path: root.clone(), source });
-        }
-        Source::Debian => debian(),
-        Source::Rocky9 => ROCKY_NAME.to_owned(),
-        Source::Tarball(file) => format!("rootfs-{}", short(&read(file)?)),
-    };
-    let root = cache.join(&name);
+    let root = source.root(cache)?;
+    if let Source::Folder(_) = source {
+        usable(&root)?;
+        return Ok(root);
+    }
+    let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = |source| Error::File { path: cache.to_owned(), source };
     fs::create_dir_all(cache).map_err(file)?;
     // Two runs make it once: the second waits for the first.
-    let lock = File::create(cache.join(format!("{name}.lock"))).map_err(file)?;
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock));
-    let _held = lock.await.map_err(|error| file(std::io::Error::other(error)))?.map_err(file)?;
+    let path = cache.join(format!("{name}.lock"));
+    let held = File::create(&path).map_err(file)?;
+    super::locked(&path, &held, &format!("another command that makes the image {name}"), MAKE).await?;
     if root.exists() {
         return Ok(root);
     }
@@ -165,12 +189,4 @@ fn finish(root: &Path) -> std::io::Result<()> {
     }
     super::files::put(&root.join("etc/ssh/sshd_config.d/00-lab.conf"), SSHD, 0o644)?;
     super::files::put(&root.join("etc/machine-id"), "", 0o444)
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).map_err(|source| Error::File { path: file.to_owned(), source })
-}
-
-fn short(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes)).chars().take(8).collect()
 }

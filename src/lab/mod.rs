@@ -50,12 +50,43 @@ pub struct Lab {
 #[derive(Debug)]
 pub struct Wish {
     pub name: String,
-    pub hosts: u8,
-    /// `None`: the first free one of 10.77.0.0/16.
+    /// `None`: six, or as many as the lab has.
+    pub hosts: Option<u8>,
+    /// `None`: the first free one of 10.77.0.0/16, or that of the lab.
     pub subnet: Option<Ipv4Net>,
-    pub image: Source,
+    /// `None`: Debian, or what the lab has.
+    pub image: Option<Source>,
     /// Where images are kept.
     pub cache: PathBuf,
+}
+
+/// As many as a cluster takes whose masters all have a replica.
+const HOSTS: u8 = 6;
+
+impl Wish {
+    /// Where the image of a new lab comes from.
+    fn source(&self) -> &Source {
+        self.image.as_ref().unwrap_or(&Source::Debian)
+    }
+
+    /// Refuses a lab that is another one than what is wished for.
+    fn met_by(&self, state: &State) -> Result<()> {
+        let differs =
+            |found: String, wanted: String| Err(Error::Differs { name: state.name.clone(), found, wanted });
+        if let Some(hosts) = self.hosts.map(usize::from).filter(|hosts| *hosts != state.guests.len()) {
+            return differs(format!("{} hosts", state.guests.len()), format!("{hosts}"));
+        }
+        if let Some(subnet) = self.subnet.filter(|subnet| subnet.trunc() != state.subnet) {
+            return differs(format!("the subnet {}", state.subnet), subnet.to_string());
+        }
+        let image = self.image.as_ref().map(|image| image.root(&self.cache)).transpose()?;
+        match image.filter(|image| *image != state.image) {
+            Some(image) => {
+                differs(format!("the image {}", state.image.display()), image.display().to_string())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Lab {
@@ -63,10 +94,17 @@ impl Lab {
     /// is taken.
     pub async fn up(folder: &Path, wish: &Wish) -> Result<Self> {
         let folder = absolute(folder)?;
-        if State::load(&folder)?.is_none() {
+        let image = if let Some(state) = State::load(&folder)? {
+            wish.met_by(&state)?;
+            // Somebody may have emptied the cache.
+            if !state.image.exists() {
+                image::prepare(wish.source(), &wish.cache).await?;
+            }
+            state.image
+        } else {
             preflight::resources(wish, &folder)?;
-        }
-        let image = image::prepare(&wish.image, &wish.cache).await?;
+            image::prepare(wish.source(), &wish.cache).await?
+        };
         // A subnet is taken only once its route is there: two labs must not choose at the same time.
         let choosing = network::lock().await?;
         let state = match State::load(&folder)? {
@@ -85,11 +123,11 @@ impl Lab {
     }
 
     async fn create(folder: &Path, wish: &Wish, image: PathBuf) -> Result<State> {
-        let subnet = network::choose(wish.subnet).await?;
-        if u64::from(wish.hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
-            return Err(Error::Narrow { subnet, hosts: wish.hosts });
+        let (subnet, hosts) = (network::choose(wish.subnet).await?, wish.hosts.unwrap_or(HOSTS));
+        if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
+            return Err(Error::Narrow { subnet, hosts });
         }
-        let guests = (1..=wish.hosts).map(|number| Guest {
+        let guests = (1..=hosts).map(|number| Guest {
             name: format!("n{number}"),
             address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
         });
@@ -101,25 +139,13 @@ impl Lab {
     /// Takes the right to change it: two commands that boot the same host would boot it twice. What another command has
     /// made of it until then counts.
     async fn hold(&mut self) -> Result<File> {
-        let path = self.folder.clone();
-        let failed = |source| Error::File { path: path.clone(), source };
+        let failed = |source| Error::File { path: self.folder.clone(), source };
         let folder = File::open(&self.folder).map_err(failed)?;
-        let began = Instant::now();
-        loop {
-            match folder.try_lock() {
-                Ok(()) => {
-                    let state = State::load(&self.folder)?;
-                    self.state = state.ok_or_else(|| Error::NoLab { folder: self.folder.clone() })?;
-                    return Ok(folder);
-                }
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-                Err(TryLockError::WouldBlock) if began.elapsed() > HELD => {
-                    let what = format!("another command that changes lab {}", self.state.name);
-                    return Err(Error::Late { what, after: HELD });
-                }
-                Err(TryLockError::WouldBlock) => sleep(LOOK).await,
-            }
-        }
+        let what = format!("another command that changes lab {}", self.state.name);
+        locked(&self.folder, &folder, &what, HELD).await?;
+        let state = State::load(&self.folder)?;
+        self.state = state.ok_or_else(|| Error::NoLab { folder: self.folder.clone() })?;
+        Ok(folder)
     }
 
     /// The switch, its cables and its cuts. After a reboot of this machine none of them is there, and somebody else may have
@@ -133,7 +159,10 @@ impl Lab {
         }
         if running.is_empty() && !network::is_up(&self.state).await? {
             network::down(&self.state).await?;
-            network::choose(Some(self.state.subnet)).await?;
+            network::choose(Some(self.state.subnet)).await.map_err(|error| match error {
+                Error::Subnet { subnet, route } => Error::SubnetLost { subnet, route },
+                other => other,
+            })?;
         }
         network::up(&self.state, &running).await?;
         partition::apply(&self.state).await
@@ -291,11 +320,32 @@ impl Lab {
     }
 }
 
+/// Takes the lock on an open file, for as long as that is open. `what` holds it otherwise.
+async fn locked(path: &Path, file: &File, what: &str, bound: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(Error::File { path: path.to_owned(), source }),
+            Err(TryLockError::WouldBlock) if began.elapsed() > bound => {
+                return Err(Error::Late { what: what.to_owned(), after: bound });
+            }
+            Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+        }
+    }
+}
+
 fn absolute(folder: &Path) -> Result<PathBuf> {
     std::path::absolute(folder).map_err(|source| Error::File { path: folder.to_owned(), source })
 }
 
-/// Checks that all is there that a lab needs; `install` gets what is missing.
-pub async fn prerequisites(image: &Source, install: bool) -> Result<()> {
-    preflight::tools(image, install).await
+/// Checks that we are root, as every verb of labs needs.
+pub fn privileges() -> Result<()> {
+    preflight::root()
+}
+
+/// Checks that all is there that a lab in this folder needs; `install` gets what is missing.
+pub async fn prerequisites(folder: &Path, wish: &Wish, install: bool) -> Result<()> {
+    let exists = State::load(folder)?.is_some();
+    preflight::tools((!exists).then(|| wish.source()), install).await
 }

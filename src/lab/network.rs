@@ -11,8 +11,8 @@ pub(super) async fn lock() -> Result<File> {
     let path = PathBuf::from("/run/provision-lab.lock");
     let failed = |source| Error::File { path: path.clone(), source };
     let file = File::create(&path).map_err(failed)?;
-    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-    locked.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)
+    super::locked(&path, &file, "another command that lays the cables of a lab", super::HELD).await?;
+    Ok(file)
 }
 
 /// A subnet that nothing here uses.

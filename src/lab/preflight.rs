@@ -26,16 +26,18 @@ const TOOLS: [Tool; 7] = [
     ("mount", "mount", "util-linux"),
 ];
 
-/// Names all that is missing at once, with the one command that installs it.
-pub(super) async fn tools(image: &Source, install: bool) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
+/// Only root makes a lab, and only root sees what runs in one.
+pub(super) fn root() -> Result<()> {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Error::NotRoot) }
+}
+
+/// Names all that is missing at once, with the one command that installs it. `image` is what has to be made.
+pub(super) async fn tools(image: Option<&Source>, install: bool) -> Result<()> {
     let builder: Option<Tool> = match image {
-        Source::Debian => Some(("debootstrap", "debootstrap", "debootstrap")),
-        Source::Rocky9 => Some(("dnf", "dnf", "dnf")),
-        Source::Folder(_) => None,
-        Source::Tarball(_) => Some(("tar", "tar", "tar")),
+        Some(Source::Debian) => Some(("debootstrap", "debootstrap", "debootstrap")),
+        Some(Source::Rocky9) => Some(("dnf", "dnf", "dnf")),
+        Some(Source::Tarball(_)) => Some(("tar", "tar", "tar")),
+        Some(Source::Folder(_)) | None => None,
     };
     let missing: Vec<Tool> = TOOLS.into_iter().chain(builder).filter(|(tool, ..)| !exists(tool)).collect();
     if missing.is_empty() {
@@ -66,23 +68,23 @@ pub(super) async fn tools(image: &Source, install: bool) -> Result<()> {
     Err(Error::Missing { missing, help })
 }
 
-fn exists(tool: &str) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "where tools are is the environment's to say")]
-    let path = std::env::var("PATH").unwrap_or_default();
-    let folders = path.split(':').chain(["/usr/sbin", "/sbin"]);
-    folders.filter(|folder| !folder.is_empty()).any(|folder| Path::new(folder).join(tool).is_file())
+fn exists(name: &str) -> bool {
+    tool::path()
+        .split(':')
+        .filter(|folder| !folder.is_empty())
+        .any(|folder| Path::new(folder).join(name).is_file())
 }
 
 /// Refuses a lab this machine cannot carry.
 pub(super) fn resources(wish: &Wish, folder: &Path) -> Result<()> {
-    let hosts = u64::from(wish.hosts);
+    let hosts = u64::from(wish.hosts.unwrap_or(super::HOSTS));
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = memory
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
     enough("the hosts' memory", hosts * RAM, available.map(|kilobytes| kilobytes / 1024))?;
     enough("the hosts' disks", hosts * DISK, free(folder))?;
-    if wish.image.is_made(&wish.cache) { Ok(()) } else { enough("the image", IMAGE, free(&wish.cache)) }
+    if wish.source().is_made(&wish.cache) { Ok(()) } else { enough("the image", IMAGE, free(&wish.cache)) }
 }
 
 fn enough(what: &'static str, needed: u64, free: Option<u64>) -> Result<()> {

@@ -55,6 +55,13 @@ fn start(words: &[&str]) -> Command {
     let (program, args) = words.split_first().map_or(("true", &[][..]), |(program, args)| (*program, args));
     #[expect(clippy::disallowed_methods, reason = "a lab is made on this machine: there is no host yet")]
     let mut command = Command::new(program);
-    command.args(args).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(args).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").env("PATH", path());
     command
+}
+
+/// Where tools are looked for: a root that came by plain su(1) has no sbin in its PATH.
+pub(super) fn path() -> String {
+    #[expect(clippy::disallowed_methods, reason = "where tools are is the environment's to say")]
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
 }

@@ -11,6 +11,11 @@ pub enum Error {
     #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
     #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
     InTheWay { host: String, path: String, wanted: &'static str, found: String },
+    #[error(
+        "{host}: {what} is neither installed nor in the cache, and the step that compiles it is left out"
+    )]
+    #[diagnostic(help("add it with --tags, or leave --tags out"))]
+    NothingBuilt { host: String, what: String },
     #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
     #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
     NoSystemd { host: String, unit: String },

@@ -22,7 +22,7 @@ use crate::{
     build::Builder,
     cluster::Topology,
     host::{InitSystem, distro},
-    inventory::{Fleet, Tier},
+    inventory::Fleet,
     resource::{Action, Difference, Entry, Observed, PathState, Resource},
 };
 
@@ -32,8 +32,6 @@ pub struct Plan {
     /// The version of provision that made it; another one refuses it.
     pub provision: String,
     pub fleet: Fleet,
-    /// How much of the real thing the fleet is.
-    pub tier: Tier,
     /// What each host must be, and what it was when the plan was made.
     pub hosts: BTreeMap<String, HostState>,
     /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
@@ -153,11 +151,11 @@ impl Plan {
             kept.flat_map(|step| &step.resources).try_for_each(|resource| view.possible(host, resource))?;
         }
         let stages = situation.stages();
+        situation.supplied(&stages)?;
         let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: situation.fleet.clone(),
-            tier: situation.fleet.tier(),
             hosts,
             unreachable: situation.unreachable.clone(),
             notices: situation.notices(),
@@ -173,9 +171,9 @@ impl Plan {
         let stages =
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
-        let (fleet, tier, hosts, notices) = (fleet.clone(), fleet.tier(), BTreeMap::new(), BTreeMap::new());
+        let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
         let pace = Pace::default();
-        Self { provision, fleet, tier, hosts, unreachable, notices, pace, limit: None, stages }
+        Self { provision, fleet, hosts, unreachable, notices, pace, limit: None, stages }
     }
 
     /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
@@ -228,9 +226,12 @@ impl Work {
         matches!(self, Self::Build(_))
     }
 
+    fn changes(&self) -> &[HostChanges] {
+        if let Self::Change(hosts) = self { hosts } else { &[] }
+    }
+
     fn restarts_nodes(&self) -> bool {
-        let Self::Change(hosts) = self else { return false };
-        let mut changes = hosts.iter().flat_map(|host| &host.changes);
+        let mut changes = self.changes().iter().flat_map(|host| &host.changes);
         changes.any(|change| change.difference.action == Action::Restart)
     }
 }
@@ -238,6 +239,22 @@ impl Work {
 impl Situation<'_> {
     fn keeps(&self, step: &Desired) -> bool {
         self.choice.tags.is_empty() || self.choice.tags.iter().any(|tag| step.answers_to(tag))
+    }
+
+    /// Refuses to ship what nobody compiles.
+    fn supplied(&self, stages: &[Stage]) -> Result<(), Error> {
+        if stages.iter().any(|stage| stage.work.builds()) {
+            return Ok(());
+        }
+        let lacking = |host: &str| {
+            self.builders.iter().any(|b| b.host == host || b.serves.iter().any(|served| served == host))
+        };
+        let lacking = stages.iter().flat_map(|stage| stage.work.changes()).find_map(|changes| {
+            let ships = |change: &&Planned| matches!(change.resource, Resource::Binary(_));
+            let binary = changes.changes.iter().find(ships).filter(|_| lacking(&changes.host))?;
+            Some(Error::NothingBuilt { host: changes.host.clone(), what: binary.resource.kind().title() })
+        });
+        lacking.map_or(Ok(()), Err)
     }
 
     fn includes(&self, host: &str) -> bool {

@@ -103,7 +103,7 @@ impl Plan {
         if parts.is_empty() {
             parts.push("no changes to the hosts".to_owned());
         }
-        format!("Plan for cluster {} {}: {}.", self.fleet.name, self.tier, parts.join(", "))
+        format!("Plan for cluster {} {}: {}.", self.fleet.name, self.fleet.tier, parts.join(", "))
     }
 }
 

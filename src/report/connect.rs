@@ -16,8 +16,8 @@ pub fn how_to_connect(fleet: &Fleet) -> String {
     };
     let inventory = fleet.inventory.display();
     format!(
-        "\nCluster {} is ready. Try it:\n  {client} -c -h {ip} -p {port}{auth} set hello world\n{password}\
+        "\nCluster {} {} is ready. Try it:\n  {client} -c -h {ip} -p {port}{auth} set hello world\n{password}\
          Look after it:\n  provision status {inventory}\n  provision verify {inventory}",
-        fleet.name
+        fleet.name, fleet.tier
     )
 }

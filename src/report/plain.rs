@@ -1,19 +1,21 @@
 //! One line an event: for logs, pipes and CI.
 
+use std::collections::HashMap;
+
 use super::{Consumer, at, remark, took, waited};
 use crate::run::Event;
 
 #[derive(Default)]
 pub(super) struct Plain {
-    /// The tenth of the running work that was told last.
-    tenth: u64,
+    /// The tenth of the running work that was told last, by host.
+    tenths: HashMap<Option<String>, u64>,
 }
 
 impl Plain {
     /// Whether another tenth is done.
-    fn is_due(&mut self, done: u64, total: u64) -> bool {
+    fn is_due(&mut self, host: Option<&String>, done: u64, total: u64) -> bool {
         let tenth = done.saturating_mul(10).checked_div(total).unwrap_or(0);
-        std::mem::replace(&mut self.tenth, tenth) != tenth && tenth > 0
+        self.tenths.insert(host.cloned(), tenth) != Some(tenth) && tenth > 0
     }
 }
 
@@ -24,7 +26,9 @@ impl Consumer for Plain {
                 format!("{verb} {cluster} {tier} (provision {version})")
             }
             Event::StepStarted { step, host } => format!("{}{step}", at(host.as_ref())),
-            Event::Progress { host, what, done, total: Some(total), .. } if self.is_due(*done, *total) => {
+            Event::Progress { host, what, done, total: Some(total), .. }
+                if self.is_due(host.as_ref(), *done, *total) =>
+            {
                 format!("  {}{what}: {done} of {total}", at(host.as_ref()))
             }
             Event::Waited { what, took_ms, floor_ms, .. } => {

@@ -30,7 +30,7 @@ pub struct Status {
 pub struct NodeStatus {
     pub host: String,
     pub address: String,
-    /// `master`, `replica`, `loading`, `down`.
+    /// `master`, `replica`, `loading`, `down`; `unknown` where its host cannot be reached.
     pub state: String,
     /// A master's slots; a replica's master.
     pub role: String,
@@ -49,7 +49,7 @@ impl Status {
             cluster: fleet.name.clone(),
             engine: fleet.engine.to_string(),
             version: fleet.version.to_string(),
-            tier: fleet.tier(),
+            tier: fleet.tier,
             healthy: survey.standing == Standing::Formed,
             standing: survey.standing.to_string(),
             nodes,
@@ -71,6 +71,11 @@ impl NodeStatus {
             pid: process.map(|process| process.pid),
             problem: None,
         };
+        if survey.unreachable.contains_key(&node.host) {
+            status.state = "unknown".to_owned();
+            status.problem = Some("its host cannot be reached".to_owned());
+            return status;
+        }
         match survey.cluster.get(node.address) {
             Some(State::Up(view)) => status.up(view),
             Some(State::Loading(_)) => status.state = "loading".to_owned(),

@@ -54,6 +54,7 @@ impl Kind for Package {
         ));
         script.push(&Entry::installed_packages());
         script.push("[ -z \"$missing\" ] || install_packages $missing");
+        script.takes_long();
         Ok(())
     }
 }

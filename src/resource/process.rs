@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Difference, Entry, Kind, NodePaths, Observed, Questions, Script, quote};
-use crate::host::Facts;
+use crate::host::{Facts, compact};
 
 /// One node that must run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Process {
 
 /// Finds a node's process: by the file written at its start, else by its working directory, which is the node's own and
 /// which both ways must agree with: process ids come back. A zombie has no executable and does not count.
-pub(super) const PROBE: &str = r#"
+const PROBE: &str = r#"
 started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
 # $1 started file, $2 data folder, $3 unit or nothing
 is_node() { case $(readlink "/proc/$1/exe" 2>/dev/null) in *-server | *-server\ *) [ "/proc/$1/cwd" -ef "$2" ] ;; *) false ;; esac; }
@@ -132,7 +132,7 @@ impl Process {
     }
 
     /// The line of the probe that asks for it.
-    pub(super) fn question(&self, _: &Facts) -> String {
+    pub(super) fn question(&self) -> String {
         let unit = self.unit.as_deref().unwrap_or("");
         let pattern = listeners(self.ip, self.port, self.bus_port);
         format!(
@@ -177,13 +177,13 @@ impl Process {
     }
 
     /// The functions that find a running node, for read-only scripts.
-    pub fn probe() -> &'static str {
-        PROBE
+    pub fn probe() -> String {
+        compact(PROBE)
     }
 
     /// The functions its fragments call; once a script.
     pub fn functions(script: &mut Script) {
-        script.push(PROBE);
+        script.push(&Self::probe());
         script.push(START);
     }
 

@@ -125,7 +125,7 @@ done"#,
             );
         }
         self.ask_units(&mut text, facts);
-        self.ask_processes(&mut text, facts);
+        self.ask_processes(&mut text);
         text.push_str("true\n");
         text
     }
@@ -196,13 +196,13 @@ done
         }
     }
 
-    fn ask_processes(&self, text: &mut String, facts: &Facts) {
+    fn ask_processes(&self, text: &mut String) {
         if self.processes.is_empty() {
             return;
         }
-        text.push_str(super::process::PROBE);
+        text.push_str(&Process::probe());
         for process in &self.processes {
-            text.push_str(&process.question(facts));
+            text.push_str(&process.question());
         }
     }
 }

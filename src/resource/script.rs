@@ -10,6 +10,7 @@ use super::{Entry, Layout, PathState, questions::TOUCHED, quote};
 #[derive(Debug)]
 pub struct Script {
     text: String,
+    is_long: bool,
 }
 
 /// The functions fragments call, with as few processes as can be: on a host they are what takes the time. `ledger` begins a line of its own after one that a power cut tore; `backup` and `write`
@@ -48,7 +49,16 @@ write() {
 impl Script {
     pub fn new(layout: &Layout) -> Self {
         let (state, ledger) = (quote(&layout.state), layout.ledger());
-        Self { text: format!("state={state}\nledger={}\n{PRELUDE}", quote(&ledger)) }
+        Self { text: format!("state={state}\nledger={}\n{PRELUDE}", quote(&ledger)), is_long: false }
+    }
+
+    /// It takes long, and must not be cut off in the middle with the link.
+    pub fn takes_long(&mut self) {
+        self.is_long = true;
+    }
+
+    pub fn is_long(&self) -> bool {
+        self.is_long
     }
 
     /// Lines of shell, taken as they are.

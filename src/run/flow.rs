@@ -83,24 +83,30 @@ impl<'a> Flow<'a> {
     async fn host(&self, plan: &Plan, host: &str) -> Result<(), Error> {
         let builds = self.stages.iter().flat_map(builders_of).any(|builder| builder.host == host);
         let sender = if builds { self.supply.sender(host) } else { None };
+        let takes_part = |(stage, _): &(&Stage, &Track)| hosts_of(stage).any(|other| other == host);
+        let mut ways = self.stages.iter().zip(&self.tracks).filter(takes_part);
         let mut last = None;
-        for (stage, track) in self.stages.iter().zip(&self.tracks) {
-            if !hosts_of(stage).any(|other| other == host) {
-                continue;
-            }
+        let mut result = Ok(());
+        while let (Ok(()), Some((stage, track))) = (&result, ways.next()) {
             // Only what is left to do can be interrupted.
-            if let Some(last) = last.filter(|_| self.executor.cancel.is_raised()) {
-                return Err(Error::Interrupted { after: last });
+            if let Some(last) = last.take().filter(|_| self.executor.cancel.is_raised()) {
+                result = Err(Error::Interrupted { after: last });
+                track.leave();
+                break;
             }
             track.begin().await;
-            let done = self.stage(plan, stage, host, sender.as_ref()).await;
-            let failed = |error: &Error| {
-                self.executor.events.step(&stage.step, Some(host)).failed(&error.to_string());
-            };
-            track.end(done.inspect_err(failed)?);
+            match self.stage(plan, stage, host, sender.as_ref()).await {
+                Ok(changed) => track.end(changed),
+                Err(error) => {
+                    self.executor.events.step(&stage.step, Some(host)).failed(&error.to_string());
+                    track.fail();
+                    result = Err(error);
+                }
+            }
             last = Some(stage.step.clone());
         }
-        Ok(())
+        ways.for_each(|(_, track)| track.leave());
+        result
     }
 
     async fn stage(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Error, StepEvents, nodes, supply::Supply};
 use crate::{
-    host::{Change, Facts},
+    host::{self, Change, Facts},
     plan::Planned,
     resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
 };
@@ -64,9 +64,9 @@ impl HostRun<'_> {
 
     /// Runs a script and turns its output into events; returns how many changes ended well.
     pub(super) async fn run(&self, script: &Script, titles: &[String]) -> Result<usize, Error> {
-        let mut changed = 0;
+        let (mut changed, mut current) = (0, None);
         let mut on_line = |line: &str| match mark(line) {
-            Some(Mark::Begin(_)) => {}
+            Some(Mark::Begin(index)) => current = titles.get(index).cloned(),
             Some(Mark::End(index)) => {
                 changed += 1;
                 self.events.changed(titles.get(index).map_or("", String::as_str));
@@ -74,10 +74,14 @@ impl HostRun<'_> {
             None => self.events.log(line),
         };
         let what = "the change script";
-        match self.change.run(what, script.text(), IDLE, &mut on_line).await {
-            Ok(_) => Ok(changed),
-            Err(error) => Err(name_the_change(error, titles).into()),
-        }
+        // A package manager that dies with the link leaves the host's packages in disorder.
+        let ended = if script.is_long() {
+            self.change.work(what, "change", script.text(), IDLE, &mut on_line).await
+        } else {
+            self.change.run(what, script.text(), IDLE, &mut on_line).await
+        };
+        ended.map_err(|error| name_the_change(error, current))?;
+        Ok(changed)
     }
 
     fn script(&self, changes: &[Planned]) -> Script {
@@ -98,14 +102,17 @@ impl HostRun<'_> {
     }
 }
 
-/// Replaces the name of the script in an error by that of the change it failed in.
-fn name_the_change(error: crate::host::Error, titles: &[String]) -> crate::host::Error {
-    use crate::host::Error::Script;
-    let Script { host, what, status, output } = error else { return error };
-    let failed = output.iter().rev().find_map(|line| match mark(line) {
-        Some(Mark::Begin(index)) => titles.get(index).cloned(),
-        _ => None,
-    });
-    let output = output.into_iter().filter(|line| mark(line).is_none()).collect();
-    Script { host, what: failed.unwrap_or(what), status, output }
+/// Replaces the name of the script in an error by that of the change it stopped in.
+fn name_the_change(error: host::Error, current: Option<String>) -> host::Error {
+    use host::Error::{Script, ShellLost, Silent};
+    let Some(change) = current else { return error };
+    match error {
+        Script { host, status, output, .. } => {
+            let output = output.into_iter().filter(|line| mark(line).is_none()).collect();
+            Script { host, what: change, status, output }
+        }
+        ShellLost { host, said, .. } => ShellLost { host, what: change, said },
+        Silent { host, idle, .. } => Silent { host, what: change, idle },
+        other => other,
+    }
 }

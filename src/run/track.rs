@@ -1,6 +1,6 @@
 //! One step that many hosts go through, each at its own pace: when it began, what it changed, when the last was done.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -8,15 +8,17 @@ use super::StepEvents;
 
 pub(super) struct Track {
     events: StepEvents,
-    /// Hosts that have yet to finish it.
+    /// Hosts that have yet to finish it, or to give it up.
     left: AtomicUsize,
+    failed: AtomicBool,
     changed: AtomicUsize,
     began: OnceCell<Instant>,
 }
 
 impl Track {
     pub(super) fn new(events: StepEvents, hosts: usize) -> Self {
-        Self { events, left: AtomicUsize::new(hosts), changed: AtomicUsize::new(0), began: OnceCell::new() }
+        let (left, changed) = (AtomicUsize::new(hosts), AtomicUsize::new(0));
+        Self { events, left, failed: AtomicBool::new(false), changed, began: OnceCell::new() }
     }
 
     /// A host begins it.
@@ -31,9 +33,20 @@ impl Track {
     /// A host is done with it.
     pub(super) fn end(&self, changed: usize) {
         self.changed.fetch_add(changed, Ordering::Relaxed);
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let took = self.began.get().map(Instant::elapsed).unwrap_or_default();
-            self.events.finished(self.changed.load(Ordering::Relaxed), took);
+        self.leave();
+    }
+
+    /// A host failed in it: it is never finished.
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+        self.leave();
+    }
+
+    /// A host takes no part in it any more.
+    pub(super) fn leave(&self) {
+        let was_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        if let Some(began) = self.began.get().filter(|_| was_last && !self.failed.load(Ordering::Acquire)) {
+            self.events.finished(self.changed.load(Ordering::Relaxed), began.elapsed());
         }
     }
 

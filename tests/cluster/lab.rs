@@ -92,6 +92,7 @@ impl Lab {
             auth: None,
             source: Source::default(),
             hosts: vec![host],
+            tier: provision::inventory::Tier::SingleHost,
             inventory: "test.toml".into(),
         };
         let layout = Layout::new(&fleet, &facts(folder.path()));

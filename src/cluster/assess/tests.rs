@@ -30,6 +30,7 @@ fn fleet() -> Fleet {
             zone: None,
             nodes,
         }],
+        tier: crate::inventory::Tier::SingleHost,
         inventory: "test.toml".into(),
     }
 }

@@ -33,6 +33,7 @@ fn fleet(nodes: &[usize], zones: &[Option<&str>], replicas: usize) -> Fleet {
         auth: None,
         source: Source::default(),
         hosts: hosts.collect(),
+        tier: crate::inventory::Tier::SingleHost,
         inventory: "test.toml".into(),
     }
 }

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -46,8 +47,15 @@ pub(super) struct Link {
     _via: Option<Arc<Link>>,
 }
 
-/// Connections to jump hosts, by the way there: all hosts behind one share it.
-pub(super) type Bastions = tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Bastion>>>>>;
+/// Connections to jump hosts, by the way there and what opens it: all hosts behind one share it.
+pub(super) type Bastions = tokio::sync::Mutex<HashMap<Way, Arc<tokio::sync::Mutex<Option<Bastion>>>>>;
+
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    via: Vec<String>,
+    identity: Vec<PathBuf>,
+    legacy: bool,
+}
 
 /// What became of a jump host.
 pub(super) enum Bastion {
@@ -61,44 +69,38 @@ const REMEMBERED: Duration = Duration::from_secs(20);
 impl Link {
     /// Connects; what may pass is tried again.
     pub(super) async fn open(settings: &Settings, connector: &Connector) -> Result<Self, Failed> {
-        let mut waits = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(150))
-            .with_max_times(4)
-            .with_jitter()
-            .build();
-        loop {
-            match Self::attempt(settings, connector).await {
-                Err(failed) if failed.passing => match waits.next() {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(failed),
-                },
-                other => return other,
-            }
-        }
+        patiently(async || Self::attempt(settings, connector).await).await
     }
 
     async fn attempt(settings: &Settings, connector: &Connector) -> Result<Self, Failed> {
         let offers = offers::prepare(settings, connector).await?;
         // The jump host comes before our own turn: it needs one, too.
         let bastion = bastion(settings, connector).await?;
-        let server = connector.server(&settings.host, settings.port).await;
-        let _turn = match server.get() {
-            Some(turns) => turns.acquire().await.ok(),
-            None => None,
-        };
-        let _one_of_all = connector.shared.connects.acquire().await;
+        let _turn = connector.turn(&settings.host, settings.port).await;
         let mut handle = shake_hands(settings, connector, bastion.as_deref(), None).await?;
         auth::log_in(&mut handle, settings, offers, connector).await?;
         Ok(Self { handle, sessions: Arc::new(Semaphore::new(SESSIONS)), _via: bastion })
     }
 
     /// The key a server shows when it is asked for one of this kind; nothing is believed, and nobody logs in.
-    pub(super) async fn look(settings: &Settings, connector: &Connector, kind: &str) -> Option<Key> {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let bastion = bastion(settings, connector).await.ok()?;
-        let look = Some((kind, Arc::clone(&seen)));
-        drop(shake_hands(settings, connector, bastion.as_deref(), look).await);
-        seen.lock().unwrap_or_else(PoisonError::into_inner).key.take()
+    pub(super) async fn look(
+        settings: &Settings,
+        connector: &Connector,
+        kind: &str,
+    ) -> Result<Option<Key>, Failed> {
+        let attempt = async || {
+            let seen = Arc::new(Mutex::new(Seen::default()));
+            let bastion = bastion(settings, connector).await?;
+            let _turn = connector.turn(&settings.host, settings.port).await;
+            let look = Some((kind, Arc::clone(&seen)));
+            let shaken = shake_hands(settings, connector, bastion.as_deref(), look).await;
+            match (seen.lock().unwrap_or_else(PoisonError::into_inner).key.take(), shaken) {
+                (Some(key), _) => Ok(Some(key)),
+                (None, Err(failed)) => Err(failed),
+                (None, Ok(_)) => Ok(None),
+            }
+        };
+        patiently(attempt).await
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -120,6 +122,21 @@ impl Link {
                 format!("the server opened no way there: {why:?}"),
             )),
             Err(error) => Err(io::Error::new(io::ErrorKind::NotConnected, error)),
+        }
+    }
+}
+
+/// Tries again what may pass. What was waited out is not waited for once more.
+async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, Failed> {
+    let waits = ExponentialBuilder::new().with_min_delay(Duration::from_millis(150)).with_max_times(4);
+    let (mut waits, began) = (waits.with_jitter().build(), Instant::now());
+    loop {
+        match attempt().await {
+            Err(failed) if failed.passing && began.elapsed() < HANDSHAKE => match waits.next() {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(failed),
+            },
+            other => return other,
         }
     }
 }
@@ -185,7 +202,9 @@ async fn stream(settings: &Settings, bastion: Option<&Link>) -> Result<Box<dyn S
 async fn bastion(settings: &Settings, connector: &Connector) -> Result<Option<Arc<Link>>, Failed> {
     let Some((last, before)) = settings.via.split_last() else { return Ok(None) };
     let bastions = &connector.shared.common.bastions;
-    let slot = Arc::clone(bastions.lock().await.entry(settings.via.join(",")).or_default());
+    let (via, identity) = (settings.via.clone(), settings.ssh.identity.clone());
+    let way = Way { via, identity, legacy: settings.ssh.legacy };
+    let slot = Arc::clone(bastions.lock().await.entry(way).or_default());
     let mut slot = slot.lock().await;
     match &*slot {
         Some(Bastion::Open(link)) if !link.is_closed() => return Ok(Some(Arc::clone(link))),

@@ -61,16 +61,17 @@ pub(super) async fn prepare(settings: &Settings, connector: &Connector) -> Resul
     for file in &settings.identity {
         let public = public(file);
         named.extend(public.iter().map(|key| key.key_data().clone()));
-        if public.is_some_and(|public| identities.iter().any(|held| data(held) == public.key_data())) {
+        if public.iter().any(|key| identities.iter().any(|held| data(held) == key.key_data())) {
             // The agent has it, and no passphrase is needed. What certifies it may stand beside the file all the same.
+            let certificates = public.iter().flat_map(|key| certificates(file, key.key_data(), settings));
             keys.extend(
-                certificate(file)
+                certificates
                     .map(|(name, certificate)| Offer { name, kind: Kind::AgentCertificate(certificate) }),
             );
             continue;
         }
         match read(file, None) {
-            Ok(key) => plain.extend(offers(file, key)),
+            Ok(key) => plain.extend(offers(file, key, settings)),
             Err(keys::Error::KeyIsEncrypted) => locked.push(file),
             Err(error) if settings.identities_only && file.exists() => {
                 return Err(failed(format!("the private key {} cannot be used: {error}", file.display())));
@@ -84,7 +85,7 @@ pub(super) async fn prepare(settings: &Settings, connector: &Connector) -> Resul
     if keys.is_empty() || settings.identities_only {
         for file in locked {
             match unlock(file, settings, connector).await? {
-                Some(key) => keys.extend(offers(file, key)),
+                Some(key) => keys.extend(offers(file, key, settings)),
                 None => missed.push(format!("not {}, which is encrypted", file.display())),
             }
         }
@@ -108,10 +109,14 @@ fn public(file: &Path) -> Option<PublicKey> {
     keys::load_public_key(with(file, ".pub")).or_else(|_| keys::load_public_key(file)).ok().or_else(within)
 }
 
-/// The certificate that stands beside a key, and its name.
-fn certificate(file: &Path) -> Option<(String, Certificate)> {
-    let certificate = keys::load_openssh_certificate(with(file, "-cert.pub")).ok()?;
-    Some((format!("{}-cert.pub", file.display()), certificate))
+/// The certificates of a key, with their names: beside it, and where the configuration says.
+fn certificates(file: &Path, key: &KeyData, settings: &Settings) -> Vec<(String, Certificate)> {
+    let files = [with(file, "-cert.pub")].into_iter().chain(settings.certificates.iter().cloned());
+    let read = files.filter_map(|file| {
+        let certificate = keys::load_openssh_certificate(&file).ok()?;
+        (certificate.public_key() == key).then(|| (file.display().to_string(), certificate))
+    });
+    read.collect()
 }
 
 async fn agent(settings: &Settings) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Vec<String>) {
@@ -163,15 +168,16 @@ fn read(file: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, ke
     keys::load_secret_key(file, passphrase.map(ExposeSecret::expose_secret))
 }
 
-/// A key, and before it the certificate that stands beside it.
-fn offers(file: &Path, key: impl Into<Arc<PrivateKey>>) -> Vec<Offer> {
+/// A key, and before it its certificates.
+fn offers(file: &Path, key: impl Into<Arc<PrivateKey>>, settings: &Settings) -> Vec<Offer> {
     let key = key.into();
-    let certified = certificate(file).map(|(name, certificate)| Offer {
+    let certificates = certificates(file, key.public_key().key_data(), settings).into_iter();
+    let certified = certificates.map(|(name, certificate)| Offer {
         name,
         kind: Kind::FileCertificate(Arc::clone(&key), certificate),
     });
     let name = file.display().to_string();
-    certified.into_iter().chain([Offer { name, kind: Kind::File(key) }]).collect()
+    certified.chain([Offer { name, kind: Kind::File(Arc::clone(&key)) }]).collect()
 }
 
 fn with(file: &Path, suffix: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use self::check::Check;
 use super::{
-    Fold,
+    Fold, Tier,
     fleet::{Fleet, Host},
     problem::Problem,
     written::Inventory,
@@ -42,6 +42,10 @@ pub(super) fn resolve(inventory: &Inventory, setting: &Setting<'_>) -> Result<Fl
     // Ports that other machines can reach are not left open to whoever comes by.
     let exposed = hosts.len() > 1 && setting.fold == Fold::AsWritten;
     let auth = if exposed && !cluster.auth_decided { Some(cluster::generated(&check)) } else { cluster.auth };
+    let hosts = match setting.fold {
+        Fold::AsWritten => hosts,
+        Fold::SingleHost => fleetwide::fold(hosts, cluster.port),
+    };
     check.finish(Fleet {
         name: cluster.name,
         engine: cluster.engine,
@@ -50,10 +54,8 @@ pub(super) fn resolve(inventory: &Inventory, setting: &Setting<'_>) -> Result<Fl
         config: cluster.config,
         auth,
         source,
-        hosts: match setting.fold {
-            Fold::AsWritten => hosts,
-            Fold::SingleHost => fleetwide::fold(hosts, cluster.port),
-        },
+        tier: Tier::of(&hosts, setting.file),
+        hosts,
         inventory: setting.file.to_owned(),
     })
 }
