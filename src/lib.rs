@@ -13,12 +13,13 @@
 //! ```
 //!
 //! The rooms, and who may know whom: `cli → plan, run, cluster, lab, report → resource, build, playbook → host,
-//! inventory`. Nothing below looks up. Redis types stay in [`cluster`], russh types in `host/ssh`; printing stays in
+//! inventory`. Nothing below looks up; [`event`] and [`secret`] know nobody but the words of the inventory. Redis types stay in [`cluster`], russh types in `host/ssh`; printing stays in
 //! [`report`] and [`cli`].
 
 pub mod build;
 pub mod cli;
 pub mod cluster;
+pub mod event;
 pub mod host;
 pub mod inventory;
 pub mod lab;

@@ -141,7 +141,7 @@ async fn a_lonely_node_with_keys_is_refused() {
     let node = lab.addresses()[5];
     tell(&servers, node, "CONFIG SET cluster-require-full-coverage no").await;
     tell(&servers, node, "CLUSTER ADDSLOTS 5798").await;
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_mins(1);
     while tell(&servers, node, "SET name x").await.error().is_some() {
         assert!(Instant::now() < end);
         sleep(Duration::from_millis(50)).await;
@@ -161,7 +161,7 @@ async fn a_killed_node_is_named() {
     let victim = lab.addresses()[4];
     lab.kill(victim);
     let evidence = lab.verify(&servers).await;
-    assert!(evidence.took_ms < 3_000, "a dead node is not waited for: {} ms", evidence.took_ms);
+    assert!(evidence.took_ms < 15_000, "a dead node is not waited for: {} ms", evidence.took_ms);
     for id in ["I2", "I19", "I22", "I25"] {
         let invariant = evidence.get(id).unwrap();
         assert_eq!(invariant.status, Status::Fail, "{invariant:?}");
@@ -174,7 +174,7 @@ async fn a_killed_node_is_named() {
     );
 
     lab.start_node(victim);
-    settled(&servers, victim, Duration::from_secs(20)).await.unwrap();
+    settled(&servers, victim, Duration::from_mins(1)).await.unwrap();
     lab.prove(&servers).await;
 }
 
@@ -205,7 +205,7 @@ async fn a_rolling_restart_keeps_every_key() {
         hand_over(&servers, node).await.unwrap();
         lab.kill(node);
         lab.start_node(node);
-        let took = settled(&servers, node, Duration::from_secs(20)).await.unwrap();
+        let took = settled(&servers, node, Duration::from_mins(1)).await.unwrap();
         println!("{node} restarted and settled after {took:?}");
     }
     let observed = servers.observe().await;

@@ -10,14 +10,9 @@
 
 mod common;
 
-use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, path::PathBuf, time::Duration};
 
-use common::sshd::Sshd;
+use common::{sshd::Sshd, until};
 use provision::{
     host::{self, Change, Connector, Console, Error, Nobody, Parcel, Phase, Probe},
     inventory::Ssh,
@@ -142,10 +137,8 @@ async fn dials(sshd: &Sshd) {
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"ping");
     }
-    let began = Instant::now();
     let Err(Error::Dial { source, .. }) = probe.dial(shut).await else { panic!("nobody listens there") };
     assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused, "{source}");
-    assert!(began.elapsed() < 3 * SECOND);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -514,7 +507,7 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
     };
     let hosts: Vec<_> = (0..40).map(|_| target.host(through)).collect();
     let all = futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector)));
-    let probes = tokio::time::timeout(60 * SECOND, all).await.expect("they wait for each other");
+    let probes = tokio::time::timeout(300 * SECOND, all).await.expect("they wait for each other");
     assert_eq!(probes.iter().filter(|probe| probe.is_ok()).count(), 40);
     assert_eq!(bastion.count("Accepted publickey"), 1);
     drop(probes);
@@ -531,6 +524,7 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
         let said = refused.err().unwrap().to_string();
         assert!(said.contains("jump host") && said.contains("authentication failed"), "{said}");
     }
+    until("it is logged", || bastion.count("Failed publickey") > 0);
     assert_eq!(bastion.count("Failed publickey"), 1, "{}", bastion.log());
 }
 

@@ -139,13 +139,17 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     machine.apply().ok();
     fill(&machine);
 
+    // systemd would bring it back by itself, but not in this story.
+    let later = "/etc/systemd/system/redis-units@7102.service.d";
+    machine
+        .sh(&format!("mkdir -p {later} && printf '[Service]\nRestartSec=3600\n' >{later}/later.conf && systemctl daemon-reload"))
+        .ok();
     machine.sh("systemctl kill --kill-who=main -s KILL redis-units@7102").ok();
     until("systemd knows", || show(&machine, "SubState").contains(&"auto-restart".to_owned()));
     machine.run(&["status"]).code(1).says("127.0.0.1:7102").says("it is not running");
     machine.run(&["verify"]).code(1).says("127.0.0.1:7102");
-    let began = std::time::Instant::now();
     machine.apply().ok();
-    assert!(began.elapsed() < Duration::from_secs(10), "it waited for systemd: {:?}", began.elapsed());
+    assert_eq!(show(&machine, "NRestarts")[1], "0", "it did not wait for systemd");
 
     machine.sh("systemctl stop redis-units@7103").ok();
     machine.run(&["plan"]).code(2).says("node 7103 (it is not running)");
@@ -201,7 +205,7 @@ fn after_a_reboot_everything_is_as_before() {
     machine.apply().ok();
     fill(&machine);
     let took = machine.stop();
-    assert!(took < Duration::from_secs(20), "shutting down took {took:?}");
+    assert!(took < Duration::from_secs(80), "shutting down took {took:?}");
     machine.start();
     until("the cluster is whole", || machine.run(&["verify"]).code == 0);
     machine.run(&["plan"]).ok().says("Nothing to change");
@@ -241,7 +245,9 @@ fn destroy_leaves_no_trace() {
     until("systemd has forgotten the units", || {
         machine.sh("systemctl list-units --all --no-legend 'redis*'").text().trim().is_empty()
     });
-    machine.sh("getent passwd redis; getent group redis; cat /proc/[0-9]*/comm | grep redis").says_nothing();
+    machine
+        .sh("getent passwd redis; getent group redis; cat /proc/[0-9]*/comm 2>/dev/null | grep redis")
+        .says_nothing();
 }
 
 #[test]

@@ -148,7 +148,6 @@ fn valkey(name: &str, port: u16) -> String {
 
 #[test]
 fn every_example_that_fits_this_machine_is_applied_proven_and_undone() {
-    let before = servers();
     for (file, fold) in [
         ("single-host.toml", false),
         ("simulated-addresses.toml", false),
@@ -157,6 +156,7 @@ fn every_example_that_fits_this_machine_is_applied_proven_and_undone() {
     ] {
         let text = std::fs::read_to_string(Path::new("inventory").join(file)).unwrap();
         let story = Sandbox::with("examples", 7001, &text);
+        let before = servers();
         let fold: &[&str] = if fold { &["--single-host"] } else { &[] };
         for verb in [&["apply", "--yes"][..], &["verify"], &["plan"], &["destroy", "--yes"]] {
             let run = story.run(&[verb, fold].concat());

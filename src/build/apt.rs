@@ -9,8 +9,8 @@ use super::{
     twin,
 };
 use crate::{
+    event::StepEvents,
     host::{Change, Facts, quote},
-    run::StepEvents,
 };
 
 /// The longest silence of apt, which has its own timeouts for each connection.

@@ -13,9 +13,9 @@ use super::{
     digest, libc, make, source,
 };
 use crate::{
+    event::StepEvents,
     host::{Change, Facts},
     inventory::{Engine, Place, Version},
-    run::StepEvents,
 };
 
 /// A built server binary in the cache.

@@ -12,7 +12,7 @@ use std::{
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use super::{Artefact, Error, Needs, Result, Want, digest};
-use crate::{host::Facts, run::StepEvents};
+use crate::{event::StepEvents, host::Facts};
 
 /// `$XDG_CACHE_HOME/provision`, with a folder for artefacts, sources and build logs.
 #[derive(Debug, Clone)]

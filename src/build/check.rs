@@ -10,7 +10,7 @@ use super::{
     cache::{self, Cache},
     digest, digests,
 };
-use crate::run::StepEvents;
+use crate::event::StepEvents;
 
 /// What a place gave.
 pub(super) struct Given {

@@ -14,7 +14,7 @@ use reqwest::{
 use serde::{Deserialize, Serialize};
 
 use super::{cache, digest::Hasher, error::chain};
-use crate::run::StepEvents;
+use crate::event::StepEvents;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest silence of a server.

@@ -14,8 +14,8 @@ use super::{
     script::{self, status},
 };
 use crate::{
+    event::StepEvents,
     host::{self, Change, Facts, Parcel},
-    run::StepEvents,
 };
 
 /// The longest silence of a build: one object, or the link.

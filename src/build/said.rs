@@ -1,6 +1,6 @@
 //! What the build script says, understood line by line: progress while it runs, facts for afterwards.
 
-use crate::run::StepEvents;
+use crate::event::StepEvents;
 
 /// What the script said so far.
 pub(super) struct Said<'a> {

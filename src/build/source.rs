@@ -13,9 +13,9 @@ use super::{
     digest, download,
 };
 use crate::{
+    event::StepEvents,
     host::{Change, Connector, Facts, Nobody, Probe},
     inventory::{Address, Engine, Host, Place, Ssh},
-    run::StepEvents,
 };
 
 /// A source tarball in the cache, checked.

@@ -13,16 +13,17 @@ use super::{
     args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
-    fleet::{Loaded, Reached, connect, facts, lock},
+    fleet::{Loaded, Reached, connect, facts, lock, release},
     plan::nothing,
 };
 use crate::{
     build::Cache,
+    event::{Event, Events, millis},
     host::{Change, Facts, Probe},
     plan::{Detail, Plan, look_again, standing},
     report::{self, Style},
     resource::Observed,
-    run::{self, Cancel, Event, Events, Executor, Journal, Outcome, millis},
+    run::{self, Cancel, Executor, Journal, Outcome},
 };
 
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
@@ -33,11 +34,17 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         (None, Some(inventory)) => fresh(inventory, &args).await?,
         (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
     };
-    let plan = &ready.plan;
-    let limit = plan.limit.as_ref();
+    let ended = offer(args, &ready).await;
+    release(ready.hosts).await;
+    Ok(ready.reached.exit(ended?, ready.plan.limit.as_ref()))
+}
+
+/// Shows the plan, and carries it out if that is wanted.
+async fn offer(args: Apply, ready: &Ready) -> Result<Exit, Failure> {
+    let (plan, partial) = (&ready.plan, ready.reached.misses(ready.plan.limit.as_ref()));
     if plan.is_empty() {
-        finished(args.json, !ready.reached.misses(limit), &ready.nothing);
-        return Ok(ready.reached.exit(Exit::Done, limit));
+        finished(args.json, !partial, &ready.nothing);
+        return Ok(Exit::Done);
     }
     if !args.json {
         report::remark(&plan.text(Detail::Brief));
@@ -46,12 +53,12 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
         report::remark("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let show = Show { json: args.json, report: args.report, partial: ready.reached.misses(limit) };
+    let show = Show { json: args.json, report: args.report, partial };
     let outcome = carry_out("apply", plan, &ready.hosts, &ready.facts, &ready.cache, &show).await?;
     if outcome.evidence.is_some() && !args.json {
         report::result(&report::how_to_connect(&plan.fleet));
     }
-    Ok(ready.reached.exit(Exit::Done, limit))
+    Ok(Exit::Done)
 }
 
 /// A plan, and the hosts it may be carried out on.

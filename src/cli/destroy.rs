@@ -8,7 +8,7 @@ use super::{
     apply::{Show, carry_out, confirm, finished, may_ask},
     args::Destroy,
     exit::{Exit, Failure},
-    fleet::{Loaded, connect, lock},
+    fleet::{Loaded, connect, lock, release},
 };
 use crate::{
     host::{Change, Error, Facts, Result},
@@ -52,7 +52,9 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     let show = Show { json: args.json, report: None, partial: reached.misses(None) };
-    carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &show).await?;
+    let undone = carry_out("destroy", &plan, &hosts, &facts, &loaded.cache, &show).await;
+    release(hosts).await;
+    undone?;
     if !args.json {
         let left = if reached.missing.is_empty() { "" } else { " from the hosts that can be reached" };
         report::result(&format!(

@@ -163,6 +163,11 @@ pub(super) async fn lock(fleet: &Fleet, reached: &mut Reached) -> Result<BTreeMa
     Ok(locked)
 }
 
+/// Gives the locks back: a command that comes right after this one finds nobody at work.
+pub(super) async fn release(hosts: BTreeMap<String, Change>) {
+    join_all(hosts.into_values().map(Change::release)).await;
+}
+
 /// The facts of all hosts.
 pub(super) async fn facts(probes: &BTreeMap<String, Probe>) -> Result<BTreeMap<String, Facts>, Failure> {
     let asking = probes

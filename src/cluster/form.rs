@@ -18,7 +18,7 @@ use super::{
     topology::Topology,
     wanted,
 };
-use crate::{inventory::Fleet, run::StepEvents};
+use crate::{event::StepEvents, inventory::Fleet};
 
 /// How often the nodes are asked whether they answer yet.
 const START_POLL: Duration = Duration::from_millis(10);
@@ -279,7 +279,8 @@ fn first_error(replies: &[Reply]) -> Option<String> {
     })
 }
 
-/// The deadline: without any progress for `max(10 s, 2 × node timeout)` it is over.
+/// The deadline: without any progress for `max(20 s, 4 × node timeout)` it is over. The engine itself takes twice the node
+/// timeout to forgive a master that was away.
 struct Patience {
     limit: Duration,
     since: Instant,
@@ -290,7 +291,7 @@ struct Patience {
 impl Patience {
     fn new(observed: &Observed) -> Self {
         let slowest = observed.views().map(|(_, view)| view.node_timeout_ms).max().unwrap_or(0);
-        let limit = Duration::from_millis(slowest.saturating_mul(2)).max(Duration::from_secs(10));
+        let limit = Duration::from_millis(slowest.saturating_mul(4)).max(Duration::from_secs(20));
         Self { limit, since: Instant::now(), fewest: usize::MAX, synced: 0 }
     }
 

@@ -40,6 +40,8 @@ pub struct View {
     pub tuning: BTreeMap<&'static str, String>,
     /// Milliseconds; 15000 where it could not be read.
     pub node_timeout_ms: u64,
+    /// The node's own clock at the moment it told all this, in milliseconds.
+    pub now_ms: u64,
     /// Whether the engine has `CLUSTER ADDSLOTSRANGE`.
     pub slot_ranges: bool,
 }
@@ -130,11 +132,21 @@ impl Observed {
 }
 
 impl Servers {
-    /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`].
+    /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that says nothing is asked once
+    /// more: its machine may have been busy with something else.
     pub async fn observe(&self) -> Observed {
         let questions = questions();
-        let asked = self.nodes().map(|node| (node.address, questions.clone())).collect();
-        let answers = self.ask_each(asked).await;
+        let ask = |nodes: Vec<SocketAddr>| {
+            self.ask_each(nodes.into_iter().map(|node| (node, questions.clone())).collect())
+        };
+        let mut answers = ask(self.nodes().map(|node| node.address).collect()).await;
+        let is_silent = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_silent);
+        let silent = answers.iter().filter(|(_, replies)| is_silent(replies)).map(|(node, _)| *node);
+        for (node, replies) in ask(silent.collect()).await {
+            if let Some(answer) = answers.iter_mut().find(|(address, _)| *address == node) {
+                answer.1 = replies;
+            }
+        }
         Observed { nodes: answers.into_iter().map(|(node, replies)| (node, state(node, replies))).collect() }
     }
 }
@@ -152,6 +164,7 @@ fn questions() -> Vec<Command> {
         "INFO keyspace",
         "CONFIG GET cluster-node-timeout",
         "COMMAND INFO cluster|addslotsrange",
+        "TIME",
     ];
     let tuning = TUNING.map(|(name, ..)| words(&format!("CONFIG GET {name}")));
     fixed.iter().map(|text| words(text)).chain(tuning).collect()
@@ -206,6 +219,7 @@ fn view(replies: &[Reply]) -> Result<View, String> {
         keyspace,
         timeout,
         ranges,
+        time,
         tuning @ ..,
     ] = replies
     else {
@@ -230,8 +244,15 @@ fn view(replies: &[Reply]) -> Result<View, String> {
             .filter_map(|((name, ..), reply)| reply.config_value().map(|v| (*name, v.to_owned())))
             .collect(),
         node_timeout_ms: timeout.config_value().and_then(|value| value.parse().ok()).unwrap_or(15_000),
+        now_ms: milliseconds(time),
         slot_ranges: ranges.list().first().is_some_and(|command| !command.list().is_empty()),
     })
+}
+
+/// What `TIME` answers: seconds, and microseconds.
+fn milliseconds(time: &Reply) -> u64 {
+    let part = |index: usize| time.list().get(index).and_then(Reply::int).unwrap_or(0).unsigned_abs();
+    part(0) * 1000 + part(1) / 1000
 }
 
 /// `key:value` lines.

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 
 use super::resp::Servers;
 use crate::{
+    event::StepEvents,
     host,
     inventory::{Fleet, Host, Node},
-    run::StepEvents,
 };
 
 /// A way that is closed.
@@ -50,16 +50,15 @@ fn more(count: usize) -> String {
 /// Tries all ways between hosts, all hosts at the same time. The started nodes are the listeners.
 pub async fn reach(servers: &Servers, fleet: &Fleet, events: &StepEvents) -> Result<(), Unreached> {
     let tries = fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| from(servers, fleet, host));
-    let (mut closed, mut unchecked) = (Vec::new(), Vec::new());
+    let (mut closed, mut unchecked) = (Vec::new(), 0);
     for answer in join_all(tries).await {
         match answer? {
             Some(ways) => closed.extend(ways),
-            None => unchecked.push(()),
+            None => unchecked += 1,
         }
     }
-    if !unchecked.is_empty() {
-        let count = unchecked.len();
-        events.notice(format!("{count} hosts have no bash: that they reach all ports was not checked"));
+    if unchecked > 0 {
+        events.notice(format!("{unchecked} hosts have no bash: that they reach all ports was not checked"));
     }
     if closed.is_empty() {
         return Ok(());
@@ -97,7 +96,7 @@ fn closed(host: &Host, ways: &BTreeMap<SocketAddr, &Node>, line: &str) -> Option
     let why = match words.next()?.rsplit(": ").next().unwrap_or_default() {
         "Connection refused" => "refused: firewalld, or does it listen?".to_owned(),
         "No route to host" => "no route: firewalld rejects it, or the host is off".to_owned(),
-        "" => "no answer within 5s: a firewall drops it".to_owned(),
+        "" => "no answer within 5s, twice: a firewall drops it".to_owned(),
         other => other.to_owned(),
     };
     let to = ways.get(&way)?.host.clone();
@@ -105,7 +104,8 @@ fn closed(host: &Host, ways: &BTreeMap<SocketAddr, &Node>, line: &str) -> Option
 }
 
 /// Prints the ways that are closed, with what the kernel says. The open ones are tried in one process, one after the
-/// other, which takes no time; what is left when that hangs is tried again, many at once.
+/// other, which takes no time; what is left when that hangs is tried again, many at once, and what says nothing a third time:
+/// a busy host may be slow.
 const TRY: &str = r#"
 command -v bash >/dev/null || { echo 'no bash'; exit 0; }
 open=$(printf %s "$ways" | timeout "$patience" bash -c '
@@ -121,7 +121,11 @@ $open
 $way
 "*) continue ;; esac
   {
-    said=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash ${way% *} ${way#* } 2>&1) || echo "$way $(echo "$said" | head -n 1 | sed 's/^bash: connect: //')"
+    for patience in 5 5; do
+      said=$(timeout $patience bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash ${way% *} ${way#* } 2>&1) && exit
+      [ -z "$said" ] || break
+    done
+    echo "$way $(echo "$said" | head -n 1 | sed 's/^bash: connect: //')"
   } &
   tried=$((tried + 1))
   [ $((tried % 32)) -ne 0 ] || wait

@@ -59,6 +59,19 @@ pub enum Error {
     Rejected { node: SocketAddr, command: String, reply: String },
 }
 
+impl Error {
+    /// Whether nothing came, as opposed to a refusal.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Self::Silent { .. } => true,
+            Self::Dial { source: host::Error::Dial { source, .. }, .. } => {
+                source.kind() == std::io::ErrorKind::TimedOut
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A command and its arguments.
 pub type Command = Vec<String>;
 

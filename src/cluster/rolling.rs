@@ -14,8 +14,8 @@ use super::{
 use crate::inventory::Fleet;
 
 const POLL: Duration = Duration::from_millis(20);
-/// A graceful failover takes milliseconds; the engine itself gives up after 5 s.
-const FAILOVER: Duration = Duration::from_secs(12);
+/// A graceful failover takes milliseconds; the engine itself gives up after 5 s. Busy hosts need several attempts.
+const FAILOVER: Duration = Duration::from_secs(30);
 /// The engine's own time limit for a manual failover (`CLUSTER_MF_TIMEOUT`).
 const FAILOVER_AGAIN: Duration = Duration::from_millis(5_200);
 
@@ -53,6 +53,11 @@ pub enum Error {
          then run the same command again"
     ))]
     NoHeir { node: SocketAddr, after: Duration },
+    #[error("{node} has no replica that is online, while hosts of the cluster cannot be reached")]
+    #[diagnostic(help(
+        "it was not restarted, which would interrupt its slots. Run the same command again once these hosts are back"
+    ))]
+    HeirAway { node: SocketAddr },
     #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
     #[diagnostic(help(
         "see in the node's log what it is doing, then run the same command again: it continues here"

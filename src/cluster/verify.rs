@@ -18,12 +18,15 @@ use super::{
     topology::Topology,
 };
 use crate::{
+    event::millis,
     inventory::{Fleet, Tier},
-    run::millis,
 };
 
-/// How long what gossip still has to tell is waited for.
-const CONVERGE: Duration = Duration::from_secs(10);
+/// How long what gossip still has to tell is waited for. A master that was away is called failed for twice the node timeout
+/// after it is back (`CLUSTER_FAIL_UNDO_TIME_MULT`).
+const CONVERGE: Duration = Duration::from_secs(20);
+/// So often at least, however slow a look is.
+const LOOKS: u32 = 3;
 const POLL: Duration = Duration::from_millis(30);
 
 /// What a node says about itself beyond [`View`](super::View).
@@ -33,20 +36,20 @@ pub(super) struct Details {
     pub(super) role: String,
     /// How many links `to` and `from` each id; `None` where the engine does not tell.
     pub(super) links: Option<HashMap<String, (usize, usize)>>,
-    /// The node's own clock, in milliseconds.
-    pub(super) now_ms: u64,
     pub(super) sync_full: String,
     /// `CONFIG GET` of the directives the inventory manages.
     pub(super) config: BTreeMap<String, String>,
 }
 
 /// Judges every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
-/// looked at again until it holds or ten seconds have passed. `sides` by the host's name.
+/// looked at again until it holds or twenty seconds have passed. `sides` by the host's name.
 pub async fn verify(servers: &Servers, fleet: &Fleet, sides: &BTreeMap<String, HostSide>) -> Evidence {
     let began = Instant::now();
     let topology = Topology::place(fleet);
     let mut held: HashMap<&str, u64> = HashMap::new();
+    let mut looks = 0;
     loop {
+        looks += 1;
         let observed = servers.observe().await;
         let (details, hosts, canaries) = tokio::join!(
             details(servers, fleet, &observed),
@@ -63,7 +66,7 @@ pub async fn verify(servers: &Servers, fleet: &Fleet, sides: &BTreeMap<String, H
             }
         }
         let hopeless = observed.down().next().is_some() || !judged.iter().any(may_converge);
-        if hopeless || began.elapsed() > CONVERGE {
+        if hopeless || (looks >= LOOKS && began.elapsed() > CONVERGE) {
             return evidence(fleet.tier, judged, &held, millis(began.elapsed()));
         }
         sleep(POLL).await;
@@ -115,7 +118,7 @@ async fn details(servers: &Servers, fleet: &Fleet, observed: &Observed) -> BTree
     let asked = fleet.nodes().filter(|node| observed.view(node.address).is_some()).map(|node| {
         let managed = drift::managed(fleet, node);
         let config = managed.keys().map(|name| vec!["CONFIG".to_owned(), "GET".to_owned(), name.clone()]);
-        let fixed = ["ROLE", "CLUSTER LINKS", "TIME", "INFO stats"].map(words);
+        let fixed = ["ROLE", "CLUSTER LINKS", "INFO stats"].map(words);
         (node.address, fixed.into_iter().chain(config).collect::<Vec<Command>>())
     });
     let answers = servers.ask_each(asked.collect()).await;
@@ -124,8 +127,7 @@ async fn details(servers: &Servers, fleet: &Fleet, observed: &Observed) -> BTree
 }
 
 fn read(replies: &[Reply]) -> Details {
-    let [role, links, time, stats, config @ ..] = replies else { return Details::default() };
-    let part = |index: usize| time.list().get(index).and_then(Reply::int).unwrap_or(0).unsigned_abs();
+    let [role, links, stats, config @ ..] = replies else { return Details::default() };
     let sync_full = stats.text().lines().find_map(|line| line.trim().strip_prefix("sync_full:"));
     let config = config.iter().filter_map(|reply| {
         let name = reply.list().first()?.text().to_owned();
@@ -134,7 +136,6 @@ fn read(replies: &[Reply]) -> Details {
     Details {
         role: role.list().first().map_or("", Reply::text).to_owned(),
         links: links.error().is_none().then(|| count_links(links)),
-        now_ms: part(0) * 1000 + part(1) / 1000,
         sync_full: sync_full.unwrap_or_default().to_owned(),
         config: config.collect(),
     }

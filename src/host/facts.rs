@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    compact,
+    at_once, compact,
     distro::{self, Distro},
 };
 
@@ -54,7 +54,7 @@ pub enum InitSystem {
 
 /// The questions: read-only; the answer is a line a fact.
 pub(super) fn script() -> String {
-    compact(SCRIPT)
+    at_once(&compact(SCRIPT))
 }
 
 const SCRIPT: &str = r#"

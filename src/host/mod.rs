@@ -38,7 +38,7 @@ pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
 pub use parcel::Parcel;
 use shell::{Retake, Shell};
-pub use shell::{compact, quote};
+pub use shell::{at_once, compact, quote};
 use ssh::Ssh;
 use unreachable::Failed;
 pub use unreachable::Phase;
@@ -196,6 +196,11 @@ impl Change {
 
     pub fn name(&self) -> &str {
         self.probe.name()
+    }
+
+    /// Gives the right to change the host back: when this returns, the lock is gone there.
+    pub async fn release(self) {
+        self.probe.inner.shell.lock().await.close().await;
     }
 
     /// Runs a script that changes the host; `what` names it in errors. Each line it prints goes to `on_line` as it

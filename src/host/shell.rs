@@ -15,8 +15,11 @@ use tokio::{
 
 use super::{Error, Result};
 
-/// How long another run may take to let go of the lock, with a margin over `flock -w`.
-const LOCK: Duration = Duration::from_secs(20);
+/// How long taking the lock may take: `flock -w`, and a margin for a host that is busy.
+const LOCK: Duration = Duration::from_mins(1);
+
+/// How long a shell may take to end.
+const END: Duration = Duration::from_secs(5);
 
 /// The most lines of one script's output that are kept: the last ones, where it says why it failed.
 const KEEP: usize = 200_000;
@@ -112,6 +115,14 @@ impl Shell {
         let mut said: Vec<String> = before.iter().cloned().collect();
         said.extend(Some((self.errors)()).filter(|errors| !errors.is_empty()));
         said.join("; ")
+    }
+
+    /// Lets it end, and waits until it has, with the lock it held.
+    pub(super) async fn close(&mut self) {
+        self.stdin = Box::new(tokio::io::sink());
+        let ended = async { while self.lines.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(END, ended).await;
+        self.is_lost = true;
     }
 
     fn lost(&mut self, host: &str, what: &str) -> Error {
@@ -228,6 +239,11 @@ pub fn quote(word: &str) -> String {
 pub fn compact(script: &str) -> String {
     let lines = script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Its answer in one piece: printed line by line, each line may be a packet of its own.
+pub fn at_once(script: &str) -> String {
+    format!("said=$(\n{script})\nended=$?\nprintf '%s\\n' \"$said\"\nexit $ended\n")
 }
 
 /// A word no script can guess.

@@ -22,9 +22,9 @@ use super::{
 };
 
 /// How long a boot may take, on a machine that boots many at once.
-const BOOT: Duration = Duration::from_secs(90);
+const BOOT: Duration = Duration::from_mins(5);
 /// How long the end of a host may take.
-const END: Duration = Duration::from_secs(20);
+const END: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Where a host has its tools.

@@ -36,7 +36,7 @@ pub use state::{Cut, Guest};
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long another command may take that switches hosts: booting is the longest.
-const HELD: Duration = Duration::from_mins(3);
+const HELD: Duration = Duration::from_mins(6);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A lab that exists.

@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
 use super::{Consumer, at, harmless, took, waited};
-use crate::run::Event;
+use crate::event::Event;
 
 #[derive(Default)]
 pub(super) struct Bars {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
-use crate::{cluster::Evidence, inventory::Fleet, run::Event};
+use crate::{cluster::Evidence, event::Event, inventory::Fleet};
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
 

@@ -24,7 +24,7 @@ pub use junit::junit;
 pub use said::{Said, said};
 pub use status::{NodeStatus, Status, status};
 
-use crate::run::{Event, Journal};
+use crate::{event::Event, run::Journal};
 
 /// How progress is shown; decided once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Consumer, at, remark, took, waited};
-use crate::run::Event;
+use crate::event::Event;
 
 #[derive(Default)]
 pub(super) struct Plain {

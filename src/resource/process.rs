@@ -91,8 +91,14 @@ start_node() {
   echo "${now%% *} $! $(started_at $!)" >"$started.new"
   mv -f "$started.new" "$started"
 }
+# What was started a moment ago is still on its way to be the server.
+arrive() {
+  tries=0
+  while find_started "$1" '' && ! is_node "$pid" "$2" && [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
+}
 # $3: seconds after which it is killed, or nothing
 stop_node() {
+  arrive "$1" "$2"
   if find_node "$1" "$2" ''; then
     tries=0
     while [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]; do
@@ -167,7 +173,7 @@ impl Process {
             return;
         }
         script.push(&format!(
-            "find_node {0} {1} '' || start_node {2} {0} {3} {4}",
+            "arrive {0} {1}; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
             quote(&self.started),
             quote(&self.data),
             quote(&self.binary),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Process, quote};
-use crate::host::{Facts, InitSystem};
+use crate::host::{Facts, InitSystem, at_once};
 
 /// What is to be asked.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ done"#,
         self.ask_units(&mut text, facts);
         self.ask_processes(&mut text);
         text.push_str("true\n");
-        text
+        at_once(&text)
     }
 
     /// The guards in the order their answers are numbered in.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Event, Events};
+use crate::event::{Event, Events};
 
 /// A flag that is raised by the first Ctrl-C.
 #[derive(Debug, Clone, Default)]

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Cancel, Error, Events, directives, flow::Flow, hosts::HostRun, nodes::Nodes, supply::Supply};
+use super::{Cancel, Error, directives, flow::Flow, hosts::HostRun, nodes::Nodes, supply::Supply};
 use crate::{
     build::{Cache, Want},
     cluster::{self, Evidence, Formed, Topology},
+    event::Events,
     host::{Change, Facts, Probe},
     inventory::Fleet,
     plan::{self, HostUndo, Plan, Stage, Work},
@@ -86,7 +87,8 @@ impl Executor<'_> {
         if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
             (flowed.failed.is_empty() && failed.is_empty(), stages.last())
         {
-            let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole: plan.is_whole() };
+            let (whole, away) = (plan.is_whole(), !plan.unreachable.is_empty());
+            let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole, away };
             outcome.changed += nodes.restart(hosts).await?;
         }
         Ok(flowed.failed)

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Error, StepEvents, nodes, supply::Supply};
+use super::{Error, nodes, supply::Supply};
 use crate::{
+    event::StepEvents,
     host::{self, Change, Facts},
     plan::Planned,
     resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Event;
+use crate::event::Event;
 
 /// An open journal.
 #[derive(Debug)]

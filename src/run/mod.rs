@@ -3,7 +3,6 @@
 mod cancel;
 mod directives;
 mod error;
-mod event;
 mod executor;
 mod flow;
 mod hosts;
@@ -14,6 +13,5 @@ mod track;
 
 pub use cancel::Cancel;
 pub use error::Error;
-pub use event::{Event, Events, StepEvents, millis};
 pub use executor::{Executor, Outcome};
 pub use journal::Journal;

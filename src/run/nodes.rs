@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a started node may take to accept connections. It does so before it loads its data.
-const ACCEPTS: Duration = Duration::from_secs(15);
+const ACCEPTS: Duration = Duration::from_mins(1);
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
 const SETTLES: Duration = Duration::from_mins(10);
 /// The same in a cluster that was not whole before.
@@ -35,6 +35,8 @@ pub(super) struct Nodes<'a> {
     pub(super) step: &'a str,
     /// Whether nothing was missing in the cluster when the plan was made.
     pub(super) whole: bool,
+    /// Whether hosts cannot be reached: nobody knows how the cluster stands there.
+    pub(super) away: bool,
 }
 
 impl Nodes<'_> {
@@ -65,6 +67,9 @@ impl Nodes<'_> {
     async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
         let began = Instant::now();
         while cluster::hand_over(servers, address).await? == HandOver::NoReplica {
+            if self.away && self.fleet.replicas > 0 {
+                return Err(RollingError::HeirAway { node: address }.into());
+            }
             if !self.whole || self.fleet.replicas == 0 {
                 return Ok(cluster::survives(servers, self.fleet, address).await?);
             }
@@ -79,7 +84,7 @@ impl Nodes<'_> {
     /// Waits until the cluster has the node back. In a cluster that was not whole to begin with, the restart may be
     /// what makes it whole, further on: there the wait is short and not held against the run.
     async fn settled(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
-        if self.whole {
+        if self.whole && !self.away {
             cluster::settled(servers, address, SETTLES).await?;
             return Ok(());
         }
@@ -149,7 +154,7 @@ async fn look(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), E
     // What a server says before it has opened its log is in the journal where systemd started it.
     let script = format!(
         "{}\nfind_started {} {unit} && echo @runs\ntail -q -n 20 {} {}.out 2>/dev/null\n\
-         [ -z {unit} ] || journalctl --quiet --no-pager -o cat -n 20 -u {unit} 2>/dev/null\ntrue",
+         [ -z {unit} ] || {{ journalctl --sync; journalctl --quiet --no-pager -o cat -n 20 -u {unit}; }} 2>/dev/null\ntrue",
         Process::probe(),
         quote(&process.started),
         quote(&process.log),

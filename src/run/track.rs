@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::StepEvents;
+use crate::event::StepEvents;
 
 pub(super) struct Track {
     events: StepEvents,

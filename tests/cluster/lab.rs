@@ -11,10 +11,10 @@ use std::{
 
 use provision::{
     cluster::{Command, Evidence, FormError, Formed, HostSide, Reply, Servers, Topology, form, verify},
+    event::{Events, StepEvents},
     host::{Connector, Facts, Nobody, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
     resource::Layout,
-    run::{Events, StepEvents},
 };
 use tokio::time::Instant;
 
@@ -198,7 +198,7 @@ impl Lab {
 
     /// Waits for all nodes to answer at all.
     pub(crate) async fn up(&self, servers: &Servers) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_mins(1);
         while servers.observe().await.down().next().is_some() {
             assert!(Instant::now() < end, "the servers did not start: see {}", self.folder.path().display());
             tokio::time::sleep(Duration::from_millis(10)).await;

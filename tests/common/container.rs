@@ -13,7 +13,7 @@ use std::{
 use super::{Run, Sandbox, lab::Lab};
 
 /// How long a boot or a shutdown may take.
-const BOOTS: Duration = Duration::from_mins(1);
+const BOOTS: Duration = Duration::from_mins(5);
 
 pub struct Container {
     /// Everything of it is below this folder.
@@ -119,7 +119,7 @@ impl Container {
     fn command(&self, words: &[&str]) -> Command {
         let leader = self.running.as_ref().unwrap().leader.to_string();
         let mut command = Command::new("timeout");
-        command.args(["120", "nsenter", "-t", &leader, "-m", "-u", "-i", "-n", "-p", "-C"]);
+        command.args(["600", "nsenter", "-t", &leader, "-m", "-u", "-i", "-n", "-p", "-C"]);
         command.args(["env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]);
         command.args(["LC_ALL=C", "NO_COLOR=1", "XDG_CACHE_HOME=/share/cache"]).args(words);
         command.stdin(Stdio::null());

@@ -101,7 +101,7 @@ impl Lab {
 
     /// The log of a host's sshd since this boot.
     pub fn sshd_log(&self, host: &str) -> String {
-        self.sh(host, "journalctl -b -u ssh --no-pager -o cat").ok().stdout
+        self.sh(host, "journalctl --sync; journalctl -b -u ssh --no-pager -o cat").ok().stdout
     }
 
     /// What an independent client in a namespace of its own is told by a node, a line a command; it follows redirections.

@@ -49,6 +49,7 @@ impl Sshd {
     pub fn run(&mut self) {
         fs::create_dir_all("/run/sshd").unwrap();
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let before = self.count("Server listening");
         let child = Command::new("/usr/sbin/sshd")
             .args(["-D", "-e", "-f"])
             .arg(self.path("sshd_config"))
@@ -58,7 +59,10 @@ impl Sshd {
             .unwrap();
         self.child = Some(child);
         let address: SocketAddr = ([127, 0, 0, 1], self.port).into();
-        until("sshd listens", || TcpStream::connect(address).is_ok());
+        // Somebody else may listen there.
+        until("sshd listens", || {
+            self.count("Server listening") > before && TcpStream::connect(address).is_ok()
+        });
     }
 
     /// Ends it, and all connections it has.

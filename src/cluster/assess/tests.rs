@@ -50,6 +50,7 @@ fn up(port: u16, rows: &str, keys: u64) -> (SocketAddr, State) {
         keys,
         tuning: BTreeMap::new(),
         node_timeout_ms: 15_000,
+        now_ms: 0,
         slot_ranges: true,
     };
     (at(port), State::Up(Box::new(view)))

@@ -50,7 +50,7 @@ pub(super) fn i8(facts: &Facts<'_>) -> Check {
 /// The engine pings who was silent for half the node timeout, and suspects who stays silent for all of it.
 pub(super) fn i9(facts: &Facts<'_>) -> Check {
     facts.gather("no ping waits, no pong is older than the node timeout", |node, view| {
-        let now = facts.details.get(&node).map_or(0, |details| details.now_ms);
+        let now = view.now_ms;
         let late = view.peers().filter(|row| {
             let waits = row.ping_sent != 0 && now.saturating_sub(row.ping_sent) > 1_000;
             waits || (row.pong_received != 0 && now.saturating_sub(row.pong_received) > view.node_timeout_ms)
