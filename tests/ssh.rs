@@ -440,7 +440,8 @@ async fn keys_of_all_kinds_open_the_door() {
         phase == Phase::Authentication && reason.contains("id_ed25519") && reason.contains("publickey"),
         "{reason}"
     );
-    assert!(help.contains(&format!("ssh -v -p {}", sshd.port)), "{help}");
+    let words = format!("ssh -v -o 'UserKnownHostsFile={}' -p {}", sshd.pins().display(), sshd.port);
+    assert!(help.contains(&words), "{help}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

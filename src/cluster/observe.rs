@@ -132,17 +132,17 @@ impl Observed {
 }
 
 impl Servers {
-    /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that says nothing is asked once
-    /// more: its machine may have been busy with something else.
+    /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not answer the call is
+    /// called once more: its machine may have been busy with something else.
     pub async fn observe(&self) -> Observed {
         let questions = questions();
         let ask = |nodes: Vec<SocketAddr>| {
             self.ask_each(nodes.into_iter().map(|node| (node, questions.clone())).collect())
         };
         let mut answers = ask(self.nodes().map(|node| node.address).collect()).await;
-        let is_silent = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_silent);
-        let silent = answers.iter().filter(|(_, replies)| is_silent(replies)).map(|(node, _)| *node);
-        for (node, replies) in ask(silent.collect()).await {
+        let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_late);
+        let late = answers.iter().filter(|(_, replies)| is_late(replies)).map(|(node, _)| *node);
+        for (node, replies) in ask(late.collect()).await {
             if let Some(answer) = answers.iter_mut().find(|(address, _)| *address == node) {
                 answer.1 = replies;
             }

@@ -60,10 +60,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether nothing came, as opposed to a refusal.
-    pub fn is_silent(&self) -> bool {
+    /// Whether nobody answered the call in time, as opposed to a refusal, or to a server that is connected and hangs.
+    pub fn is_late(&self) -> bool {
         match self {
-            Self::Silent { .. } => true,
+            Self::Silent { after, .. } => *after == CONNECT,
             Self::Dial { source: host::Error::Dial { source, .. }, .. } => {
                 source.kind() == std::io::ErrorKind::TimedOut
             }

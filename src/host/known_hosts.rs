@@ -201,9 +201,9 @@ impl Names {
                 let mut found = false;
                 for pattern in patterns.split(',') {
                     match pattern.strip_prefix('!') {
-                        Some(not) if glob(not.as_bytes(), name.as_bytes()) => return false,
+                        Some(not) if glob(not, name) => return false,
                         Some(_) => {}
-                        None => found |= glob(pattern.as_bytes(), name.as_bytes()),
+                        None => found |= glob(pattern, name),
                     }
                 }
                 found

@@ -168,9 +168,12 @@ impl Settings {
         self.alias.as_deref().map_or((&self.host, self.port), |alias| (alias, 22))
     }
 
-    /// The command line that does the same.
-    pub(super) fn reproduce(&self) -> String {
+    /// The command line that does the same, with the keys that are pinned beside the inventory.
+    pub(super) fn reproduce(&self, pins: &Path) -> String {
         let mut words = vec!["ssh -v".to_owned()];
+        if pins.exists() {
+            words.push(format!("-o {}", super::quote(&format!("UserKnownHostsFile={}", pins.display()))));
+        }
         if self.port != 22 {
             words.push(format!("-p {}", self.port));
         }
@@ -327,7 +330,10 @@ mod tests {
         assert_eq!(settings.identity, [Path::new("/home/me/.ssh/id_rsa"), Path::new("/keys/one")]);
         assert_eq!(settings.via, ["me@bastion:2200", "inner"]);
         assert_eq!(settings.known_hosts.len(), 3);
-        assert_eq!(settings.reproduce(), "ssh -v -p 2222 -J me@bastion:2200,inner deploy@10.0.0.7");
+        assert_eq!(
+            settings.reproduce(Path::new("/no/pins")),
+            "ssh -v -p 2222 -J me@bastion:2200,inner deploy@10.0.0.7"
+        );
     }
 
     #[test]
@@ -342,7 +348,10 @@ mod tests {
         let settings = read(SAID, &ssh).unwrap();
         assert_eq!((settings.user.as_str(), settings.port, settings.via.len()), ("root", 22, 0));
         assert_eq!(settings.identity, [Path::new("/mine")]);
-        assert_eq!(settings.reproduce(), "ssh -v -i /mine root@10.0.0.7");
+        let pins = tempfile::NamedTempFile::new().unwrap();
+        let pinned = format!("ssh -v -o UserKnownHostsFile={} -i /mine root@10.0.0.7", pins.path().display());
+        let said = settings.reproduce(pins.path());
+        assert_eq!(shlex::split(&said), shlex::split(&pinned));
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub(super) struct Ssh {
 /// The longest silence while a file is fetched.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// How long a relay waits for its turn: less than dialling may take, so that the reason is told.
+const CROWDED: Duration = Duration::from_secs(4);
+
 /// On a terminal a shell would prompt: it gets its scripts through a pipe there.
 const SHELL: &str = "if [ -t 0 ]; then cat | sh -s; else exec sh -s; fi";
 
@@ -86,7 +89,8 @@ impl Ssh {
             connector.shared.console.notice(&name, "legacy = true allows algorithms that rest on SHA-1");
         }
         let link = Link::open(&settings, connector).await;
-        let link = link.map_err(|failed| unreachable(&name, address, &failed, &settings.reproduce()))?;
+        let reproduce = || settings.reproduce(&connector.shared.pins);
+        let link = link.map_err(|failed| unreachable(&name, address, &failed, &reproduce()))?;
         Ok(Self {
             name,
             settings,
@@ -130,7 +134,8 @@ impl Ssh {
         let none = own.is_empty().then(|| Failed::new(Phase::HostKey, "it shows no key of a known kind"));
         shown.extend(own);
         let failed = failed.or(none);
-        (shown, failed.map(|failed| unreachable(&host.name, address, &failed, &settings.reproduce())))
+        let reproduce = settings.reproduce(&connector.shared.pins);
+        (shown, failed.map(|failed| unreachable(&host.name, address, &failed, &reproduce)))
     }
 
     /// The shell all scripts of a run go through.
@@ -211,6 +216,13 @@ impl Ssh {
     /// A stream through a command on the host, where sshd does not forward.
     async fn relay(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        // Those of relays that have just ended come free in a moment.
+        let link = self.link().await.map_err(|failed| io::Error::other(failed.reason))?;
+        if timeout(CROWDED, link.sessions.acquire()).await.is_err() {
+            let text = "sshd forwards nothing (AllowTcpForwarding no), and all eight commands that may do it instead are at work: \
+                        allow forwarding there";
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+        }
         let started = self.start_clean(RELAY, &[&ip, &port]).await;
         let (mut exec, before) = started.map_err(|failed| io::Error::other(failed.reason))?;
         let mut connected = vec![0; RELAYS.len()];
@@ -274,7 +286,8 @@ impl Ssh {
     }
 
     pub(super) fn unreachable(&self, failed: &Failed) -> Error {
-        unreachable(&self.name, &self.settings.host, failed, &self.settings.reproduce())
+        let reproduce = self.settings.reproduce(&self.connector.shared.pins);
+        unreachable(&self.name, &self.settings.host, failed, &reproduce)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use wildmatch::WildMatch;
+
 use super::{Fleet, wording::did_you_mean};
 
 /// A word that means no host.
@@ -18,7 +20,7 @@ pub fn select(fleet: &Fleet, words: &[String]) -> Result<BTreeSet<String>, Unkno
     let mut chosen = BTreeSet::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
         let before = chosen.len();
-        let meant = fleet.hosts.iter().filter(|host| glob(word.as_bytes(), host.name.as_bytes()));
+        let meant = fleet.hosts.iter().filter(|host| glob(word, &host.name));
         let meant: Vec<String> = meant.map(|host| host.name.clone()).collect();
         let known = !meant.is_empty();
         chosen.extend(meant);
@@ -39,14 +41,8 @@ fn unknown(fleet: &Fleet, word: &str) -> UnknownHost {
 }
 
 /// `*` stands for any text, `?` for one character.
-pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, _) => text.is_empty(),
-        (Some((b'*', rest)), _) => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
-        (Some((b'?', rest)), Some((_, text))) => glob(rest, text),
-        (Some((one, rest)), Some((other, text))) => one == other && glob(rest, text),
-        (Some(_), None) => false,
-    }
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+    WildMatch::new(pattern).matches(text)
 }
 
 #[cfg(test)]
