@@ -253,6 +253,18 @@ fn two_runs_at_once_are_one_run_and_a_refusal() {
     lab.apply().ok().says("Nothing to change");
 }
 
+#[test]
+fn of_two_runs_that_begin_together_one_gets_all_hosts() {
+    warm();
+    let lab = Lab::up("race", 6);
+    let runs = [(); 2].map(|()| spawn(&lab, &["apply", "--yes"])).map(done);
+    assert!(runs.iter().any(|run| run.code == 0), "{} {}", runs[0].text(), runs[1].text());
+    for run in runs.into_iter().filter(|run| run.code != 0) {
+        run.code(1).says("is being changed by user 0");
+    }
+    lab.apply().ok().says("Nothing to change");
+}
+
 fn signal(signal: &str, child: &Child) {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());

@@ -393,6 +393,17 @@ fn a_password_is_on_every_node_and_in_no_argument_plan_or_event() {
 }
 
 #[test]
+fn news_that_nodes_still_have_to_tell_each_other_is_nothing_to_change() {
+    // No node lets half of this time pass without a word to every other one.
+    let text = inventory("news", 7481, "", "[cluster.config]\ncluster-node-timeout = 2000");
+    let story = Sandbox::with("news", 7481, &text);
+    story.apply().ok();
+    let bumped = ask("127.0.0.1:7481", &["CLUSTER", "BUMPEPOCH"]).text();
+    assert!(bumped.starts_with("BUMPED"), "{bumped}");
+    story.run(&["plan"]).ok().says("Nothing to change");
+}
+
+#[test]
 fn a_directive_the_server_refuses_is_named_with_the_end_of_its_log() {
     let text = inventory("refused", 7251, "", "[cluster.config]\nmaxmemory = \"lots\"");
     let story = Sandbox::with("refused", 7251, &text);

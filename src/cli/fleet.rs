@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     path::Path,
     sync::OnceLock,
 };
@@ -134,7 +135,7 @@ pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<Reached, Fail
     Ok(reached)
 }
 
-/// Takes the cluster's lock on all hosts; one that is lost meanwhile is missing from then on.
+/// Takes the cluster's lock on all hosts, on the first one first; one that is lost meanwhile is missing from then on.
 pub(super) async fn lock(fleet: &Fleet, reached: &mut Reached) -> Result<BTreeMap<String, Change>, Failure> {
     let holder = holder();
     let told = OnceLock::new();
@@ -147,16 +148,20 @@ pub(super) async fn lock(fleet: &Fleet, reached: &mut Reached) -> Result<BTreeMa
             ));
         }
     };
-    let locking = reached.probes.iter().map(|(name, probe)| {
-        let (holder, waits) = (&holder, &waits);
-        async move { (name.clone(), probe.clone().lock(&fleet.name, holder, waits).await) }
-    });
-    let mut locked = BTreeMap::new();
-    for (name, change) in join_all(locking).await {
-        match change {
-            Ok(change) => drop(locked.insert(name, change)),
-            Err(error) if error.is_lost() => reached.lose(name, error),
-            Err(error) => return Err(error.into()),
+    let (mut open, mut locked) = (reached.probes.clone(), BTreeMap::new());
+    while let Some(first) = open.pop_first() {
+        // Of two runs that begin together one gets the first host, and with it all others: else each would get some.
+        let others = if locked.is_empty() { BTreeMap::new() } else { std::mem::take(&mut open) };
+        let locking = iter::once(first).chain(others).map(|(name, probe)| {
+            let (holder, waits) = (&holder, &waits);
+            async move { (name, probe.lock(&fleet.name, holder, waits).await) }
+        });
+        for (name, change) in join_all(locking).await {
+            match change {
+                Ok(change) => drop(locked.insert(name, change)),
+                Err(error) if error.is_lost() => reached.lose(name, error),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     reached.any()?;

@@ -9,7 +9,7 @@ use std::{
 use super::{
     gaps,
     nodes::{self, Row},
-    observe::Observed,
+    observe::{Observed, View},
     slots::SLOTS,
     steps,
     topology::Topology,
@@ -24,8 +24,8 @@ pub enum Standing {
     Formed,
     /// No node knows another one; `cold` when none runs either.
     Unformed { cold: bool },
-    /// All nodes answer and this is missing.
-    Partial { missing: Vec<String> },
+    /// All nodes answer and this is missing; `passing` where it may be only news that is still on its way.
+    Partial { missing: Vec<String>, passing: bool },
     /// A cluster with nodes that do not answer.
     Degraded { down: Vec<String> },
 }
@@ -82,20 +82,30 @@ pub fn assess(
     if !down.is_empty() {
         return Ok(Standing::Degraded { down });
     }
-    let missing = missing(fleet, &Topology::place(fleet), observed);
-    Ok(if missing.is_empty() { Standing::Formed } else { Standing::Partial { missing } })
+    Ok(missing(fleet, &Topology::place(fleet), observed))
 }
 
-fn missing(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Vec<String> {
+fn missing(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Standing {
     let wanted = wanted::decide(fleet, topology, observed);
-    let mut missing: Vec<String> =
-        gaps::find(fleet, observed, &wanted).into_iter().map(|gap| gap.text).collect();
-    for (node, step) in steps::restore(fleet, observed) {
-        if let steps::Step::Tune(name, value) = step {
-            missing.push(format!("{node} still has {name} as formation set it, and not {value}"));
-        }
+    let gaps = gaps::find(fleet, observed, &wanted);
+    let left: Vec<String> = steps::restore(fleet, observed)
+        .into_iter()
+        .filter_map(|(node, step)| match step {
+            steps::Step::Tune(name, value) => {
+                Some(format!("{node} still has {name} as formation set it, and not {value}"))
+            }
+            _ => None,
+        })
+        .collect();
+    if gaps.is_empty() && left.is_empty() {
+        return Standing::Formed;
     }
-    missing
+    let knows_all = |view: &View| observed.views().all(|(_, peer)| view.row(&peer.id).is_some());
+    let passing = left.is_empty()
+        && gaps.iter().all(|gap| gap.kind >= gaps::Kind::Link)
+        && observed.views().all(|(_, view)| knows_all(view));
+    let missing = gaps.into_iter().map(|gap| gap.text).chain(left).collect();
+    Standing::Partial { missing, passing }
 }
 
 /// What is known of a node, from itself or from its file.

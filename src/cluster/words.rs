@@ -10,7 +10,7 @@ impl fmt::Display for Standing {
             Self::Formed => f.write_str("formed, and nothing is missing"),
             Self::Unformed { cold: true } => f.write_str("no node runs yet"),
             Self::Unformed { cold: false } => f.write_str("the nodes do not know each other yet"),
-            Self::Partial { missing } => some(f, missing, "things are missing"),
+            Self::Partial { missing, .. } => some(f, missing, "things are missing"),
             Self::Degraded { down } => some(f, down, "nodes are down"),
         }
     }

@@ -1,8 +1,12 @@
 //! Looking at the fleet: everything a plan is computed from, gathered through [`Probe`]s, which cannot change a host.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use super::{Choice, Desired, HostView, Plan, RenderError, Situation, Templates, desire};
 use crate::{
@@ -112,7 +116,12 @@ pub async fn survey(
     Ok(Survey { facts, views, topology, standing, cluster: seen, unreachable, lost, lacking })
 }
 
-/// Asks all servers what their cluster is; `hosts` has what was observed on each host. Refuses nodes that must not be
+/// How long news is waited for that nodes still have to hear of each other: each node pings one other a second.
+const NEWS: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Asks all servers what their cluster is, again where it may be only on its way there; `hosts` has what was observed on each
+/// host. Refuses nodes that must not be
 /// touched.
 pub async fn standing<'a>(
     fleet: &Fleet,
@@ -120,15 +129,23 @@ pub async fn standing<'a>(
     facts: &BTreeMap<String, Facts>,
     hosts: impl Fn(&str) -> Option<&'a Observed>,
 ) -> Result<(cluster::Observed, Standing), Error> {
-    let seen = servers(fleet, probes)?.observe().await;
-    refuse_locked(fleet, facts, &hosts, &seen)?;
+    let servers = servers(fleet, probes)?;
     let disk = fleet.nodes().filter_map(|node| {
         let text = hosts(&node.host)?.nodes_conf.get(&node.name)?;
         Some((node.address, text.clone()))
     });
     let disk = disk.collect();
-    let standing = assess(fleet, &seen, &disk)?;
-    Ok((seen, standing))
+    let began = Instant::now();
+    loop {
+        let seen = servers.observe().await;
+        refuse_locked(fleet, facts, &hosts, &seen)?;
+        let standing = assess(fleet, &seen, &disk)?;
+        let passing = matches!(standing, Standing::Partial { passing: true, .. });
+        if !passing || began.elapsed() > NEWS {
+            return Ok((seen, standing));
+        }
+        sleep(POLL).await;
+    }
 }
 
 /// Before anything is planned, and before a password is drawn: a locked node looks dead to all that follows. One that is
