@@ -695,7 +695,7 @@ fn folders_above_a_step_s_own_go_with_it() {
     story.run(&["apply", "--yes", "--tags", "configure"]);
     assert!(Path::new("/etc/provision/above").exists());
     story.destroy().ok();
-    for root in ["/etc", "/var/lib", "/var/log"] {
+    for root in ["/etc", "/run", "/var/lib", "/var/log"] {
         assert!(!Path::new(root).join("provision/above").exists(), "{root}");
     }
 }

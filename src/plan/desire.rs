@@ -153,7 +153,7 @@ impl Desire<'_> {
     fn configure(&self) -> Result<Vec<Resource>, Error> {
         let mut resources = Vec::new();
         let layout = &self.layout;
-        for folder in [&layout.etc, &layout.data, &layout.log] {
+        for folder in [&layout.etc, &layout.data, &layout.log, &layout.run] {
             resources.extend(above(folder).chain([Directory::parent(folder)]).map(Resource::Directory));
         }
         for node in &self.host.nodes {
