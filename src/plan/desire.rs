@@ -100,8 +100,7 @@ impl Desire<'_> {
         resources.push(Resource::Directory(Directory { mode: Some(0o755), ..state }));
         if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
             let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
-            let makes = Some(self.binary().path());
-            resources.push(Resource::Package(Package { names, distro, makes }));
+            resources.push(Resource::Package(Package { names, distro }));
         }
         resources
     }
@@ -212,7 +211,7 @@ impl Desire<'_> {
         Ok(Some(match action.clone() {
             Action::Package { names } => {
                 let distro = self.facts.distro().map_or("", |distro| distro.id).to_owned();
-                Resource::Package(Package { names, distro, makes: None })
+                Resource::Package(Package { names, distro })
             }
             Action::Directory { path, mode, owner } => {
                 Resource::Directory(Directory { path, mode: Some(mode), owner, ours: false })

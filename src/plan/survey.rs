@@ -179,15 +179,23 @@ async fn look(
     flow: &Flow<'_>,
 ) -> Result<(Facts, HostView), Error> {
     let facts = probe.facts().await?;
-    let recipe = Want::of(fleet).recipe;
-    let packages = match facts.distro() {
-        Some(distro) if facts.is_root() => recipe.packages(distro).into_iter().map(str::to_owned).collect(),
-        _ => Vec::new(),
+    let want = Want::of(fleet);
+    let view = async |packages: &[String]| {
+        let (playbook, templates) = (flow.playbook, flow.templates);
+        let desired = desire(fleet, host, &facts, playbook, templates, &want.recipe.id(), packages)?;
+        let observed = look_again(probe, &facts, &desired).await?;
+        Ok::<_, Error>(HostView { desired, observed, init: facts.init })
     };
-    let desired = desire(fleet, host, &facts, flow.playbook, flow.templates, &recipe.id(), &packages)?;
-    let observed = look_again(probe, &facts, &desired).await?;
-    let init = facts.init;
-    Ok((facts, HostView { desired, observed, init }))
+    let mut seen = view(&[]).await?;
+    // A package manager is slow to answer, and asked only where there may be something to compile.
+    if let Some(distro) = facts.distro().filter(|_| facts.is_root())
+        && seen.lacks_binary()
+        && cached(flow.cache, &want, &facts).is_none()
+    {
+        let packages: Vec<String> = want.recipe.packages(distro).into_iter().map(str::to_owned).collect();
+        seen = view(&packages).await?;
+    }
+    Ok((facts, seen))
 }
 
 /// The hosts that lack the server, where the cache has none that would run there.

@@ -78,13 +78,11 @@ impl Kind for Directory {
             Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
         }
         match self.mode {
-            Some(mode) => script.push(&format!(
-                "if [ -d {path} ]; then chmod {mode:05o} {path}; else mkdir -p -m {mode:05o} -- {path}; fi"
-            )),
+            Some(mode) => {
+                let owner = quote(self.owner.as_deref().unwrap_or_default());
+                script.push(&format!("folder {path} {mode:05o} {owner}"));
+            }
             None => script.push(&format!("[ -d {path} ] || mkdir -p -- {path}")),
-        }
-        if let Some(owner) = &self.owner {
-            script.push(&format!("own {path} {}", quote(owner)));
         }
         Ok(())
     }

@@ -13,8 +13,6 @@ pub struct Package {
     pub names: Vec<String>,
     /// The family's entry in the distribution table.
     pub distro: String,
-    /// What a build makes with them, where they are for a build: they are not asked for where it is there.
-    pub makes: Option<String>,
 }
 
 impl Package {
@@ -29,10 +27,7 @@ impl Kind for Package {
     }
 
     fn ask(&self, questions: &mut Questions) {
-        match &self.makes {
-            Some(made) => questions.build_packages(&self.names, made),
-            None => self.names.iter().for_each(|name| questions.package(name)),
-        }
+        self.names.iter().for_each(|name| questions.package(name));
     }
 
     fn compare(&self, seen: &Observed, _: &BTreeSet<String>) -> Option<Difference> {

@@ -23,8 +23,6 @@ pub struct Questions {
     /// Files whose digest another file knows, for as long as they are untouched.
     seals: BTreeMap<String, String>,
     packages: BTreeSet<String>,
-    /// The packages a build needs, and the file it makes.
-    to_build: Option<(BTreeSet<String>, String)>,
     users: BTreeSet<String>,
     /// Guards: commands whose success is asked.
     guards: BTreeSet<String>,
@@ -68,11 +66,6 @@ impl Questions {
 
     pub fn package(&mut self, name: &str) {
         self.packages.insert(name.to_owned());
-    }
-
-    /// Asks for packages a build needs, unless the file it makes is there.
-    pub fn build_packages(&mut self, names: &[String], unless: &str) {
-        self.to_build = Some((names.iter().cloned().collect(), unless.to_owned()));
     }
 
     pub fn user(&mut self, name: &str) {
@@ -136,18 +129,9 @@ done"#,
     }
 
     fn ask_packages(&self, text: &mut String, facts: &Facts) {
-        let Some(distro) = facts.distro().filter(|_| !self.packages.is_empty() || self.to_build.is_some())
-        else {
-            return;
-        };
+        let Some(distro) = facts.distro().filter(|_| !self.packages.is_empty()) else { return };
         let _ = writeln!(text, "installed() {{ {}\n}}", distro.installed);
-        if !self.packages.is_empty() {
-            let _ = writeln!(text, "installed {} | sed 's/^/=package /'", words(&self.packages));
-        }
-        if let Some((names, made)) = &self.to_build {
-            let (names, made) = (words(names), quote(made));
-            let _ = writeln!(text, "[ -e {made} ] || installed {names} | sed 's/^/=package /'");
-        }
+        let _ = writeln!(text, "installed {} | sed 's/^/=package /'", words(&self.packages));
     }
 
     fn ask_sums(&self, text: &mut String) {

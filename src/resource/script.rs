@@ -13,9 +13,10 @@ pub struct Script {
     is_long: bool,
 }
 
-/// The functions fragments call, with as few processes as can be: on a host they are what takes the time. `ledger` begins a line of its own after one that a power cut tore; `backup` and `write`
-/// are atomic, so that what is there is whole. `write` is the atomic put for small files; its temporary name is fixed, so that an
-/// interrupted write leaves at most one file, which the next one overwrites.
+/// The functions fragments call, with as few processes as can be: on a host they are what takes the time. `ledger` begins a
+/// line of its own, since a power cut may have torn the last one; `backup` and `write` are atomic, so that what is there is
+/// whole. `write` is the atomic put for small files; its temporary name is fixed, so that an interrupted write leaves at most
+/// one file, which the next one overwrites.
 const PRELUDE: &str = r#"
 set -eu
 umask 022
@@ -23,8 +24,9 @@ open=
 ledger() {
   if [ -z "$open" ]; then
     [ -d "$state" ] || mkdir -p "$state"
-    [ -z "$(tail -c 1 "$ledger" 2>/dev/null)" ] || echo >>"$ledger"
-    umask 077; : >>"$ledger"; umask 022
+    umask 077
+    if [ -s "$ledger" ]; then echo >>"$ledger"; else : >>"$ledger"; fi
+    umask 022
     open=1
   fi
   printf '%s\n' "$1" >>"$ledger"
@@ -38,6 +40,12 @@ backup() {
   [ -e "$state/backup/$2" ] || { cp -p -- "$1" "$state/backup/.new"; mv -f -- "$state/backup/.new" "$state/backup/$2"; }
 }
 own() { [ -z "$2" ] || chown "$2" "$1"; }
+folder() {
+  if [ -d "$1" ]; then chmod "$2" "$1"; own "$1" "$3"
+  elif [ -z "$3" ]; then mkdir -p -m "$2" -- "$1"
+  else case $3 in *:*) install -d -m "$2" -o "${3%:*}" -g "${3#*:}" -- "$1" ;; *) install -d -m "$2" -o "$3" -- "$1" ;; esac
+  fi
+}
 reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
 context() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" || :; }
 write() {
