@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs/benchmarks.md"
 # Hosts, rounds of which the first is thrown away where there are more, and who takes part.
 SIZES = (
-    (6, 2, ("provision", "pyinfra", "mitogen", "ansible")),
+    (6, 4, ("provision", "pyinfra", "mitogen", "ansible")),
     (24, 2, ("provision", "pyinfra", "mitogen", "ansible")),
     (96, 2, ("provision",)),
 )

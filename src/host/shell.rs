@@ -273,7 +273,7 @@ fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
     };
     format!(
         r#"
-uid=$(id -u)
+while read -r key _ uid _; do [ "$key" != Uid: ] || break; done </proc/self/status
 lock_folder=/run
 [ "$uid" = 0 ] || lock_folder=/run/user/$uid
 [ -w "$lock_folder" ] || lock_folder=/tmp

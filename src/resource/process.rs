@@ -34,19 +34,23 @@ pub struct Process {
 /// which both ways must agree with: process ids come back. A zombie has no executable and does not count.
 const PROBE: &str = r#"
 started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
-# $1 started file, $2 data folder, $3 unit or nothing
-is_node() { case $(readlink "/proc/$1/exe" 2>/dev/null) in *-server | *-server\ *) [ "/proc/$1/cwd" -ef "$2" ] ;; *) false ;; esac; }
+# $1 process, $2 data folder
+is_node() { is_server "$(readlink "/proc/$1/exe" 2>/dev/null)" "$1" "$2"; }
+# $1 its executable, $2 process, $3 data folder
+is_server() { case $1 in *-server | *-server\ *) [ "/proc/$2/cwd" -ef "$3" ] ;; *) false ;; esac; }
+sum_of() { if [ $# -eq 1 ]; then sha256sum <"$1"; else cat -- "$@" | sha256sum; fi; }
 # The process that was started, server already or not yet. $1 started file, $2 unit or nothing
 find_started() {
   pid= sum= start=
   [ ! -r "$1" ] || read -r sum pid start <"$1" || :
   if [ -n "$2" ]; then pid=$(systemctl show -p MainPID "$2" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
   elif [ -n "$pid" ] && [ "$(started_at "$pid" 2>/dev/null)" != "$start" ]; then pid=; fi
-  [ -n "$pid" ] && [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]
+  exe=; [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || :
+  [ -n "$exe" ]
 }
 # $1 started file, $2 data folder, $3 unit or nothing
 find_node() {
-  ! find_started "$1" "$3" || ! is_node "$pid" "$2" || return 0
+  ! find_started "$1" "$3" || ! is_server "$exe" "$pid" "$2" || return 0
   sum= pid=
   [ -z "$3" ] || return 1
   for candidate in /proc/[0-9]*; do
@@ -65,7 +69,7 @@ owner_of() {
 node() {
   name=$1 started=$2 data=$3 unit=$4 pattern=$5 binary=$6; shift 6
   if find_node "$started" "$data" "$unit"; then
-    now=$(cat -- "$@" | sha256sum)
+    now=$(sum_of "$@")
     current=stale; [ "$sum" != "${now%% *}" ] || current=current
     installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed
     echo "=node $name $pid $current $installed"
@@ -84,7 +88,7 @@ node() {
 const START: &str = r#"
 start_node() {
   binary=$1 out=$2.out started=$2 account=$3; shift 3
-  now=$(cat -- "$@" | sha256sum)
+  now=$(sum_of "$@")
   set -- "$binary" "$1"
   [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
   ( cd /; umask 077; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
