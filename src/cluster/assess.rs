@@ -82,10 +82,11 @@ pub fn assess(
     if !down.is_empty() {
         return Ok(Standing::Degraded { down });
     }
-    Ok(missing(fleet, &Topology::place(fleet), observed))
+    Ok(how_far(fleet, &Topology::place(fleet), observed))
 }
 
-fn missing(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Standing {
+/// How far a cluster is whose nodes all answer.
+fn how_far(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Standing {
     let wanted = wanted::decide(fleet, topology, observed);
     let gaps = gaps::find(fleet, observed, &wanted);
     let left: Vec<String> = steps::restore(fleet, observed)

@@ -259,8 +259,8 @@ fn framed(command: &str, marker: &str) -> String {
     format!("{{\n{command}\nprintf '\\n%s %s\\n' '{marker}' \"$?\"\n}}\n")
 }
 
-/// Root's lock is where only root can put a file. `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that
-/// was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
+/// Root's lock is where only root can put a file; the kernel says who we are without a process of its own, as `id` would be.
+/// `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
 fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
     let holder = quote(holder);

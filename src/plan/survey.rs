@@ -96,9 +96,13 @@ pub async fn survey(
         Some(async move { (host.name.clone(), look(fleet, host, probe, flow).await) })
     });
     let (mut facts, mut views, mut lost) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut lacking = BTreeMap::new();
     for (name, looked) in join_all(looks).await {
         match looked {
-            Ok((host_facts, view)) => {
+            Ok((host_facts, view, lacks)) => {
+                if lacks {
+                    lacking.insert(name.clone(), host_facts.clone());
+                }
                 facts.insert(name.clone(), host_facts);
                 views.insert(name, view);
             }
@@ -111,7 +115,6 @@ pub async fn survey(
     }
     let observed = |host: &str| views.get(host).map(|view| &view.observed);
     let (seen, standing) = standing(fleet, probes, &facts, observed).await?;
-    let lacking = lacking(fleet, &facts, &views, flow.cache);
     let topology = Topology::place(fleet);
     Ok(Survey { facts, views, topology, standing, cluster: seen, unreachable, lost, lacking })
 }
@@ -120,9 +123,8 @@ pub async fn survey(
 const NEWS: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
 
-/// Asks all servers what their cluster is, again where it may be only on its way there; `hosts` has what was observed on each
-/// host. Refuses nodes that must not be
-/// touched.
+/// Asks all servers what their cluster is, and again while all that is missing may be news on its way; `hosts` has what was
+/// observed on each host. Refuses nodes that must not be touched.
 pub async fn standing<'a>(
     fleet: &Fleet,
     probes: &BTreeMap<String, Probe>,
@@ -172,12 +174,13 @@ pub async fn look_again(probe: &Probe, facts: &Facts, desired: &[Desired]) -> ho
     Ok(Observed::parse(&questions, &lines))
 }
 
+/// What is on a host, and whether it lacks the server where the cache has none that would run there.
 async fn look(
     fleet: &Fleet,
     host: &Host,
     probe: &Probe,
     flow: &Flow<'_>,
-) -> Result<(Facts, HostView), Error> {
+) -> Result<(Facts, HostView, bool), Error> {
     let facts = probe.facts().await?;
     let want = Want::of(fleet);
     let view = async |packages: &[String]| {
@@ -187,28 +190,13 @@ async fn look(
         Ok::<_, Error>(HostView { desired, observed, init: facts.init })
     };
     let mut seen = view(&[]).await?;
+    let lacks = seen.lacks_binary() && cached(flow.cache, &want, &facts).is_none();
     // A package manager is slow to answer, and asked only where there may be something to compile.
-    if let Some(distro) = facts.distro().filter(|_| facts.is_root())
-        && seen.lacks_binary()
-        && cached(flow.cache, &want, &facts).is_none()
-    {
+    if let Some(distro) = facts.distro().filter(|_| lacks && facts.is_root()) {
         let packages: Vec<String> = want.recipe.packages(distro).into_iter().map(str::to_owned).collect();
         seen = view(&packages).await?;
     }
-    Ok((facts, seen))
-}
-
-/// The hosts that lack the server, where the cache has none that would run there.
-fn lacking(
-    fleet: &Fleet,
-    facts: &BTreeMap<String, Facts>,
-    views: &BTreeMap<String, HostView>,
-    cache: &Cache,
-) -> BTreeMap<String, Facts> {
-    let want = Want::of(fleet);
-    let lacking = views.iter().filter(|(_, view)| view.lacks_binary());
-    let known = lacking.filter_map(|(host, _)| Some((host.clone(), facts.get(host)?.clone())));
-    known.filter(|(_, facts)| cached(cache, &want, facts).is_none()).collect()
+    Ok((facts, seen, lacks))
 }
 
 /// An artefact of the cache that runs on a host.
