@@ -44,15 +44,6 @@ fn count(address: &str, keys: usize) -> usize {
         .count()
 }
 
-fn own_tree(sandbox: &Sandbox) -> tree::Tree {
-    let folders: Vec<PathBuf> = ["/etc", "/opt", "/var/lib", "/var/log", "/run"]
-        .iter()
-        .map(|folder| Path::new(folder).join("provision").join(&sandbox.name))
-        .collect();
-    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    tree::of(&folders, Times::Kept, &|_| false)
-}
-
 #[test]
 fn one_command_gives_a_cluster_that_an_independent_client_uses() {
     let story = Sandbox::new("first", 7101);
@@ -74,7 +65,8 @@ fn a_second_apply_starts_no_process_and_touches_no_file() {
     // What the servers write by themselves is their own business.
     let ours = || -> tree::Tree {
         let of_servers = [story.data(), Path::new("/var/log/provision").join(&story.name)];
-        own_tree(&story)
+        story
+            .tree()
             .into_iter()
             .filter(|(path, _)| !of_servers.iter().any(|own| path.starts_with(own)))
             .collect()
@@ -107,7 +99,10 @@ fn a_changed_directive_is_shown_planned_and_rolled_out_without_losing_a_key() {
         "{before:?} {after:?}"
     );
     assert_eq!(count("127.0.0.1:7126", keys), keys);
-    assert_eq!(ask("127.0.0.1:7123", &["CONFIG", "GET", "maxmemory"]), ["maxmemory", "104857600"].list());
+    assert_eq!(
+        ask("127.0.0.1:7123", &["CONFIG", "GET", "maxmemory"]),
+        Reply::texts(&["maxmemory", "104857600"])
+    );
     story.verify().ok();
 }
 
@@ -230,13 +225,13 @@ fn a_node_of_another_cluster_is_refused_before_anything_changes() {
     let (_, pid) = story.pids().into_iter().find(|(node, _)| node == "7183").unwrap();
     kill(pid);
     std::fs::write(story.data().join("7183/nodes.conf"), &foreign).unwrap();
-    let before = own_tree(&story);
+    let before = story.tree();
     story.apply().code(1).says("error: 127.0.0.1:7183 ").says(&id_of_a_peer(&foreign));
     // The other nodes go on writing their own files; what counts is that the refused one was left alone.
     let of_the_node = |tree: tree::Tree| -> tree::Tree {
         tree.into_iter().filter(|(path, _)| path.to_string_lossy().contains("7183")).collect()
     };
-    tree::same(&of_the_node(before), &of_the_node(own_tree(&story)));
+    tree::same(&of_the_node(before), &of_the_node(story.tree()));
     assert_eq!(story.pids().len(), 5);
 }
 
@@ -302,21 +297,6 @@ fn a_taken_port_names_the_process_that_has_it() {
 }
 
 #[test]
-fn a_saved_plan_is_applied_and_refused_when_the_host_has_moved_on() {
-    let story = Sandbox::new("saved", 7211);
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    story.command(&["apply", "--yes", "--plan", "plan.json"]).output().map(common::Run::from).unwrap().ok();
-    story.verify().ok();
-    story.write(&inventory("saved", 7211, "", "[cluster.config]\nmaxmemory = \"90mb\""));
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    let file = story.config("7211");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}# somebody was here\n")).unwrap();
-    let run: common::Run = story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
-    run.code(1).says("not the one the plan was made for");
-}
-
-#[test]
 fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     let story = Sandbox::new("locked", 7221);
     // A shell that holds the lock as a run of provision does, until it is told to end.
@@ -336,60 +316,6 @@ fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     drop(holder.stdin.take());
     holder.wait().unwrap();
     story.apply().ok();
-}
-
-#[test]
-fn a_playbook_adds_steps_and_a_template_is_overridden() {
-    let story = Sandbox::new("steps", 7231);
-    let folder = story.folder.path();
-    let mark = folder.join("mark");
-    std::fs::create_dir_all(folder.join("playbooks")).unwrap();
-    std::fs::create_dir_all(folder.join("templates")).unwrap();
-    let steps = format!(
-        "extends = \"cluster\"\n\
-         [[step]]\nname = \"note\"\nafter = \"configure\"\ntags = [\"extra\"]\n\
-         file = {{ path = \"{0}/note\", content = \"first\\n\", mode = \"0640\" }}\n\
-         [[step]]\nname = \"once\"\ncommand = {{ run = \"echo ran >>{1}\", creates = \"{1}\" }}\n\
-         [[step]]\nname = \"always\"\ntags = [\"extra\"]\ncommand = {{ run = \"echo hello\" }}\n",
-        folder.display(),
-        mark.display()
-    );
-    std::fs::write(folder.join("playbooks/cluster.toml"), steps).unwrap();
-    let template =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/redis.conf")).unwrap();
-    std::fs::write(folder.join("templates/redis.conf"), template + "slowlog-max-len 77\n").unwrap();
-    story.run(&["plan"]).code(2).says("will run every time").says("slowlog-max-len 77");
-    story.apply().ok();
-    assert_eq!(
-        ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]),
-        ["slowlog-max-len", "77"].list()
-    );
-    std::fs::write(folder.join("note"), "somebody else\n").unwrap();
-    story.run(&["apply", "--yes", "--tags", "extra"]).ok();
-    assert_eq!(std::fs::read_to_string(folder.join("note")).unwrap(), "first\n");
-    assert_eq!(std::fs::read_to_string(&mark).unwrap(), "ran\n");
-    story.destroy().ok();
-    assert!(!folder.join("note").exists());
-}
-
-#[test]
-fn a_password_is_on_every_node_and_in_no_argument_plan_or_event() {
-    let text = inventory("secret", 7241, "auth = { file = \"word\" }", "");
-    let story = Sandbox::with("secret", 7241, &text);
-    let word = "correct-horse-battery-staple";
-    std::fs::write(story.folder.path().join("word"), word).unwrap();
-    let plan = story.run(&["plan", "--json"]).code(2);
-    let run = story.run(&["apply", "--yes", "--json"]).ok();
-    assert!(!plan.text().contains(word) && !run.text().contains(word));
-    for (_, pid) in story.pids() {
-        for file in ["cmdline", "environ"] {
-            let text = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
-            assert!(!String::from_utf8_lossy(&text).contains(word), "{file}");
-        }
-    }
-    assert_eq!(ask("127.0.0.1:7241", &["PING"]), Reply::Error("NOAUTH Authentication required.".into()));
-    story.verify().ok();
-    story.apply().ok().says("Nothing to change");
 }
 
 #[test]
@@ -433,17 +359,6 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
     story.apply().ok();
     story.verify().ok();
     assert!(ask("127.0.0.1:7271", &["INFO", "server"]).text().contains("redis_version:5.0.6"));
-}
-
-#[test]
-fn a_unit_step_without_systemd_is_refused_before_anything_changes() {
-    let story = Sandbox::new("nounit", 7311);
-    let folder = story.folder.path().join("playbooks");
-    std::fs::create_dir(&folder).unwrap();
-    let steps = "extends = \"cluster\"\n[[step]]\nname = \"clock\"\nunit = \"chrony.service\"\n";
-    std::fs::write(folder.join("cluster.toml"), steps).unwrap();
-    story.apply().code(1).says("unit chrony.service needs systemd");
-    assert!(!Path::new("/etc/provision/nounit").exists());
 }
 
 #[test]
@@ -513,16 +428,6 @@ fn id_of_a_peer(nodes_conf: &str) -> String {
     peer.split(' ').next().unwrap()[..8].to_owned()
 }
 
-trait List {
-    fn list(&self) -> Reply;
-}
-
-impl List for [&str; 2] {
-    fn list(&self) -> Reply {
-        Reply::List(self.iter().map(|word| Reply::Text((*word).to_owned())).collect())
-    }
-}
-
 /// Cold formation must not wait for more than the engine's own delay; the benchmark has the figures.
 #[test]
 fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
@@ -531,193 +436,6 @@ fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
     story.destroy().ok();
     let run = story.apply().ok();
     assert!(run.text().contains("floor is 2.00s"), "{}", run.text());
-}
-
-/// A cluster that keeps its keys in memory only, with a password from the file `word` or drawn.
-fn in_memory(name: &str, port: u16, auth: &str) -> Sandbox {
-    let rest = "[cluster.config]\nsave = \"\"\nappendonly = false\nmaxmemory = \"100mb\"";
-    Sandbox::with(name, port, &inventory(name, port, &format!("auth = {auth}"), rest))
-}
-
-/// Puts keys through a client that knows the password; the one of these tests does not.
-fn with_password(story: &Sandbox, password: &str, line: &str) {
-    let python = std::env::var("PROVISION_TEST_PYTHON").unwrap();
-    let script = format!(
-        "from redis.cluster import RedisCluster\n\
-         r = RedisCluster(host='127.0.0.1', port={}, password='{password}')\n{line}\n",
-        story.port
-    );
-    let output = Command::new(python).args(["-c", &script]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-const WRITE: &str = "for n in range(300): r.set(f'key:{n}', n)";
-const READ: &str = "assert all(r.get(f'key:{n}') == str(n).encode() for n in range(300))";
-
-#[test]
-fn a_lost_generated_password_is_refused_and_not_drawn_anew() {
-    let story = in_memory("lostword", 7331, "\"generate\"");
-    story.apply().ok();
-    let file = story.folder.path().join("inventory.auth");
-    let text = std::fs::read_to_string(&file).unwrap();
-    with_password(&story, text.trim(), WRITE);
-    let (tree, pids) = (own_tree(&story), story.pids());
-    std::fs::remove_file(&file).unwrap();
-    for verb in [&["apply", "--yes"][..], &["plan"], &["status"]] {
-        story
-            .run(verb)
-            .code(1)
-            .says("127.0.0.1:7331 runs with a password")
-            .says("inventory.auth is missing")
-            .says("/etc/provision/lostword/7331/password.conf");
-    }
-    story.verify().code(1).says("127.0.0.1:7331 runs with another password: NOAUTH");
-    assert!(!file.exists());
-    tree::same(&tree, &own_tree(&story));
-    assert_eq!(pids, story.pids());
-    std::fs::write(&file, &text).unwrap();
-    with_password(&story, text.trim(), READ);
-    story.apply().ok().says("Nothing to change");
-}
-
-#[test]
-fn another_password_is_refused_and_so_is_none() {
-    let story = in_memory("otherword", 7341, "{ file = \"word\" }");
-    let file = story.folder.path().join("word");
-    std::fs::write(&file, "first").unwrap();
-    story.apply().ok();
-    with_password(&story, "first", WRITE);
-    let pids = story.pids();
-    std::fs::write(&file, "second").unwrap();
-    story
-        .apply()
-        .code(1)
-        .says("127.0.0.1:7341 runs with another password than that of the file ")
-        .says("WRONGPASS");
-    story.write(&inventory("otherword", 7341, "", ""));
-    story.apply().code(1).says("127.0.0.1:7341 runs with a password, and the inventory has none");
-    assert_eq!(pids, story.pids());
-    with_password(&story, "first", READ);
-    story.destroy().ok();
-    story.write(&inventory("otherword", 7341, "", ""));
-    story.apply().ok();
-    story.write(&inventory("otherword", 7341, "auth = { file = \"word\" }", ""));
-    story
-        .apply()
-        .code(1)
-        .says("127.0.0.1:7341 runs without a password")
-        .says("remove `auth` from the inventory");
-}
-
-#[test]
-fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
-    let story = Sandbox::new("tags", 7351);
-    story.run(&["apply", "--yes", "--tags", "tpyo"]).code(64).says("`tpyo`").says("choose one of");
-    story.run(&["plan", "--tags", "verfy"]).code(64).says("did you mean `verify`?");
-    story.run(&["apply", "--yes", "--tags", "verify"]).code(1).says("do not hold");
-    story.apply().ok();
-    story.run(&["apply", "--yes", "--tags", "verify"]).ok().says("is ready");
-    let run = story.run(&["apply", "--yes", "--tags", "configure,start"]).ok();
-    assert!(
-        run.text()
-            .contains("Nothing to change in the steps configure, start of cluster tags on a single host.")
-    );
-    story.run(&["apply", "--json"]).code(64).says("--yes");
-    story
-        .run(&["apply", "--yes", "--report", "nowhere/page.html"])
-        .code(64)
-        .says("could not write the report");
-    // A restart brings the formation step along, which puts the settings back that the engine needs meanwhile.
-    story.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
-    let only = ["--tags", "configure,start"];
-    story.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
-    let before = ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]);
-    story.run(&["apply", "--yes", only[0], only[1]]).ok();
-    assert_eq!(ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]), before);
-    story.destroy().ok();
-    let run = story.run(&["destroy", "--yes", "--json"]).ok();
-    assert!(serde_json::from_str::<serde_json::Value>(&run.stdout).is_ok(), "{}", run.text());
-}
-
-/// Adds steps to the playbook of a story.
-fn steps(story: &Sandbox, steps: &str) {
-    let folder = story.folder.path().join("playbooks");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("cluster.toml"), format!("extends = \"cluster\"\n{steps}")).unwrap();
-}
-
-#[test]
-fn what_stands_in_the_way_is_refused_before_anything_changes() {
-    let story = Sandbox::new("inway", 7361);
-    let folder = story.folder.path().join("taken");
-    std::fs::create_dir(&folder).unwrap();
-    let path = folder.display();
-    steps(&story, &format!("[[step]]\nname = \"note\"\nfile = {{ path = \"{path}\", content = \"\" }}\n"));
-    story.apply().code(1).says(&format!("here: {path} must be a file, and a directory stands there"));
-    std::fs::write(folder.join("file"), "").unwrap();
-    steps(&story, &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{path}/file/sub\" }}\n"));
-    story.apply().code(1).says(&format!("{path}/file must be a directory, and a file stands there"));
-    assert!(!Path::new("/etc/provision/inway").exists() && !Path::new("/var/lib/provision/inway").exists());
-    // Steps that are left out are in nobody's way, and a link above a folder may lead where it wants.
-    story.run(&["plan", "--tags", "build"]).code(2);
-    std::os::unix::fs::symlink(&folder, story.folder.path().join("link")).unwrap();
-    let link = story.folder.path().join("link");
-    steps(
-        &story,
-        &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{}/sub\" }}\n", link.display()),
-    );
-    story.run(&["apply", "--yes", "--tags", "sub"]).ok();
-    assert!(folder.join("sub").is_dir());
-}
-
-#[test]
-fn folders_above_a_step_s_own_go_with_it() {
-    let story = Sandbox::new("above", 7361);
-    let at = |path: &str| story.folder.path().join(path);
-    let folder = |name: &str, path: &str, mode: &str| {
-        format!(
-            "[[step]]\nname = \"{name}\"\ntags = [\"own\"]\ndirectory = {{ path = \"{}\", mode = \"{mode}\" }}\n",
-            at(path).display()
-        )
-    };
-    let file = format!(
-        "[[step]]\nname = \"note\"\ntags = [\"own\"]\nfile = {{ path = \"{}\", content = \"\" }}\n",
-        at("d/e/note").display()
-    );
-    steps(&story, &(folder("deep", "a/b/c", "0755") + &folder("upper", "a/b", "0700") + &file));
-    story.run(&["apply", "--yes", "--tags", "own"]).ok();
-    assert_eq!(std::fs::metadata(at("a/b")).unwrap().mode() & 0o777, 0o700);
-    story.run(&["apply", "--yes", "--tags", "own"]).ok().says("Nothing to change in the step own");
-    assert!(at("a/b/c").is_dir() && at("d/e/note").is_file());
-    story.destroy().ok();
-    assert!(!at("a").exists() && !at("d").exists());
-    // On a fresh host there may be no account yet to own the configuration: what was made until then goes, too.
-    story.run(&["apply", "--yes", "--tags", "configure"]);
-    assert!(Path::new("/etc/provision/above").exists());
-    story.destroy().ok();
-    for root in ["/etc", "/run", "/var/lib", "/var/log"] {
-        assert!(!Path::new(root).join("provision/above").exists(), "{root}");
-    }
-}
-
-#[test]
-fn a_saved_plan_needs_no_playbook_and_only_hosts_of_its_cluster() {
-    let story = Sandbox::new("frozen", 7371);
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    std::fs::create_dir(story.folder.path().join("playbooks")).unwrap();
-    std::fs::write(story.folder.path().join("playbooks/cluster.toml"), "[[step").unwrap();
-    let apply = |plan: &str| -> common::Run {
-        story.command(&["apply", "--yes", "--plan", plan]).output().unwrap().into()
-    };
-    let text = std::fs::read_to_string(story.folder.path().join("plan.json")).unwrap();
-    let mut plan: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let state = plan["hosts"]["here"].take();
-    plan["hosts"] = serde_json::json!({ "elsewhere": state });
-    std::fs::write(story.folder.path().join("other.json"), plan.to_string()).unwrap();
-    apply("other.json").code(64).says("elsewhere");
-    apply("plan.json").ok().says("is ready");
-    std::fs::remove_dir_all(story.folder.path().join("playbooks")).unwrap();
-    story.verify().ok();
 }
 
 #[test]

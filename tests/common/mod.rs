@@ -112,6 +112,16 @@ impl Sandbox {
         self.folder.path().join("home")
     }
 
+    /// All files and folders of the cluster.
+    pub fn tree(&self) -> tree::Tree {
+        let folders: Vec<PathBuf> = ["/etc", "/opt", "/var/lib", "/var/log", "/run"]
+            .iter()
+            .map(|folder| Path::new(folder).join("provision").join(&self.name))
+            .collect();
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        tree::of(&folders, tree::Times::Kept, &|_| false)
+    }
+
     pub fn inventory(&self) -> PathBuf {
         self.folder.path().join("inventory.toml")
     }

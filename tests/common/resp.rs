@@ -17,6 +17,10 @@ pub enum Reply {
 }
 
 impl Reply {
+    pub fn texts(words: &[&str]) -> Self {
+        Self::List(words.iter().map(|word| Self::Text((*word).to_owned())).collect())
+    }
+
     #[track_caller]
     pub fn text(self) -> String {
         match self {
