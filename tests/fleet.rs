@@ -1,4 +1,5 @@
 //! Hosts with addresses of their own, over SSH: what `provision apply` is for. Each story is on a lab.
+//! Long, since it is a list of stories: none depends on another.
 
 #![allow(
     clippy::unwrap_used,

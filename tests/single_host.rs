@@ -1,4 +1,5 @@
 //! The main job on one machine, as its users live it: real builds, real servers, the real binary.
+//! Long, since it is a list of stories: none depends on another.
 
 #![allow(
     clippy::unwrap_used,

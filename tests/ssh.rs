@@ -1,4 +1,5 @@
 //! Hosts over SSH: real sshds of OpenSSH on this machine.
+//! Long, since it is a list of stories: none depends on another.
 
 #![allow(
     clippy::unwrap_used,
