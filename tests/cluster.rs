@@ -15,9 +15,9 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use lab::{Lab, command, simulated, tell, write};
 use provision::cluster::{
-    FormError, HandOver, Observed, Refusal, Reply, Servers, Standing, Status, assess, hand_over, order,
-    settled, slot_of_key,
+    ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, order, settled,
 };
+use provision::redis::{Reply, Servers, slot_of_key};
 use tokio::time::{Instant, sleep};
 
 const NOTHING: BTreeMap<SocketAddr, String> = BTreeMap::new();
@@ -28,7 +28,7 @@ async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
     let servers = lab.servers().await;
     let formed = lab.form(&servers).await.unwrap();
     println!("formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
-    assert_eq!(assess(&lab.fleet, &servers.observe().await, &NOTHING), Ok(Standing::Formed));
+    assert_eq!(assess(&lab.fleet, &servers.observe().await, &NOTHING), Ok(ClusterState::Formed));
     let evidence = lab.prove(&servers).await;
     println!("proven after {:?}", lab.started.elapsed());
     for i in &evidence.invariants {
@@ -56,7 +56,7 @@ async fn slots_without_meet_are_finished() {
         tell(&servers, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
     let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
-    assert!(matches!(standing, Standing::Partial { .. }), "{standing:?}");
+    assert!(matches!(standing, ClusterState::Partial { .. }), "{standing:?}");
     lab.form(&servers).await.unwrap();
     lab.prove(&servers).await;
 }
@@ -109,7 +109,7 @@ async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
     std::fs::create_dir_all(lab.nodes_conf(stranger).parent().unwrap()).unwrap();
     write(lab.nodes_conf(stranger), FOREIGN);
 
-    let expected = |refusal: &Refusal| {
+    let expected = |refusal: &SafetyViolation| {
         let text = refusal.to_string();
         assert!(
             text.contains(&stranger.to_string()) && text.contains("222222") && text.contains("127.0.0.1:9"),
@@ -149,7 +149,7 @@ async fn a_lonely_node_with_keys_is_refused() {
     tell(&servers, node, "CLUSTER DELSLOTS 5798").await;
     let refused = assess(&lab.fleet, &servers.observe().await, &NOTHING);
     assert!(
-        matches!(refused, Err(Refusal::WouldFlush { node: found, keys: 1 }) if found == node),
+        matches!(refused, Err(SafetyViolation::WouldFlush { node: found, keys: 1 }) if found == node),
         "{refused:?}"
     );
 }
@@ -169,7 +169,7 @@ async fn a_killed_node_is_named() {
     }
     let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
     assert!(
-        matches!(&standing, Standing::Degraded { down } if down[0].contains(&victim.to_string())),
+        matches!(&standing, ClusterState::Degraded { down } if down[0].contains(&victim.to_string())),
         "{standing:?}"
     );
 
@@ -220,7 +220,7 @@ async fn set(servers: &Servers, observed: &Observed, key: &str) {
     let owner = observed.views().find(|(_, view)| {
         view.myself().is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)))
     });
-    let reply = servers.tell(owner.unwrap().0, &[command(&format!("SET {key} x"))]).await.unwrap();
+    let reply = servers.write(owner.unwrap().0, &[command(&format!("SET {key} x"))]).await.unwrap();
     assert_eq!(reply, [Reply::Text("OK".to_owned())]);
 }
 

@@ -9,7 +9,7 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Run, lab::Lab, until};
+use support::{Run, lab::Lab, until};
 
 fn spawn(lab: &Lab, args: &[&str]) -> Child {
     let inventory = lab.inventory();
@@ -167,7 +167,7 @@ fn no_trace(lab: &Lab, before: &[Vec<String>]) {
 
 /// The binary in the shared cache.
 fn warm() {
-    drop(common::Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
+    drop(support::Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
 }
 
 #[test]

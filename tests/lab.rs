@@ -8,11 +8,11 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{process::Stdio, time::Duration};
 
-use common::{
+use support::{
     lab::{Lab, traces},
     until,
 };
@@ -54,7 +54,7 @@ fn power_frost_and_cuts() {
             .output()
             .unwrap()
     };
-    common::Run::from(probe("n1")).ok().says("hello");
+    support::Run::from(probe("n1")).ok().says("hello");
     lab.lab(&["pause", "n2"]).ok().says("n2 is frozen");
     until("it shows", || lab.lab(&["list"]).ok().stdout.contains("frozen"));
     assert!(!reaches_banner(&lab, "n2"));
@@ -149,12 +149,12 @@ fn a_subnet_that_is_in_use_is_refused() {
     let net = lab.address("n1").rsplit_once('.').map(|(net, _)| format!("{net}.0/24")).unwrap();
     let other = |args: &[&str]| {
         let all = [&["lab", "--name", "other"], args].concat();
-        common::Run::from(lab.command(&all).output().unwrap())
+        support::Run::from(lab.command(&all).output().unwrap())
     };
     other(&["up", "--hosts", "1", "--subnet", &net]).code(64).says("is in use here");
     other(&["up", "--hosts", "1", "--subnet", "10.99.0.0/29"]).code(64).says("no room");
     let mut bare = lab.command(&["lab", "--name", "other", "up"]);
-    common::Run::from(bare.env("PATH", "/nowhere").output().unwrap())
+    support::Run::from(bare.env("PATH", "/nowhere").output().unwrap())
         .code(1)
         .says("systemd-nspawn")
         .says("--install");

@@ -8,11 +8,11 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::process::Command;
 
-use common::{
+use support::{
     Sandbox, inventory,
     resp::{Reply, ask},
     tree,

@@ -8,7 +8,7 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{
     path::Path,
@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use common::{Run, Sandbox, lab::Lab};
+use support::{Run, Sandbox, lab::Lab};
 
 const PASSWORD: &str = "cluster-secret-5f2a91";
 const PASSPHRASE: &str = "passphrase-secret-77c0de";
@@ -88,7 +88,7 @@ fn no_secret_is_seen_where_it_does_not_belong() {
     let cache = tempfile::tempdir().unwrap();
     let copied = Command::new("cp")
         .args(["-a"])
-        .arg(common::shared_cache().join("provision"))
+        .arg(support::shared_cache().join("provision"))
         .arg(cache.path())
         .status()
         .unwrap();

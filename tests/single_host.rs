@@ -9,7 +9,7 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-use common::{
+use support::{
     Sandbox, inventory, kill,
     resp::{Reply, ask, follow},
     servers,
@@ -416,7 +416,7 @@ fn nodes_conf_of_another_cluster(ours: &Sandbox) -> String {
     let verb = |verb: &[&str]| {
         let mut args = verb.to_vec();
         args.push(path.to_str().unwrap());
-        common::Run::from(ours.command(&args).output().unwrap()).ok();
+        support::Run::from(ours.command(&args).output().unwrap()).ok();
     };
     verb(&["apply", "--yes"]);
     let text = std::fs::read_to_string("/var/lib/provision/theirs/nodes/7383/nodes.conf").unwrap();
@@ -446,7 +446,8 @@ fn a_saved_plan_still_refuses_two_clusters() {
     for node in &story.addresses()[..2] {
         assert_eq!(ask(node, &["CLUSTER", "ADDSLOTS", "0"]), Reply::Text("OK".into()));
     }
-    let run: common::Run = story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
+    let run: support::Run =
+        story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("belong to two clusters");
 }
 

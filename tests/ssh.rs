@@ -9,22 +9,22 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
-use common::{sshd::Sshd, until};
 use provision::{
-    host::{self, Change, Connector, Console, Error, Nobody, Parcel, Phase, Probe},
+    host::{self, Connector, Error, LockedHost, NoPrompt, Phase, Probe, Prompt, Upload},
     inventory::Ssh,
     secret::{Credential, SecretSource, SecretString},
 };
+use support::{sshd::Sshd, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn connector(sshd: &Sshd) -> Connector {
-    Connector::new(sshd.pins(), false, Box::new(Nobody))
+    Connector::new(sshd.pins(), false, Box::new(NoPrompt))
 }
 
 async fn connect(sshd: &Sshd) -> Probe {
@@ -38,11 +38,11 @@ async fn fails(sshd: &Sshd, connector: &Connector, change: impl FnOnce(&mut Ssh)
     }
 }
 
-async fn change(sshd: &Sshd, name: &str) -> Change {
+async fn change(sshd: &Sshd, name: &str) -> LockedHost {
     connect(sshd).await.lock(name, "a story", &|_| {}).await.unwrap()
 }
 
-async fn run(change: &Change, script: &str) -> host::Error {
+async fn run(change: &LockedHost, script: &str) -> host::Error {
     change.run("a script", script, 20 * SECOND, &mut |_| {}).await.unwrap_err()
 }
 
@@ -82,18 +82,18 @@ async fn files_arrive_whole_with_their_mode() {
     for (name, content) in [("zeros", vec![0; 20 << 20]), ("noise", noise(8 << 20)), ("empty", Vec::new())] {
         let (local, remote, back) = (sshd.path("local"), sshd.path(name), sshd.path("back"));
         fs::write(&local, &content).unwrap();
-        let parcel = Parcel::read(&local).unwrap();
-        change.put(&parcel, remote.to_str().unwrap(), 0o640).await.unwrap();
+        let upload = Upload::read(&local).unwrap();
+        change.put(&upload, remote.to_str().unwrap(), 0o640).await.unwrap();
         assert_eq!(fs::read(&remote).unwrap(), content);
         assert_eq!(
             std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&remote).unwrap().permissions()) & 0o777,
             0o640
         );
-        assert_eq!(change.probe().get(remote.to_str().unwrap(), &back).await.unwrap(), parcel.sha256());
+        assert_eq!(change.probe().get(remote.to_str().unwrap(), &back).await.unwrap(), upload.sha256());
         assert_eq!(fs::read(&back).unwrap(), content);
     }
-    let parcel = Parcel::read(&sshd.path("local")).unwrap();
-    let error = change.put(&parcel, "/nowhere/at/all", 0o644).await.unwrap_err().to_string();
+    let upload = Upload::read(&sshd.path("local")).unwrap();
+    let error = change.put(&upload, "/nowhere/at/all", 0o644).await.unwrap_err().to_string();
     assert!(error.contains("n1") && error.contains("/nowhere/at/all"), "{error}");
     let error = change.probe().get("/nowhere/at/all", &sshd.path("back")).await.unwrap_err().to_string();
     assert!(error.contains("No such file"), "{error}");
@@ -162,7 +162,7 @@ async fn streams_go_through_a_command_where_sshd_forwards_nothing() {
     }
     let relays =
         || std::process::Command::new("pgrep").args(["-f", &format!("/dev/tcp.*{}$", open.port())]).status();
-    common::until("no relay is left", || !relays().unwrap().success());
+    support::until("no relay is left", || !relays().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn what_a_login_prints_is_nobodys_output() {
     assert_eq!(change.probe().ask("a word", "echo a").await.unwrap(), ["a"]);
     let (local, remote, back) = (sshd.path("local"), sshd.path("remote"), sshd.path("back"));
     fs::write(&local, b"content").unwrap();
-    change.put(&Parcel::read(&local).unwrap(), remote.to_str().unwrap(), 0o644).await.unwrap();
+    change.put(&Upload::read(&local).unwrap(), remote.to_str().unwrap(), 0o644).await.unwrap();
     change.probe().get(remote.to_str().unwrap(), &back).await.unwrap();
     assert_eq!(fs::read(&back).unwrap(), b"content");
     let (open, _) = echo().await;
@@ -227,7 +227,7 @@ async fn a_lost_link_is_made_again_and_the_lock_taken_again() {
     let local = sshd.path("local");
     fs::write(&local, noise(1 << 20)).unwrap();
     sshd.drop_connections();
-    change.put(&Parcel::read(&local).unwrap(), sshd.path("remote").to_str().unwrap(), 0o644).await.unwrap();
+    change.put(&Upload::read(&local).unwrap(), sshd.path("remote").to_str().unwrap(), 0o644).await.unwrap();
     assert_eq!(change.probe().ask("a word", "echo again").await.unwrap(), ["again"]);
 }
 
@@ -259,7 +259,7 @@ async fn work_goes_on_while_the_link_is_away() {
             sshd.drop_connections();
         }
     };
-    let lines = change.work("counting", "story-count", &script, 20 * SECOND, &mut cut).await.unwrap();
+    let lines = change.run_detached("counting", "story-count", &script, 20 * SECOND, &mut cut).await.unwrap();
     let expected: Vec<String> = (1..=60).map(|i| format!("line {i}")).collect();
     assert_eq!(lines, expected);
     assert_eq!((fs::read_to_string(&counted).unwrap().len(), cuts), (60, 3), "it ran once");
@@ -287,14 +287,17 @@ async fn work_of_a_run_that_was_killed_is_collected() {
     let file = sshd.path("ran");
     let script = format!("echo one; echo >>{}; sleep 1; echo two; exit 3", file.display());
     let first = change(&sshd, "killed").await;
-    let abandoned =
-        tokio::time::timeout(SECOND / 2, first.work("it", "story-killed", &script, 20 * SECOND, &mut |_| {}))
-            .await;
+    let abandoned = tokio::time::timeout(
+        SECOND / 2,
+        first.run_detached("it", "story-killed", &script, 20 * SECOND, &mut |_| {}),
+    )
+    .await;
     assert!(abandoned.is_err());
     drop(first);
     sshd.drop_connections();
     let second = change(&sshd, "killed").await;
-    let error = second.work("it", "story-killed", &script, 20 * SECOND, &mut |_| {}).await.unwrap_err();
+    let error =
+        second.run_detached("it", "story-killed", &script, 20 * SECOND, &mut |_| {}).await.unwrap_err();
     assert!(
         matches!(&error, Error::Script { status: 3, output, .. } if output == &["one", "two"]),
         "{error:?}"
@@ -307,12 +310,12 @@ async fn work_that_falls_silent_is_ended() {
     let sshd = Sshd::start("");
     let change = change(&sshd, "silent").await;
     let error = change
-        .work("it", "story-silent", "echo begun; sleep 317", 2 * SECOND, &mut |_| {})
+        .run_detached("it", "story-silent", "echo begun; sleep 317", 2 * SECOND, &mut |_| {})
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Silent { .. }), "{error:?}");
     let sleeps = || std::process::Command::new("pgrep").args(["-x", "-f", "sleep 317"]).status().unwrap();
-    common::until("nothing of it runs", || !sleeps().success());
+    support::until("nothing of it runs", || !sleeps().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,7 +328,7 @@ async fn only_known_keys_of_hosts_pass() {
         "{reason} {help}"
     );
 
-    let accepting = Connector::new(sshd.pins(), true, Box::new(Nobody));
+    let accepting = Connector::new(sshd.pins(), true, Box::new(NoPrompt));
     Probe::connect(&sshd.host(|_| {}), &accepting).await.unwrap();
     connect(&sshd).await;
 
@@ -333,7 +336,7 @@ async fn only_known_keys_of_hosts_pass() {
     sshd.keygen("other", &["-t", "ed25519"]);
     let other = fs::read_to_string(sshd.path("other.pub")).unwrap();
     fs::write(sshd.pins(), format!("# one\n{name} {other}")).unwrap();
-    let accepting = Connector::new(sshd.pins(), true, Box::new(Nobody));
+    let accepting = Connector::new(sshd.pins(), true, Box::new(NoPrompt));
     let (phase, reason, help) = fails(&sshd, &accepting, |_| {}).await;
     assert!(
         phase == Phase::HostKey && reason.contains("line 2") && help.contains("remove line 2"),
@@ -409,7 +412,7 @@ async fn an_authority_vouches_for_hosts() {
 /// Answers every question the same, and counts them.
 struct Answers(SecretString, std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
-impl Console for Answers {
+impl Prompt for Answers {
     fn secret(&self, _: &str) -> Option<SecretString> {
         self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Some(self.0.clone())
@@ -463,12 +466,12 @@ async fn a_passphrase_is_asked_for_once_or_comes_from_a_file() {
 
     fs::write(sshd.path("passphrase"), "open sesame\n").unwrap();
     let kept = Credential::Kept(SecretSource::File(sshd.path("passphrase")));
-    let nobody = Connector::new(sshd.pins(), false, Box::new(Nobody));
+    let nobody = Connector::new(sshd.pins(), false, Box::new(NoPrompt));
     let with =
         |ssh: &mut Ssh| (ssh.identity, ssh.passphrase) = (vec![sshd.path("locked")], Some(kept.clone()));
     Probe::connect(&sshd.host(with), &nobody).await.unwrap();
     fs::write(sshd.path("passphrase"), "wrong\n").unwrap();
-    let nobody = Connector::new(sshd.pins(), false, Box::new(Nobody));
+    let nobody = Connector::new(sshd.pins(), false, Box::new(NoPrompt));
     let (phase, reason, _) = fails(&sshd, &nobody, with).await;
     assert!(phase == Phase::Authentication && reason.contains("passphrase"), "{reason}");
 }
@@ -485,14 +488,14 @@ async fn a_jump_host_is_connected_to_once() {
         ssh.via = Some(vec![via.clone()]);
         ssh.identity = vec![bastion.path("id_ed25519")];
     };
-    let connector = Connector::new(pins, false, Box::new(Nobody));
+    let connector = Connector::new(pins, false, Box::new(NoPrompt));
     let host = target.host(through);
     let probes = futures_util::future::join_all((0..4).map(|_| Probe::connect(&host, &connector))).await;
     for probe in &probes {
         assert_eq!(probe.as_ref().ok().unwrap().ask("a word", "echo hello").await.unwrap(), ["hello"]);
     }
     assert_eq!((bastion.count("Accepted publickey"), target.count("Accepted publickey")), (1, 4));
-    let unknown = Connector::new(bastion.path("nothing"), false, Box::new(Nobody));
+    let unknown = Connector::new(bastion.path("nothing"), false, Box::new(NoPrompt));
     let (phase, reason, _) = fails(&target, &unknown, through).await;
     assert!(phase == Phase::HostKey && reason.contains("jump host"), "{reason}");
 }
@@ -505,7 +508,7 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
     fs::write(&pins, lines.concat()).unwrap();
     target.allow(&bastion.path("id_ed25519.pub"));
     let via = format!("root@127.0.0.1:{}", bastion.port);
-    let connector = Connector::new(pins, false, Box::new(Nobody));
+    let connector = Connector::new(pins, false, Box::new(NoPrompt));
     let through = |ssh: &mut Ssh| {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
     };
@@ -520,7 +523,7 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
     let wrong = |ssh: &mut Ssh| {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![target.path("id_ed25519")]);
     };
-    let connector = Connector::new(target.path("all_pins"), false, Box::new(Nobody));
+    let connector = Connector::new(target.path("all_pins"), false, Box::new(NoPrompt));
     let hosts: Vec<_> = (0..4).map(|_| target.host(wrong)).collect();
     for refused in
         futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector))).await
@@ -541,11 +544,11 @@ async fn keys_of_jump_hosts_are_shown_before_those_behind_them() {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
     });
     let pins = bastion.path("empty");
-    let (keys, failed) = Connector::new(pins.clone(), false, Box::new(Nobody)).host_keys(&host).await;
+    let (keys, failed) = Connector::new(pins.clone(), false, Box::new(NoPrompt)).host_keys(&host).await;
     assert!(failed.unwrap().to_string().contains("jump host"));
     assert!(keys.len() == 1 && keys[0].jump && keys[0].port == bastion.port);
     host::pin(&pins, &keys[0].address, keys[0].port, &keys[0].key).unwrap();
-    let (keys, failed) = Connector::new(pins, false, Box::new(Nobody)).host_keys(&host).await;
+    let (keys, failed) = Connector::new(pins, false, Box::new(NoPrompt)).host_keys(&host).await;
     assert!(failed.is_none());
     assert_eq!(keys.iter().map(|shown| shown.port).collect::<Vec<_>>(), [bastion.port, target.port]);
 }

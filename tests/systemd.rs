@@ -7,11 +7,11 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{path::PathBuf, time::Duration};
 
-use common::{
+use support::{
     container::Container,
     inventory,
     tree::{self, Times, Tree},
@@ -163,7 +163,7 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     machine.sh("systemctl is-enabled redis-units@7105").ok();
     assert_eq!(pids(&machine), before);
 
-    // Nobody looks: systemd restarts it by itself. The proof tells, and does not fail for good.
+    // NoPrompt looks: systemd restarts it by itself. The proof tells, and does not fail for good.
     machine.sh("systemctl kill --kill-who=main -s KILL redis-units@7106").ok();
     until("systemd restarted it", || show(&machine, "NRestarts")[5] == "1");
     until("the cluster is whole again", || machine.run(&["verify"]).code == 0);

@@ -8,11 +8,11 @@
     reason = "a story ends where an expectation fails, and acts on the machine as its user would"
 )]
 
-mod common;
+mod support;
 
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use common::{Sandbox, servers};
+use support::{Sandbox, servers};
 
 /// A project whose playbook has these steps besides the built-in ones.
 fn with_steps(name: &str, port: u16, steps: impl Fn(&Path) -> String) -> Sandbox {
@@ -35,7 +35,7 @@ fn a_file_that_was_replaced_before_anything_else_comes_back_with_its_mode_and_ow
     let note = story.folder.path().join("note");
     std::fs::write(&note, "theirs\n").unwrap();
     std::fs::set_permissions(&note, std::fs::Permissions::from_mode(0o604)).unwrap();
-    // Nobody has this number: `stat` has no name for it, and `chown` takes it all the same.
+    // NoPrompt has this number: `stat` has no name for it, and `chown` takes it all the same.
     std::os::unix::fs::chown(&note, Some(4_242_424), Some(4_242_424)).unwrap();
     story.apply().ok();
     assert_eq!(std::fs::read_to_string(&note).unwrap(), "ours\n");
@@ -131,7 +131,7 @@ fn the_account_goes_with_the_last_cluster_that_used_it() {
     let on_second = |args: &[&str]| {
         let mut args = args.to_vec();
         args.push(second.to_str().unwrap());
-        common::Run::from(first.command(&args).output().unwrap()).ok()
+        support::Run::from(first.command(&args).output().unwrap()).ok()
     };
     on_second(&install);
     first.destroy().ok();
@@ -142,7 +142,7 @@ fn the_account_goes_with_the_last_cluster_that_used_it() {
 }
 
 fn valkey(name: &str, port: u16) -> String {
-    common::inventory(name, port, "engine = \"valkey\"", "[source]\nsuite = \"sid\"")
+    support::inventory(name, port, "engine = \"valkey\"", "[source]\nsuite = \"sid\"")
         .replace("7.0.15", "9.1.2")
 }
 

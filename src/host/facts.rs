@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    at_once, compact,
-    distro::{self, Distro},
-};
+use super::{buffer_output, minify};
+use crate::distro::{self, Distro};
 
 /// The facts of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +52,7 @@ pub enum InitSystem {
 
 /// The questions: read-only; the answer is a line a fact.
 pub(super) fn script() -> String {
-    at_once(&compact(SCRIPT))
+    buffer_output(&minify(SCRIPT))
 }
 
 const SCRIPT: &str = r#"

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    Error, Parcel, Result, Stream, put,
+    Error, Result, Stream, Upload, put,
     shell::{self, Shell},
 };
 
@@ -32,7 +32,7 @@ impl Local {
             return Err(no_shell(io::Error::other("its pipes are missing")));
         };
         tokio::spawn(async move { child.wait().await });
-        Ok(Shell::new(stdin, stdout, shell::marker().map_err(no_shell)?))
+        Ok(Shell::new(stdin, stdout, shell::sentinel().map_err(no_shell)?))
     }
 
     pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -70,7 +70,7 @@ impl Local {
         Ok(hex::encode(hash.finalize()))
     }
 
-    pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), String> {
+    pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
         let mut child = sh()
             .args([
@@ -79,8 +79,8 @@ impl Local {
                 "sh",
                 remote,
                 &format!("{mode:o}"),
-                parcel.sha256(),
-                &parcel.bytes().len().to_string(),
+                upload.sha256(),
+                &upload.bytes().len().to_string(),
             ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -88,7 +88,7 @@ impl Local {
             .map_err(say)?;
         let stdin = child.stdin.take().ok_or("no input")?;
         // A script that ends early closes the pipe; its own words say why, not the broken pipe.
-        let (_, output) = tokio::join!(feed(stdin, parcel.bytes()), child.wait_with_output());
+        let (_, output) = tokio::join!(feed(stdin, upload.bytes()), child.wait_with_output());
         let output = output.map_err(say)?;
         if output.status.success() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Difference, Entry, Kind, Observed, Questions, Script, quote};
-use crate::host::distro;
+use crate::distro;
 
 /// Packages that must be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

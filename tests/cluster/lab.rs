@@ -10,10 +10,11 @@ use std::{
 };
 
 use provision::{
-    cluster::{Command, Evidence, FormError, Formed, HostSide, Reply, Servers, Topology, form, verify},
+    cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, verify},
     event::{Events, StepEvents},
-    host::{Connector, Facts, Nobody, Probe},
+    host::{Connector, Facts, NoPrompt, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
+    redis::{Command, Reply, Servers},
     resource::Layout,
 };
 use tokio::time::Instant;
@@ -92,7 +93,7 @@ impl Lab {
             auth: None,
             source: Source::default(),
             hosts: vec![host],
-            tier: provision::inventory::Tier::SingleHost,
+            environment: provision::inventory::Environment::SingleHost,
             inventory: "test.toml".into(),
         };
         let layout = Layout::new(&fleet, &facts(folder.path()));
@@ -154,7 +155,7 @@ impl Lab {
 
     pub(crate) async fn servers(&self) -> Servers {
         let probe =
-            Probe::connect(&self.fleet.hosts[0], &Connector::new(PathBuf::new(), false, Box::new(Nobody)))
+            Probe::connect(&self.fleet.hosts[0], &Connector::new(PathBuf::new(), false, Box::new(NoPrompt)))
                 .await
                 .unwrap();
         Servers::new(&self.fleet, HashMap::from([("here".to_owned(), probe)]), None)
@@ -166,7 +167,7 @@ impl Lab {
 
     pub(crate) async fn verify(&self, servers: &Servers) -> Evidence {
         let binary = Some(server().display().to_string());
-        let side = HostSide { layout: self.layout.clone(), binary, units: false };
+        let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
         verify(servers, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
     }
 
@@ -228,7 +229,7 @@ pub(crate) fn command(text: &str) -> Command {
 
 /// Sends one command and returns its reply.
 pub(crate) async fn tell(servers: &Servers, node: SocketAddr, text: &str) -> Reply {
-    servers.tell(node, &[command(text)]).await.unwrap().remove(0)
+    servers.write(node, &[command(text)]).await.unwrap().remove(0)
 }
 
 fn config() -> Directives {

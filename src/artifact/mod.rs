@@ -1,0 +1,42 @@
+//! From a version to a binary that can be shipped: where the source comes from, how it is checked, how it is
+//! compiled, and the cache that keeps both so that nothing is downloaded or compiled twice.
+//!
+//! ```text
+//! ArtifactSpec ── Cache::find ──────────────────────────────────────────────→ Artifact   (no compiler, no network)
+//!    └─── fetch (SourceKind after SourceKind, SHA-256) → Tarball → make → keep → Artifact   (with its Provenance)
+//! ```
+
+mod apt;
+mod builders;
+mod cache;
+mod compile;
+mod diagnose;
+pub(crate) mod digest;
+mod digests;
+mod directive;
+mod download;
+mod elf;
+mod error;
+mod fetch;
+mod libc;
+mod output;
+mod pins;
+mod provenance;
+mod recipe;
+mod script;
+mod spec;
+mod verify_source;
+
+pub use builders::{Builder, builders};
+pub use cache::Cache;
+pub use diagnose::{Diagnosis, diagnose};
+pub use directive::DirectiveNames;
+pub use elf::{ElfRequirements, Incompatibility};
+pub use error::{Error, Refusal};
+pub use fetch::{Tarball, fetch};
+pub use pins::{Pin, Pins};
+pub use provenance::{Artifact, Provenance, SourceRecord, build};
+pub use recipe::Recipe;
+pub use spec::ArtifactSpec;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
