@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Run, Sandbox, lab::Lab};
+use super::{Run, Sandbox, lab::Lab, shared_cache};
 
 /// How long a boot or a shutdown may take.
 const BOOTS: Duration = Duration::from_mins(5);
@@ -240,7 +240,7 @@ fn prepared() -> &'static (PathBuf, PathBuf) {
         let warm = Sandbox::new("warm", 7391);
         warm.run(&["apply", "--yes", "--tags", "build"]).ok();
         drop(warm);
-        (root, shared().join("cache/provision/artifacts"))
+        (root, shared_cache().join("provision/artifacts"))
     })
 }
 

@@ -221,9 +221,11 @@ pub fn inventory(name: &str, port: u16, cluster: &str, rest: &str) -> String {
     )
 }
 
-/// One cache for all stories, so that the server is compiled once.
+/// One cache for all scenarios, so that the server is compiled once and the image of labs made once. Everything in it
+/// is named by what it was made from, so `PROVISION_TEST_CACHE` may keep it from one clone to the next.
 pub fn shared_cache() -> PathBuf {
-    let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let kept = std::env::var_os("PROVISION_TEST_CACHE").map(PathBuf::from);
+    let shared = kept.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     std::fs::create_dir_all(&shared).unwrap();
     shared
 }
