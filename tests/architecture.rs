@@ -111,8 +111,7 @@ fn source_files(folder: &str, extension: &str) -> Vec<PathBuf> {
 /// `src/host/ssh/mod.rs` → `host`, `ssh`.
 fn module_path(file: &Path) -> Vec<String> {
     let inner = file.strip_prefix("src").unwrap().with_extension("");
-    let mut path: Vec<String> =
-        inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    let mut path: Vec<String> = inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
     if path.last().is_some_and(|last| last == "mod" || last == "lib") {
         path.pop();
     }
@@ -346,8 +345,10 @@ fn no_two_files_use_each_other_in_a_circle() {
         .map(|module| {
             let own = own_path(module);
             let uses = module.uses.iter().filter(|path| path[0] == "crate");
-            let targets: BTreeSet<_> =
-                uses.filter_map(|path| resolve(&modules, path, 0)).filter(|to| *to != own && to.len() > 1).collect();
+            let targets: BTreeSet<_> = uses
+                .filter_map(|path| resolve(&modules, path, 0))
+                .filter(|to| *to != own && to.len() > 1)
+                .collect();
             (own, targets)
         })
         .collect();
@@ -401,7 +402,10 @@ fn libraries_stay_in_the_rooms_that_hide_them() {
         for (library, folders) in CONFINED {
             let names = module.uses.iter().any(|path| path[0] == library && !shadows(library));
             if names && !folders.iter().any(|folder| file.starts_with(folder)) {
-                wrong.insert(format!("{file} uses the crate {library}, which belongs to {}", folders.join(", ")));
+                wrong.insert(format!(
+                    "{file} uses the crate {library}, which belongs to {}",
+                    folders.join(", ")
+                ));
             }
         }
     }
@@ -462,9 +466,10 @@ fn comments_are_no_wider_than_code() {
     let mut wrong = BTreeSet::new();
     for file in source_files("src", "rs").into_iter().chain(source_files("tests", "rs")) {
         let text = fs::read_to_string(&file).unwrap();
-        let wide = text.lines().enumerate().filter(|(_, line)| {
-            line.trim_start().starts_with("//") && line.chars().count() > WIDTH
-        });
+        let wide = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.trim_start().starts_with("//") && line.chars().count() > WIDTH);
         wrong.extend(wide.map(|(number, _)| format!("{}:{}", file.display(), number + 1)));
     }
     assert!(wrong.is_empty(), "comments wider than {WIDTH}:\n{}", lines(&wrong));

@@ -1,17 +1,7 @@
 //! Nodes as units: the stories of one machine again, where PID 1 is systemd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{path::PathBuf, time::Duration};
 
-use support::{
+use crate::support::{
     container::Container,
     inventory,
     tree::{self, Times, Tree},

@@ -1,16 +1,6 @@
 //! The main job on one machine, as its users live it: real builds, real servers, the real binary.
 //! Long, since it is a list of stories: none depends on another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     os::unix::fs::MetadataExt,
@@ -19,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use support::{
+use crate::support::{
     Sandbox, inventory, kill,
     resp::{Reply, ask, follow},
     servers,
@@ -416,7 +406,7 @@ fn nodes_conf_of_another_cluster(ours: &Sandbox) -> String {
     let verb = |verb: &[&str]| {
         let mut args = verb.to_vec();
         args.push(path.to_str().unwrap());
-        support::Run::from(ours.command(&args).output().unwrap()).ok();
+        crate::support::Run::from(ours.command(&args).output().unwrap()).ok();
     };
     verb(&["apply", "--yes"]);
     let text = std::fs::read_to_string("/var/lib/provision/theirs/nodes/7383/nodes.conf").unwrap();
@@ -446,7 +436,7 @@ fn a_saved_plan_still_refuses_two_clusters() {
     for node in &story.addresses()[..2] {
         assert_eq!(ask(node, &["CLUSTER", "ADDSLOTS", "0"]), Reply::Text("OK".into()));
     }
-    let run: support::Run =
+    let run: crate::support::Run =
         story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("belong to two clusters");
 }

@@ -1,18 +1,8 @@
 //! What was there before comes back: the ledger, its backups, and everything that could tear them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use support::{Sandbox, servers};
+use crate::support::{Sandbox, servers};
 
 /// A project whose playbook has these steps besides the built-in ones.
 fn with_steps(name: &str, port: u16, steps: impl Fn(&Path) -> String) -> Sandbox {
@@ -131,7 +121,7 @@ fn the_account_goes_with_the_last_cluster_that_used_it() {
     let on_second = |args: &[&str]| {
         let mut args = args.to_vec();
         args.push(second.to_str().unwrap());
-        support::Run::from(first.command(&args).output().unwrap()).ok()
+        crate::support::Run::from(first.command(&args).output().unwrap()).ok()
     };
     on_second(&install);
     first.destroy().ok();
@@ -142,7 +132,7 @@ fn the_account_goes_with_the_last_cluster_that_used_it() {
 }
 
 fn valkey(name: &str, port: u16) -> String {
-    support::inventory(name, port, "engine = \"valkey\"", "[source]\nsuite = \"sid\"")
+    crate::support::inventory(name, port, "engine = \"valkey\"", "[source]\nsuite = \"sid\"")
         .replace("7.0.15", "9.1.2")
 }
 
@@ -164,6 +154,6 @@ fn every_example_that_fits_this_machine_is_applied_proven_and_undone() {
         }
         assert_eq!(before, servers(), "{file}");
         // What is left to do at the end of the story, nothing, needs no folding.
-        story.write(include_str!("../inventory/single-host.toml"));
+        story.write(include_str!("../../inventory/single-host.toml"));
     }
 }

@@ -1,24 +1,14 @@
 //! Hosts over SSH: real sshds of OpenSSH on this machine.
 //! Long, since it is a list of stories: none depends on another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
+use crate::support::{sshd::Sshd, until};
 use provision::{
     host::{self, Connector, Error, LockedHost, NoPrompt, Phase, Probe, Prompt, Upload},
     inventory::Ssh,
     secret::{Credential, SecretSource, SecretString},
 };
-use support::{sshd::Sshd, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -162,7 +152,7 @@ async fn streams_go_through_a_command_where_sshd_forwards_nothing() {
     }
     let relays =
         || std::process::Command::new("pgrep").args(["-f", &format!("/dev/tcp.*{}$", open.port())]).status();
-    support::until("no relay is left", || !relays().unwrap().success());
+    crate::support::until("no relay is left", || !relays().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +305,7 @@ async fn work_that_falls_silent_is_ended() {
         .unwrap_err();
     assert!(matches!(error, Error::Silent { .. }), "{error:?}");
     let sleeps = || std::process::Command::new("pgrep").args(["-x", "-f", "sleep 317"]).status().unwrap();
-    support::until("nothing of it runs", || !sleeps().success());
+    crate::support::until("nothing of it runs", || !sleeps().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,23 +1,13 @@
 //! Hosts with addresses of their own, over SSH: what `provision apply` is for. Each story is on a lab.
 //! Long, since it is a list of stories: none depends on another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
-use support::{Run, lab::Lab, until};
+use crate::support::{Run, lab::Lab, until};
 
 fn spawn(lab: &Lab, args: &[&str]) -> Child {
     let inventory = lab.inventory();
@@ -167,7 +157,7 @@ fn no_trace(lab: &Lab, before: &[Vec<String>]) {
 
 /// The binary in the shared cache.
 fn warm() {
-    drop(support::Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
+    drop(crate::support::Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
 }
 
 #[test]

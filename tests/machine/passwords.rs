@@ -1,18 +1,8 @@
 //! The password of a cluster: where it is and where not, and what becomes of keys when it is lost or another one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::process::Command;
 
-use support::{
+use crate::support::{
     Sandbox, inventory,
     resp::{Reply, ask},
     tree,

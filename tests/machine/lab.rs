@@ -1,18 +1,8 @@
 //! The lab itself: hosts that boot, freeze, lose their power and their peers, and leave nothing behind.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{process::Stdio, time::Duration};
 
-use support::{
+use crate::support::{
     lab::{Lab, traces},
     until,
 };
@@ -54,7 +44,7 @@ fn power_frost_and_cuts() {
             .output()
             .unwrap()
     };
-    support::Run::from(probe("n1")).ok().says("hello");
+    crate::support::Run::from(probe("n1")).ok().says("hello");
     lab.lab(&["pause", "n2"]).ok().says("n2 is frozen");
     until("it shows", || lab.lab(&["list"]).ok().stdout.contains("frozen"));
     assert!(!reaches_banner(&lab, "n2"));
@@ -149,12 +139,12 @@ fn a_subnet_that_is_in_use_is_refused() {
     let net = lab.address("n1").rsplit_once('.').map(|(net, _)| format!("{net}.0/24")).unwrap();
     let other = |args: &[&str]| {
         let all = [&["lab", "--name", "other"], args].concat();
-        support::Run::from(lab.command(&all).output().unwrap())
+        crate::support::Run::from(lab.command(&all).output().unwrap())
     };
     other(&["up", "--hosts", "1", "--subnet", &net]).code(64).says("is in use here");
     other(&["up", "--hosts", "1", "--subnet", "10.99.0.0/29"]).code(64).says("no room");
     let mut bare = lab.command(&["lab", "--name", "other", "up"]);
-    support::Run::from(bare.env("PATH", "/nowhere").output().unwrap())
+    crate::support::Run::from(bare.env("PATH", "/nowhere").output().unwrap())
         .code(1)
         .says("systemd-nspawn")
         .says("--install");

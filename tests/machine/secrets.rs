@@ -1,15 +1,5 @@
 //! Secrets stay where they belong: a whole apply with known ones, and a look everywhere they must not be.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -19,7 +9,7 @@ use std::{
     },
 };
 
-use support::{Run, Sandbox, lab::Lab};
+use crate::support::{Run, Sandbox, lab::Lab};
 
 const PASSWORD: &str = "cluster-secret-5f2a91";
 const PASSPHRASE: &str = "passphrase-secret-77c0de";
@@ -88,7 +78,7 @@ fn no_secret_is_seen_where_it_does_not_belong() {
     let cache = tempfile::tempdir().unwrap();
     let copied = Command::new("cp")
         .args(["-a"])
-        .arg(support::shared_cache().join("provision"))
+        .arg(crate::support::shared_cache().join("provision"))
         .arg(cache.path())
         .status()
         .unwrap();

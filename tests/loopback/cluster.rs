@@ -1,19 +1,8 @@
 //! Forming and proving real clusters: every test starts its own servers on loopback.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails aloud"
-)]
-
-#[path = "cluster/lab.rs"]
-mod lab;
-
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use lab::{Lab, command, simulated, tell, write};
+use crate::servers::{Lab, command, simulated, tell, write};
 use provision::cluster::{
     ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, order, settled,
 };

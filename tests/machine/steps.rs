@@ -1,18 +1,8 @@
 //! What a user adds to the flow, what of it is asked for, and plans that are kept: steps, templates, tags, saved plans.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a story ends where an expectation fails, and acts on the machine as its user would"
-)]
-
-mod support;
-
 use std::{os::unix::fs::MetadataExt, path::Path};
 
-use support::{
+use crate::support::{
     Sandbox, inventory,
     resp::{Reply, ask},
 };
@@ -21,14 +11,19 @@ use support::{
 fn a_saved_plan_is_applied_and_refused_when_the_host_has_moved_on() {
     let story = Sandbox::new("saved", 7211);
     story.run(&["plan", "-o", "plan.json"]).code(2);
-    story.command(&["apply", "--yes", "--plan", "plan.json"]).output().map(support::Run::from).unwrap().ok();
+    story
+        .command(&["apply", "--yes", "--plan", "plan.json"])
+        .output()
+        .map(crate::support::Run::from)
+        .unwrap()
+        .ok();
     story.verify().ok();
     story.write(&inventory("saved", 7211, "", "[cluster.config]\nmaxmemory = \"90mb\""));
     story.run(&["plan", "-o", "plan.json"]).code(2);
     let file = story.config("7211");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{text}# somebody was here\n")).unwrap();
-    let run: support::Run =
+    let run: crate::support::Run =
         story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("not the one the plan was made for");
 }
@@ -175,7 +170,7 @@ fn a_saved_plan_needs_no_playbook_and_only_hosts_of_its_cluster() {
     story.run(&["plan", "-o", "plan.json"]).code(2);
     std::fs::create_dir(story.folder.path().join("playbooks")).unwrap();
     std::fs::write(story.folder.path().join("playbooks/cluster.toml"), "[[step").unwrap();
-    let apply = |plan: &str| -> support::Run {
+    let apply = |plan: &str| -> crate::support::Run {
         story.command(&["apply", "--yes", "--plan", plan]).output().unwrap().into()
     };
     let text = std::fs::read_to_string(story.folder.path().join("plan.json")).unwrap();

@@ -1,18 +1,14 @@
 //! Getting a source and making a binary of it: real downloads, the real apt, real compilers.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails ends its test")]
-
-mod http;
-
 use std::{
     fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use http::Server;
+use crate::http::Server;
 use provision::{
-    artifact::{self, Artifact, ArtifactSpec, Cache, Error, DirectiveNames, Pins, Recipe, Tarball},
+    artifact::{self, Artifact, ArtifactSpec, Cache, DirectiveNames, Error, Pins, Recipe, Tarball},
     event::{Event, Events},
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
