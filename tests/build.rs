@@ -12,7 +12,8 @@ use std::{
 
 use http::Server;
 use provision::{
-    artifact::{self, Artifact, ArtifactSpec, Cache, Error, DirectiveNames, Pins, Recipe, Tarball},
+    artifact::{self, Artifact, ArtifactSpec, ArtifactStore, DirectiveNames, Error, Pins, Recipe, Tarball},
+    cache_dir::CacheDir,
     event::{Event, Events},
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
@@ -24,7 +25,7 @@ struct Bench {
     home: tempfile::TempDir,
     change: LockedHost,
     facts: Facts,
-    cache: Cache,
+    cache: ArtifactStore,
     events: Events,
     heard: UnboundedReceiver<Event>,
 }
@@ -49,7 +50,7 @@ impl Bench {
         facts.cache_home = home.path().display().to_string();
         let change = probe.lock(&format!("build-test-{name}"), name, &|_| {}).await.unwrap();
         let (events, heard) = Events::channel();
-        let cache = Cache::at(home.path().join("provision"));
+        let cache = ArtifactStore::new(CacheDir::at(home.path().join("provision")));
         Self { home, change, facts, cache, events, heard }
     }
 
@@ -143,7 +144,7 @@ async fn a_source_nobody_vouches_for_is_pinned_and_then_kept_to() {
     assert_eq!(bench.fetch(&want).await.unwrap(), tarball, "the second time it comes from the cache");
     assert_eq!(server.ranges().len(), 1);
 
-    fs::remove_dir_all(bench.cache.sources()).unwrap();
+    fs::remove_dir_all(bench.cache.dir().sources()).unwrap();
     server.set(|s| s.body = bytes(2));
     let error = bench.fetch(&want).await.unwrap_err();
     assert!(matches!(&error, Error::Mismatch { .. }), "{error:?}");
@@ -196,7 +197,7 @@ async fn the_inventorys_digest_is_the_last_word() {
     let known = bench.want(Engine::Redis, "7.0.15", mirror(&server));
     let text = bench.fetch(&known).await.unwrap_err().to_string();
     assert!(text.contains("the table of known sources says 98066f"), "{text}");
-    assert_eq!(fs::read_dir(bench.cache.sources()).unwrap().count(), 0, "nothing wrong is kept");
+    assert_eq!(fs::read_dir(bench.cache.dir().sources()).unwrap().count(), 0, "nothing wrong is kept");
 }
 
 #[tokio::test]
@@ -230,7 +231,7 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     let second = artifact::build(&want, &other.change, &other.facts, &bench.cache, &mut pins, &step);
     let (one, two) = tokio::join!(bench.build(&want), second);
     assert_eq!(one.unwrap(), two.unwrap());
-    assert_eq!(fs::read_dir(bench.cache.artifacts()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(bench.cache.dir().artifacts()).unwrap().count(), 1);
 
     let mut facts = bench.facts.clone();
     facts.compiler = "another compiler".to_owned();
@@ -241,7 +242,7 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     assert!(bench.cache.find(&nowhere, &facts).is_none(), "the host's C library is too old");
     put(&found.path, "damaged");
     // What is known of a binary is known for one run.
-    assert!(Cache::at(bench.cache.root()).find(&nowhere, &bench.facts).is_none());
+    assert!(ArtifactStore::new(bench.cache.dir().clone()).find(&nowhere, &bench.facts).is_none());
 }
 
 #[tokio::test]

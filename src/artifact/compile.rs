@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     ArtifactSpec, Error, Result, Tarball,
-    cache::{self, Cache},
     diagnose::diagnose,
     digest,
     output::BuildOutput,
     script::{self, status},
+    store::{self, ArtifactStore},
 };
 use crate::{
     event::StepEvents,
@@ -55,7 +55,7 @@ pub(super) struct Job<'a> {
     pub(super) spec: &'a ArtifactSpec,
     pub(super) change: &'a LockedHost,
     pub(super) facts: &'a Facts,
-    pub(super) cache: &'a Cache,
+    pub(super) cache: &'a ArtifactStore,
     pub(super) events: &'a StepEvents,
 }
 
@@ -70,7 +70,7 @@ impl Job<'_> {
                 &mut |_| {},
             )
             .await?;
-        let source = Upload::read(&tarball.path).map_err(cache::unusable(&tarball.path))?;
+        let source = Upload::read(&tarball.path).map_err(store::unusable(&tarball.path))?;
         change.put(&source, &format!("{work}/source.tar"), 0o644).await?;
         let mut said = BuildOutput::new(self.events, self.facts.cores);
         let what = format!("compiling {}", self.spec.title());
@@ -97,11 +97,12 @@ impl Job<'_> {
 
     fn keep_log(&self, lines: &[String], work: &str) -> Result<PathBuf> {
         let key = work.rsplit('/').next().unwrap_or(work);
-        let path = self.cache.logs().join(format!("{}-{key}-{}.log", self.spec.stem(), self.facts.arch));
-        cache::folder(&self.cache.logs())?;
+        let path =
+            self.cache.dir().logs().join(format!("{}-{key}-{}.log", self.spec.stem(), self.facts.arch));
+        store::folder(&self.cache.dir().logs())?;
         let mut text = lines.join("\n");
         text.push('\n');
-        cache::write(&path, &text).map_err(cache::unusable(&path))?;
+        store::write(&path, &text).map_err(store::unusable(&path))?;
         Ok(path)
     }
 

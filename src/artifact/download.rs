@@ -13,7 +13,7 @@ use reqwest::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{cache, digest::Hasher, error::chain};
+use super::{digest::Hasher, error::chain, store};
 use crate::event::StepEvents;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -140,7 +140,7 @@ impl Part<'_> {
         // A weak tag may not be asked with (RFC 9110, 13.1.5).
         let validator = text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED));
         let label = Label { url: self.url.to_owned(), validator: validator.map(str::to_owned) };
-        cache::write(&self.label(), &serde_json::to_string(&label)?)
+        store::write(&self.label(), &serde_json::to_string(&label)?)
     }
 
     fn label(&self) -> PathBuf {

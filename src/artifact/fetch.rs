@@ -8,8 +8,8 @@ use std::{
 use super::{
     ArtifactSpec, Error, Pins, Refusal, Result,
     apt::Apt,
-    cache::{self, Cache},
     digest, download,
+    store::{self, ArtifactStore},
     verify_source::{self, Expected, FetchedSource},
 };
 use crate::{
@@ -32,7 +32,7 @@ struct Search<'a> {
     spec: &'a ArtifactSpec,
     change: &'a LockedHost,
     facts: &'a Facts,
-    cache: &'a Cache,
+    cache: &'a ArtifactStore,
     pins: &'a mut Pins,
     events: &'a StepEvents,
     refusals: Vec<Refusal>,
@@ -43,11 +43,11 @@ pub async fn fetch(
     spec: &ArtifactSpec,
     change: &LockedHost,
     facts: &Facts,
-    cache: &Cache,
+    cache: &ArtifactStore,
     pins: &mut Pins,
     events: &StepEvents,
 ) -> Result<Tarball> {
-    cache::folder(&cache.sources())?;
+    store::folder(&cache.dir().sources())?;
     let mut search = Search { spec, change, facts, cache, pins, events, refusals: Vec::new() };
     for place in &spec.source.places {
         if let Some(given) = search.ask(*place).await? {
@@ -76,15 +76,15 @@ impl Search<'_> {
 
     /// A tarball downloaded before whose digest is still acceptable.
     fn cached(&mut self) -> Result<Option<FetchedSource>> {
-        let folder = self.cache.sources();
+        let folder = self.cache.dir().sources();
         let prefix = format!("{}-", self.spec.stem());
-        let entries = fs::read_dir(&folder).map_err(cache::unusable(&folder))?;
+        let entries = fs::read_dir(&folder).map_err(store::unusable(&folder))?;
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
         let ours =
             |path: &&PathBuf| name(path).starts_with(&prefix) && path.extension().is_some_and(|e| e == "tar");
         for path in paths.iter().filter(ours) {
-            let sha256 = digest::of_file(path).map_err(cache::unusable(path))?;
+            let sha256 = digest::of_file(path).map_err(store::unusable(path))?;
             let from = fs::read_to_string(path.with_extension("from")).unwrap_or_default().trim().to_owned();
             if !name(path).contains(digest::short(&sha256)) || from.is_empty() {
                 self.refuse("source-cache", format!("{} is damaged", path.display()));
@@ -111,7 +111,7 @@ impl Search<'_> {
     }
 
     async fn download(&mut self, place: &str, url: &str) -> Result<Option<FetchedSource>> {
-        let part = self.cache.sources().join(format!(
+        let part = self.cache.dir().sources().join(format!(
             "{}-{}.part",
             self.spec.stem(),
             &digest::of_parts(&[url])[..8]
@@ -151,7 +151,7 @@ impl Search<'_> {
             Ok(found) => found,
             Err(reason) => return Ok(self.refuse(place, reason)),
         };
-        let path = self.cache.sources().join(format!("{}-distribution.part", self.spec.stem()));
+        let path = self.cache.dir().sources().join(format!("{}-distribution.part", self.spec.stem()));
         let sha256 = change.probe().get(&remote, &path).await?;
         let os = facts.os.first().map_or("", |id| id);
         let from = format!("{} {} of {os}", self.spec.engine, offer.version);
@@ -170,9 +170,9 @@ impl Search<'_> {
         if !file.is_file() {
             return Ok(self.refuse(format!("file {}", file.display()), "there is no such file"));
         }
-        let path = self.cache.sources().join(format!("{}-file.part", self.spec.stem()));
-        fs::copy(&file, &path).map_err(cache::unusable(&path))?;
-        let sha256 = digest::of_file(&path).map_err(cache::unusable(&path))?;
+        let path = self.cache.dir().sources().join(format!("{}-file.part", self.spec.stem()));
+        fs::copy(&file, &path).map_err(store::unusable(&path))?;
+        let sha256 = digest::of_file(&path).map_err(store::unusable(&path))?;
         Ok(Some(FetchedSource { path, sha256, from: file.display().to_string(), signed: false }))
     }
 }

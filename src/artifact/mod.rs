@@ -2,13 +2,12 @@
 //! compiled, and the cache that keeps both so that nothing is downloaded or compiled twice.
 //!
 //! ```text
-//! ArtifactSpec ── Cache::find ──────────────────────────────────────────────→ Artifact   (no compiler, no network)
+//! ArtifactSpec ── ArtifactStore::find ──────────────────────────────────────→ Artifact   (no compiler, no network)
 //!    └─── fetch (SourceKind after SourceKind, SHA-256) → Tarball → make → keep → Artifact   (with its Provenance)
 //! ```
 
 mod apt;
 mod builders;
-mod cache;
 mod compile;
 mod diagnose;
 pub(crate) mod digest;
@@ -25,10 +24,10 @@ mod provenance;
 mod recipe;
 mod script;
 mod spec;
+mod store;
 mod verify_source;
 
 pub use builders::{Builder, builders};
-pub use cache::Cache;
 pub use diagnose::{Diagnosis, diagnose};
 pub use directive::DirectiveNames;
 pub use elf::{ElfRequirements, Incompatibility};
@@ -38,5 +37,6 @@ pub use pins::{Pin, Pins};
 pub use provenance::{Artifact, Provenance, SourceRecord, build};
 pub use recipe::Recipe;
 pub use spec::ArtifactSpec;
+pub use store::ArtifactStore;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

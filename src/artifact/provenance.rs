@@ -8,9 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArtifactSpec, Pins, Result,
-    cache::{self, Cache},
-    compile, digest, fetch, libc,
+    ArtifactSpec, Pins, Result, compile, digest, fetch, libc,
+    store::{self, ArtifactStore},
 };
 use crate::{
     event::StepEvents,
@@ -64,7 +63,7 @@ pub async fn build(
     spec: &ArtifactSpec,
     change: &LockedHost,
     facts: &Facts,
-    cache: &Cache,
+    cache: &ArtifactStore,
     pins: &mut Pins,
     events: &StepEvents,
 ) -> Result<Artifact> {
@@ -76,14 +75,14 @@ pub async fn build(
     let fetching = cache.lock(spec, "source", events).await?;
     let tarball = fetch::fetch(spec, change, facts, cache, pins, events).await?;
     drop(fetching);
-    let folder = cache.artifacts();
-    cache::folder(&folder)?;
+    let folder = cache.dir().artifacts();
+    store::folder(&folder)?;
     let temporary =
-        tempfile::Builder::new().prefix(".new-").tempdir_in(&folder).map_err(cache::unusable(&folder))?;
+        tempfile::Builder::new().prefix(".new-").tempdir_in(&folder).map_err(store::unusable(&folder))?;
     let binary = temporary.path().join(spec.recipe.target());
     let job = compile::Job { spec, change, facts, cache, events };
     let built = compile::compile(&job, &tarball, &binary).await?;
-    let size = fs::metadata(&binary).map_err(cache::unusable(&binary))?.len();
+    let size = fs::metadata(&binary).map_err(store::unusable(&binary))?.len();
     let provenance = Provenance {
         engine: spec.engine,
         version: spec.version,
@@ -101,14 +100,14 @@ pub async fn build(
     cache.keep(temporary, provenance)
 }
 
-impl Cache {
+impl ArtifactStore {
     /// An artifact that is what is wanted and runs on the host. It needs neither a compiler nor a network, and asks
     /// for no particular compiler: an upgrade of it is no reason to build again.
     pub fn find(&self, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
         if !spec.source.places.contains(&SourceKind::ArtifactCache) {
             return None;
         }
-        let entries = fs::read_dir(self.artifacts()).ok()?;
+        let entries = fs::read_dir(self.dir().artifacts()).ok()?;
         let mut fitting: Vec<Artifact> = entries
             .filter_map(|entry| read(&entry.ok()?.path(), spec))
             .filter(|artifact| artifact.provenance.is(spec))
@@ -120,18 +119,18 @@ impl Cache {
 
     /// Puts a finished folder into its place: a rename, so that an artifact is there with its provenance or not at all.
     fn keep(&self, temporary: tempfile::TempDir, provenance: Provenance) -> Result<Artifact> {
-        let path = self.artifacts().join(provenance.key());
+        let path = self.dir().artifacts().join(provenance.key());
         let note = temporary.path().join(PROVENANCE);
         let text = serde_json::to_string_pretty(&provenance).unwrap_or_default();
-        cache::write(&note, &format!("{text}\n")).map_err(cache::unusable(&note))?;
+        store::write(&note, &format!("{text}\n")).map_err(store::unusable(&note))?;
         let binary = provenance.engine.server();
         executable(&temporary.path().join(binary))?;
         executable(temporary.path())?;
         // What is in the way was found damaged, or it would have been used.
         if path.exists() {
-            fs::remove_dir_all(&path).map_err(cache::unusable(&path))?;
+            fs::remove_dir_all(&path).map_err(store::unusable(&path))?;
         }
-        fs::rename(temporary.keep(), &path).map_err(cache::unusable(&path))?;
+        fs::rename(temporary.keep(), &path).map_err(store::unusable(&path))?;
         let (sha256, size) = (provenance.sha256.clone(), provenance.size);
         Ok(Artifact { path: path.join(binary), sha256, size, provenance })
     }
@@ -139,7 +138,7 @@ impl Cache {
 
 fn executable(path: &Path) -> Result<()> {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(path, mode).map_err(cache::unusable(path))
+    fs::set_permissions(path, mode).map_err(store::unusable(path))
 }
 
 fn read(folder: &Path, spec: &ArtifactSpec) -> Option<Artifact> {

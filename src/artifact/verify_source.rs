@@ -6,9 +6,8 @@ use std::{
 };
 
 use super::{
-    ArtifactSpec, Error, Pins, Result, Tarball,
-    cache::{self, Cache},
-    digest, digests,
+    ArtifactSpec, Error, Pins, Result, Tarball, digest, digests,
+    store::{self, ArtifactStore},
 };
 use crate::event::StepEvents;
 
@@ -64,7 +63,7 @@ fn seal(path: &Path) -> PathBuf {
 pub(super) fn accept(
     given: FetchedSource,
     spec: &ArtifactSpec,
-    cache: &Cache,
+    cache: &ArtifactStore,
     pins: &mut Pins,
     events: &StepEvents,
 ) -> Result<Tarball> {
@@ -93,15 +92,15 @@ fn pin(given: &FetchedSource, spec: &ArtifactSpec, pins: &mut Pins, events: &Ste
 }
 
 /// The notes come first: a tarball without them counts as damaged.
-fn store(given: FetchedSource, spec: &ArtifactSpec, cache: &Cache) -> Result<Tarball> {
-    let path = cache.sources().join(format!("{}-{}.tar", spec.stem(), digest::short(&given.sha256)));
+fn store(given: FetchedSource, spec: &ArtifactSpec, cache: &ArtifactStore) -> Result<Tarball> {
+    let path = cache.dir().sources().join(format!("{}-{}.tar", spec.stem(), digest::short(&given.sha256)));
     if given.path != path {
         let (note, seal) = (path.with_extension("from"), seal(&path));
-        cache::write(&note, &format!("{}\n", given.from)).map_err(cache::unusable(&note))?;
+        store::write(&note, &format!("{}\n", given.from)).map_err(store::unusable(&note))?;
         if given.signed {
-            cache::write(&seal, &format!("{}\n", given.sha256)).map_err(cache::unusable(&seal))?;
+            store::write(&seal, &format!("{}\n", given.sha256)).map_err(store::unusable(&seal))?;
         }
-        fs::rename(&given.path, &path).map_err(cache::unusable(&path))?;
+        fs::rename(&given.path, &path).map_err(store::unusable(&path))?;
     }
     Ok(Tarball { path, sha256: given.sha256, from: given.from })
 }

@@ -1,23 +1,26 @@
-//! The cache on the machine that runs provision. Nothing in it is irreplaceable.
+//! Binaries, sources and build logs in the cache folder of the machine that runs provision.
 
 use std::{
     collections::HashMap,
     fs::{self, File, TryLockError},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use etcetera::{BaseStrategy, choose_base_strategy};
-
 use super::{Artifact, ArtifactSpec, ElfRequirements, Error, Result, digest};
-use crate::{event::StepEvents, host::Facts};
+use crate::{
+    atomic_file::{self, Mode},
+    cache_dir::CacheDir,
+    event::StepEvents,
+    host::Facts,
+};
 
-/// `$XDG_CACHE_HOME/provision`, with a folder for artifacts, sources and build logs.
+/// The part of a cache folder that makes a second download or compilation needless.
 #[derive(Debug, Clone)]
-pub struct Cache {
-    root: PathBuf,
+pub struct ArtifactStore {
+    dir: CacheDir,
     /// What is known of binaries in it, by digest: read once for all hosts.
     needs: Arc<Mutex<HashMap<String, Result<ElfRequirements, String>>>>,
 }
@@ -28,20 +31,14 @@ const BUSY: Duration = Duration::from_hours(1);
 /// How often it is looked whether the other run is done.
 const LOOK: Duration = Duration::from_millis(200);
 
-impl Cache {
-    /// The user's own cache.
-    pub fn open() -> Result<Self> {
-        let strategy = choose_base_strategy().map_err(|_| Error::NoCacheDir)?;
-        Ok(Self::at(strategy.cache_dir().join("provision")))
+impl ArtifactStore {
+    pub fn new(dir: CacheDir) -> Self {
+        Self { dir, needs: Arc::default() }
     }
 
-    /// A cache in a folder of the caller's choice.
-    pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), needs: Arc::default() }
-    }
-
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The cache folder it stands in.
+    pub fn dir(&self) -> &CacheDir {
+        &self.dir
     }
 
     /// Whether a binary runs on a host, and if not, why.
@@ -62,23 +59,11 @@ impl Cache {
         needs.entry(artifact.sha256.clone()).or_insert_with(look).clone()
     }
 
-    pub fn artifacts(&self) -> PathBuf {
-        self.root.join("artifacts")
-    }
-
-    pub fn sources(&self) -> PathBuf {
-        self.root.join("sources")
-    }
-
-    pub fn logs(&self) -> PathBuf {
-        self.root.join("logs")
-    }
-
     /// Takes the right to fetch or build one thing, so that two runs build it once. The kernel gives it back when
     /// the file is closed, however the run ends.
     pub(super) async fn lock(&self, spec: &ArtifactSpec, part: &str, events: &StepEvents) -> Result<File> {
-        let path = self.root.join(format!("{}-{part}.lock", spec.stem()));
-        folder(&self.root)?;
+        let path = self.dir.root().join(format!("{}-{part}.lock", spec.stem()));
+        folder(self.dir.root())?;
         let file = File::options().create(true).append(true).open(&path).map_err(unusable(&path))?;
         let start = Instant::now();
         let mut said = false;
@@ -112,15 +97,7 @@ pub(super) fn folder(path: &Path) -> Result<&Path> {
 
 /// Writes a whole file or none.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
-}
-
-fn readable() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+    atomic_file::write(path, text.as_bytes(), Mode::Shared)
 }
 
 pub(super) fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
