@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use super::ArtifactSpec;
+use super::BuildContext;
 use crate::{
     distro::{
         deb_src,
         source_package::{self, SourcePackage},
     },
-    event::StepEvents,
-    host::{Facts, LockedHost, quote},
+    host::quote,
 };
 
 /// The longest silence of apt, which has its own timeouts for each connection.
-const IDLE: Duration = Duration::from_mins(3);
+const APT_IDLE_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Prints the system's sources: `== name`, then the file.
 const SOURCES: &str = r#"
@@ -27,20 +26,21 @@ done"#;
 
 /// The archives of one host.
 pub(super) struct Apt<'a> {
-    pub(super) spec: &'a ArtifactSpec,
-    pub(super) change: &'a LockedHost,
-    pub(super) facts: &'a Facts,
-    pub(super) events: &'a StepEvents,
+    context: &'a BuildContext<'a>,
 }
 
-impl Apt<'_> {
+impl<'a> Apt<'a> {
+    pub(super) fn new(context: &'a BuildContext<'a>) -> Self {
+        Self { context }
+    }
+
     /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error is a
     /// line for the list of places.
     pub(super) async fn fetch(&self) -> Result<(String, SourcePackage), String> {
         self.prepare().await?;
         let mut offers = self.offers(false).await?;
         for fresh in [false, true] {
-            match source_package::pick(&offers, &self.spec.version.to_string()) {
+            match source_package::pick(&offers, &self.context.spec.version.to_string()) {
                 Some(offer) => match self.download(offer).await {
                     Ok(()) => return Ok((format!("{}/{}", self.folder(), offer.file), offer.clone())),
                     Err(reason) if fresh => return Err(reason),
@@ -54,35 +54,40 @@ impl Apt<'_> {
         }
         Err(source_package::none_of(
             &offers,
-            self.spec.engine.name(),
-            &self.spec.version.to_string(),
+            self.context.spec.engine.name(),
+            &self.context.spec.version.to_string(),
             &self.suite(),
         ))
     }
 
     fn suite(&self) -> String {
-        self.spec.source.suite.clone().unwrap_or_else(|| self.facts.codename.clone())
+        self.context.spec.source.suite.clone().unwrap_or_else(|| self.context.facts.codename.clone())
     }
 
     /// The lists of each suite have a folder of their own, so that they are downloaded once.
     fn folder(&self) -> String {
         let name: String =
             self.suite().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        format!("{}/provision/apt/{name}", self.facts.cache_home)
+        format!("{}/provision/apt/{name}", self.context.facts.cache_home)
     }
 
     /// Writes the sources and the configuration of our own apt state.
     async fn prepare(&self) -> Result<(), String> {
-        if self.facts.distro().is_none_or(|distro| distro.id != "debian") {
-            return Err(format!("no source packages are known for {}", self.facts.os.join(" ")));
+        if self.context.facts.distro().is_none_or(|distro| distro.id != "debian") {
+            return Err(format!("no source packages are known for {}", self.context.facts.os.join(" ")));
         }
-        let lines = self.change.probe().ask("apt's sources", SOURCES).await.map_err(|e| e.to_string())?;
-        let entries = deb_src::of(&files(&lines), &self.facts.codename, self.spec.source.suite.as_deref());
+        let lines =
+            self.context.host.probe().ask("apt's sources", SOURCES).await.map_err(|e| e.to_string())?;
+        let entries = deb_src::of(
+            &files(&lines),
+            &self.context.facts.codename,
+            self.context.spec.source.suite.as_deref(),
+        );
         if entries.is_empty() {
             return Err(format!(
                 "/etc/apt names no archive of {} {}",
-                self.facts.os.join(" "),
-                self.facts.codename
+                self.context.facts.os.join(" "),
+                self.context.facts.codename
             ));
         }
         let (folder, conf) = (quote(&self.folder()), quote(&configuration(&self.folder())));
@@ -95,7 +100,8 @@ impl Apt<'_> {
     }
 
     async fn offers(&self, update: bool) -> Result<Vec<SourcePackage>, String> {
-        let (conf, package) = (quote(&format!("{}/apt.conf", self.folder())), self.spec.engine.name());
+        let (conf, package) =
+            (quote(&format!("{}/apt.conf", self.folder())), self.context.spec.engine.name());
         if update {
             let what = format!("reading the source lists of {}", self.suite());
             // Some archives may be out of reach while the one that matters is not: the lists tell.
@@ -103,13 +109,19 @@ impl Apt<'_> {
         }
         let script = format!("apt-cache -c {conf} showsrc --only-source {package} 2>/dev/null || :");
         Ok(source_package::parse(
-            &self.change.probe().ask("apt's source packages", &script).await.map_err(|e| e.to_string())?,
+            &self
+                .context
+                .host
+                .probe()
+                .ask("apt's source packages", &script)
+                .await
+                .map_err(|e| e.to_string())?,
         ))
     }
 
     async fn download(&self, offer: &SourcePackage) -> Result<(), String> {
         let folder = self.folder();
-        let package = format!("{}={}", self.spec.engine.name(), offer.version);
+        let package = format!("{}={}", self.context.spec.engine.name(), offer.version);
         let script = format!(
             "cd {} && apt-get -c {} -q source --download-only --tar-only {}",
             quote(&folder),
@@ -120,9 +132,10 @@ impl Apt<'_> {
     }
 
     async fn run(&self, what: &str, script: &str) -> Result<Vec<String>, String> {
-        let mut log = |line: &str| self.events.log(line);
-        self.change
-            .run_detached(what, "apt", script, IDLE, &mut log)
+        let mut log = |line: &str| self.context.events.log(line);
+        self.context
+            .host
+            .run_detached(what, "apt", script, APT_IDLE_TIMEOUT, &mut log)
             .await
             .map_err(|e| e.to_string().replace('\n', " "))
     }
