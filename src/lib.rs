@@ -17,10 +17,13 @@
 //! [`report`] and [`cli`].
 
 pub mod artifact;
+pub mod atomic_file;
+pub mod cache_dir;
 pub mod cli;
 pub mod cluster;
 pub mod distro;
 pub mod event;
+pub mod hashed_copy;
 pub mod host;
 pub mod inspect;
 pub mod inventory;

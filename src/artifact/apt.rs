@@ -1,48 +1,41 @@
 //! The source package of a Debian-like distribution, through the system's own apt, with state of our own: nothing
-//! in /etc or /var/lib/apt is touched, and a plain user can do it. Signatures are apt's business.
+//! in /etc or /var/lib/apt is touched, and a plain user can do it. apt checks the signatures.
 
 use std::time::Duration;
 
-use super::ArtifactSpec;
+use super::{BuildContext, script::with_parameters};
 use crate::{
-    distro::{
-        deb_src,
+    distro::debian::{
+        self, deb_src,
         source_package::{self, SourcePackage},
     },
-    event::StepEvents,
-    host::{Facts, LockedHost, quote},
+    host::minify,
 };
 
 /// The longest silence of apt, which has its own timeouts for each connection.
-const IDLE: Duration = Duration::from_mins(3);
-
-/// Prints the system's sources: `== name`, then the file.
-const SOURCES: &str = r#"
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-  [ -r "$file" ] || continue
-  echo "== $file"
-  cat "$file"
-  echo
-done"#;
+const APT_IDLE_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The archives of one host.
 pub(super) struct Apt<'a> {
-    pub(super) spec: &'a ArtifactSpec,
-    pub(super) change: &'a LockedHost,
-    pub(super) facts: &'a Facts,
-    pub(super) events: &'a StepEvents,
+    context: &'a BuildContext<'a>,
 }
 
-impl Apt<'_> {
+impl<'a> Apt<'a> {
+    pub(super) fn new(context: &'a BuildContext<'a>) -> Self {
+        Self { context }
+    }
+
     /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error is a
     /// line for the list of places.
     pub(super) async fn fetch(&self) -> Result<(String, SourcePackage), String> {
         self.prepare().await?;
-        let mut offers = self.offers(false).await?;
+        let spec = self.context.spec;
+        let (name, version) = (spec.engine.name(), spec.version.to_string());
+        let mut packages = self.packages(false).await?;
         for fresh in [false, true] {
-            match source_package::pick(&offers, &self.spec.version.to_string()) {
-                Some(offer) => match self.download(offer).await {
-                    Ok(()) => return Ok((format!("{}/{}", self.folder(), offer.file), offer.clone())),
+            match source_package::pick(&packages, &version) {
+                Some(package) => match self.download(package).await {
+                    Ok(()) => return Ok((format!("{}/{}", self.folder(), package.file), package.clone())),
                     Err(reason) if fresh => return Err(reason),
                     Err(_) => {}
                 },
@@ -50,119 +43,73 @@ impl Apt<'_> {
                 None => {}
             }
             // The lists are missing, or too old for what the archive has now.
-            offers = self.offers(true).await?;
+            packages = self.packages(true).await?;
         }
-        Err(source_package::none_of(
-            &offers,
-            self.spec.engine.name(),
-            &self.spec.version.to_string(),
-            &self.suite(),
-        ))
+        Err(source_package::none_of(&packages, name, &version, &self.suite()))
     }
 
     fn suite(&self) -> String {
-        self.spec.source.suite.clone().unwrap_or_else(|| self.facts.codename.clone())
+        self.context.spec.source.suite.clone().unwrap_or_else(|| self.context.facts.codename.clone())
     }
 
     /// The lists of each suite have a folder of their own, so that they are downloaded once.
     fn folder(&self) -> String {
         let name: String =
             self.suite().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        format!("{}/provision/apt/{name}", self.facts.cache_home)
+        format!("{}/provision/apt/{name}", self.context.facts.cache_home)
     }
 
-    /// Writes the sources and the configuration of our own apt state.
+    /// Writes the entries and the configuration of our own apt state.
     async fn prepare(&self) -> Result<(), String> {
-        if self.facts.distro().is_none_or(|distro| distro.id != "debian") {
-            return Err(format!("no source packages are known for {}", self.facts.os.join(" ")));
+        let facts = self.context.facts;
+        if facts.distro() != Some(&debian::DISTRO) {
+            return Err(format!("no source packages are known for {}", facts.os.join(" ")));
         }
-        let lines = self.change.probe().ask("apt's sources", SOURCES).await.map_err(|e| e.to_string())?;
-        let entries = deb_src::of(&files(&lines), &self.facts.codename, self.spec.source.suite.as_deref());
+        let lines = self.ask("apt's sources", &[], debian::LIST_ARCHIVES).await?;
+        let suite = self.context.spec.source.suite.as_deref();
+        let entries = deb_src::of(&debian::archives(&lines), &facts.codename, suite);
         if entries.is_empty() {
-            return Err(format!(
-                "/etc/apt names no archive of {} {}",
-                self.facts.os.join(" "),
-                self.facts.codename
-            ));
+            return Err(format!("/etc/apt names no archive of {} {}", facts.os.join(" "), facts.codename));
         }
-        let (folder, conf) = (quote(&self.folder()), quote(&configuration(&self.folder())));
-        let script = format!(
-            "set -e\ncommand -v apt-get apt-cache >/dev/null\nmkdir -p {folder}/lists/partial {folder}/cache/archives/partial {folder}/parts\n\
-             printf %s {conf} >{folder}/apt.conf\nprintf %s {} >{folder}/parts/entries.sources",
-            quote(&entries)
-        );
-        self.run("preparing apt's source lists", &script).await.map(drop)
+        let folder = self.folder();
+        let configuration = debian::apt_conf(&folder);
+        let parameters =
+            [("folder", folder.as_str()), ("configuration", &configuration), ("entries", &entries)];
+        self.run("preparing apt's source lists", &parameters, debian::PREPARE).await
     }
 
-    async fn offers(&self, update: bool) -> Result<Vec<SourcePackage>, String> {
-        let (conf, package) = (quote(&format!("{}/apt.conf", self.folder())), self.spec.engine.name());
+    async fn packages(&self, update: bool) -> Result<Vec<SourcePackage>, String> {
+        let folder = self.folder();
         if update {
             let what = format!("reading the source lists of {}", self.suite());
-            // Some archives may be out of reach while the one that matters is not: the lists tell.
-            self.run(&what, &format!("apt-get -c {conf} -q update || :")).await?;
+            self.run(&what, &[("folder", &folder)], debian::UPDATE).await?;
         }
-        let script = format!("apt-cache -c {conf} showsrc --only-source {package} 2>/dev/null || :");
-        Ok(source_package::parse(
-            &self.change.probe().ask("apt's source packages", &script).await.map_err(|e| e.to_string())?,
-        ))
+        let parameters = [("folder", folder.as_str()), ("package", self.context.spec.engine.name())];
+        let lines = self.ask("apt's source packages", &parameters, debian::SHOW_SOURCE).await?;
+        Ok(source_package::parse(&lines))
     }
 
-    async fn download(&self, offer: &SourcePackage) -> Result<(), String> {
-        let folder = self.folder();
-        let package = format!("{}={}", self.spec.engine.name(), offer.version);
-        let script = format!(
-            "cd {} && apt-get -c {} -q source --download-only --tar-only {}",
-            quote(&folder),
-            quote(&format!("{folder}/apt.conf")),
-            quote(&package)
-        );
-        self.run(&format!("downloading {package}"), &script).await.map(drop)
+    async fn download(&self, package: &SourcePackage) -> Result<(), String> {
+        let package = format!("{}={}", self.context.spec.engine.name(), package.version);
+        let parameters = [("folder", self.folder()), ("package", package.clone())];
+        let parameters = parameters.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.run(&format!("downloading {package}"), &parameters, debian::DOWNLOAD).await
     }
 
-    async fn run(&self, what: &str, script: &str) -> Result<Vec<String>, String> {
-        let mut log = |line: &str| self.events.log(line);
-        self.change
-            .run_detached(what, "apt", script, IDLE, &mut log)
-            .await
-            .map_err(|e| e.to_string().replace('\n', " "))
+    async fn ask(
+        &self,
+        what: &str,
+        parameters: &[(&str, &str)],
+        program: &str,
+    ) -> Result<Vec<String>, String> {
+        let script = with_parameters(parameters, &minify(program));
+        self.context.host.probe().ask(what, &script).await.map_err(|error| error.to_string())
     }
-}
 
-/// The system's configuration stays in force (its proxies, its trusted keys), except for where state is kept and for
-/// hooks, which tidy up the system's own state.
-fn configuration(folder: &str) -> String {
-    format!(
-        r#"#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "{folder}/parts";
-Dir::State "{folder}";
-Dir::State::lists "{folder}/lists";
-Dir::State::status "/dev/null";
-Dir::Cache "{folder}/cache";
-Dir::Log "{folder}";
-APT::Sandbox::User "";
-APT::Get::List-Cleanup "true";
-Acquire::Retries "2";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
-Acquire::Languages "none";
-"#
-    )
-}
-
-fn files(lines: &[String]) -> Vec<(String, String)> {
-    let mut files: Vec<(String, String)> = Vec::new();
-    for line in lines {
-        match (line.strip_prefix("== "), files.last_mut()) {
-            (Some(name), _) => files.push((name.to_owned(), String::new())),
-            (None, Some((_, text))) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, None) => {}
-        }
+    async fn run(&self, what: &str, parameters: &[(&str, &str)], program: &str) -> Result<(), String> {
+        let script = with_parameters(parameters, &minify(program));
+        let mut log = |line: &str| self.context.events.log(line);
+        let ended = self.context.host.run_detached(what, "apt", &script, APT_IDLE_TIMEOUT, &mut log).await;
+        ended.map(drop).map_err(|error| error.to_string().replace('\n', " "))
     }
-    files
 }

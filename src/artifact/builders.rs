@@ -49,22 +49,10 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        artifact::Recipe,
-        host::InitSystem,
-        inventory::{Engine, Source, Version},
-    };
+    use crate::{host::InitSystem, inventory::Engine};
 
     fn spec() -> ArtifactSpec {
-        let version = Version::new(7, 0, 15);
-        let recipe = Recipe::new(Engine::Redis, version, None);
-        ArtifactSpec {
-            engine: Engine::Redis,
-            version,
-            source: Source::default(),
-            recipe,
-            inventory: "x".into(),
-        }
+        crate::artifact::spec::tests::spec(Engine::Redis, "7.0.15")
     }
 
     pub(in crate::artifact) fn facts(arch: &str, libc: &str, compiler: &str, cores: u32) -> Facts {
@@ -82,7 +70,6 @@ pub(super) mod tests {
             os_version: word("12"),
             codename: String::new(),
             libc: word(libc),
-
             lacks: Vec::new(),
             level: 1,
             compiler: word(compiler),

@@ -1,4 +1,4 @@
-//! One compilation on a host: send the tarball, run the script, understand what it says, take the binary back.
+//! One compilation on a host: send the tarball, run the script, read its output, take the binary back.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,126 +6,119 @@ use std::{
 };
 
 use super::{
-    ArtifactSpec, Error, Result, Tarball,
-    cache::{self, Cache},
+    BuildContext, Error, Result, Tarball,
     diagnose::diagnose,
     digest,
     output::BuildOutput,
-    script::{self, status},
+    script::{self, WORK_FOLDER_TIMEOUT, status},
+    store,
 };
-use crate::{
-    event::StepEvents,
-    host::{self, Facts, LockedHost, Upload},
-};
+use crate::host::{self, Upload};
 
 /// The longest silence of a build: one object, or the link.
-const IDLE: Duration = Duration::from_mins(10);
+const BUILD_IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long the small steps around it may be silent.
-const SHORT: Duration = Duration::from_mins(2);
+/// The longest silence of the small scripts around it.
+const WORK_FOLDER_IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What a compilation gave.
-pub(super) struct Built {
+pub(super) struct Compiled {
     pub(super) sha256: String,
     /// The compiler's own first line.
     pub(super) compiler: String,
-    /// The variables make was given.
+    /// The variables make was called with.
     pub(super) flags: Vec<String>,
 }
 
-/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept; where
-/// the host was lost it may still be compiling, for another run by now: the next one joins it.
-pub(super) async fn compile(job: &Job<'_>, tarball: &Tarball, binary: &Path) -> Result<Built> {
-    let key = digest::of_parts(&[&tarball.sha256, &job.spec.recipe.id()]);
-    let cache = &job.facts.cache_home;
+/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept;
+/// where the host was lost it may still be compiling, for another run by now: the next one joins it.
+pub(super) async fn compile(
+    context: &BuildContext<'_>,
+    tarball: &Tarball,
+    binary: &Path,
+) -> Result<Compiled> {
+    let key = digest::of_parts(&[&tarball.sha256, &context.spec.recipe.id()]);
+    let cache = &context.facts.cache_home;
     let work = format!("{cache}/provision/build/{}", digest::short(&key));
-    let built = job.inside(tarball, &work, binary).await;
-    if matches!(&built, Err(Error::Host(_))) {
-        return built;
+    let compilation = Compilation { context, tarball, work: &work };
+    let compiled = compilation.run(binary).await;
+    if matches!(&compiled, Err(Error::Host(_))) {
+        return compiled;
     }
-    let tidy = script::tidy(cache, &work, job.change.probe().is_remote());
-    if let Err(error) = job.change.run("removing the build's work folder", &tidy, SHORT, &mut |_| {}).await {
-        job.events.notice(format!("{work} is left there: {error}"));
+    let tidy = script::tidy(cache, &work, context.host.probe().is_remote());
+    if let Err(error) = compilation.in_work_folder("removing the build's work folder", &tidy).await {
+        context.events.notice(format!("{work} is left there: {error}"));
     }
-    built
+    compiled
 }
 
-/// The parties of a compilation.
-pub(super) struct Job<'a> {
-    pub(super) spec: &'a ArtifactSpec,
-    pub(super) change: &'a LockedHost,
-    pub(super) facts: &'a Facts,
-    pub(super) cache: &'a Cache,
-    pub(super) events: &'a StepEvents,
+/// A tarball in a work folder.
+struct Compilation<'a> {
+    context: &'a BuildContext<'a>,
+    tarball: &'a Tarball,
+    /// The folder on the host.
+    work: &'a str,
 }
 
-impl Job<'_> {
-    async fn inside(&self, tarball: &Tarball, work: &str, binary: &Path) -> Result<Built> {
-        let change = self.change;
-        change
-            .run(
-                "preparing the build's work folder",
-                &script::prepare(&self.facts.cache_home, work),
-                SHORT,
-                &mut |_| {},
-            )
-            .await?;
-        let source = Upload::read(&tarball.path).map_err(cache::unusable(&tarball.path))?;
-        change.put(&source, &format!("{work}/source.tar"), 0o644).await?;
-        let mut said = BuildOutput::new(self.events, self.facts.cores);
-        let what = format!("compiling {}", self.spec.title());
-        let script = script::build(self.spec, self.facts, work);
+impl Compilation<'_> {
+    async fn run(&self, binary: &Path) -> Result<Compiled> {
+        let BuildContext { spec, host, facts, events, .. } = *self.context;
+        let prepare = script::prepare(&facts.cache_home, self.work);
+        self.in_work_folder("preparing the build's work folder", &prepare).await?;
+        let source = Upload::read(&self.tarball.path).map_err(store::unusable(&self.tarball.path))?;
+        host.put(&source, &format!("{}/source.tar", self.work), 0o644).await?;
+        let mut output = BuildOutput::new(events, facts.cores);
+        let what = format!("compiling {}", spec.title());
+        let script = script::build(spec, facts, self.work);
         // A run after one that was killed joins its compilation.
-        let ended = change.run_detached(&what, "build", &script, IDLE, &mut |line| said.feed(line)).await;
-        let log = self.keep_log(&said.log, work)?;
+        let mut feed = |line: &str| output.feed(line);
+        let ended = host.run_detached(&what, "build", &script, BUILD_IDLE_TIMEOUT, &mut feed).await;
+        let log = self.keep_log(&output.log)?;
         match ended {
-            Ok(_) => said.finished(),
-            Err(host::Error::Script { status, .. }) => return Err(self.explain(status, said, tarball, log)),
+            Ok(_) => output.finished(),
+            Err(host::Error::Script { status, .. }) => return Err(self.explain(status, output, log)),
             Err(other) => return Err(other.into()),
         }
-        if !said.version.contains(&format!("v={} ", self.spec.version)) {
-            let (host, title) = (change.name().to_owned(), self.spec.title());
-            return Err(Error::WrongBinary { host, title, answer: said.version, log });
+        if !output.version.contains(&format!("v={} ", spec.version)) {
+            let (host, title) = (host.name().to_owned(), spec.title());
+            return Err(Error::WrongBinary { host, title, answer: output.version, log });
         }
-        let sha256 = change.probe().get(&format!("{work}/server"), binary).await?;
-        Ok(Built {
-            sha256,
-            flags: said.flags(self.spec.recipe.flags(&self.facts.arch)),
-            compiler: said.compiler,
-        })
+        let sha256 = host.probe().get(&format!("{}/server", self.work), binary).await?;
+        let flags = output.flags(spec.recipe.flags(&facts.arch));
+        Ok(Compiled { sha256, flags, compiler: output.compiler })
     }
 
-    fn keep_log(&self, lines: &[String], work: &str) -> Result<PathBuf> {
-        let key = work.rsplit('/').next().unwrap_or(work);
-        let path = self.cache.logs().join(format!("{}-{key}-{}.log", self.spec.stem(), self.facts.arch));
-        cache::folder(&self.cache.logs())?;
+    async fn in_work_folder(&self, what: &str, script: &str) -> host::Result<()> {
+        self.context.host.run(what, script, WORK_FOLDER_IDLE_TIMEOUT, &mut |_| {}).await.map(drop)
+    }
+
+    fn keep_log(&self, lines: &[String]) -> Result<PathBuf> {
+        let BuildContext { spec, facts, store, .. } = *self.context;
+        let key = self.work.rsplit('/').next().unwrap_or(self.work);
+        let path = store.dir().logs().join(format!("{}-{key}-{}.log", spec.stem(), facts.arch));
+        store::folder(&store.dir().logs())?;
         let mut text = lines.join("\n");
         text.push('\n');
-        cache::write(&path, &text).map_err(cache::unusable(&path))?;
+        store::write(&path, &text).map_err(store::unusable(&path))?;
         Ok(path)
     }
 
-    fn explain(&self, status: i32, said: BuildOutput<'_>, tarball: &Tarball, log: PathBuf) -> Error {
-        let (host, title) = (self.change.name().to_owned(), self.spec.title());
-        let file = tarball.from.clone();
+    fn explain(&self, status: i32, output: BuildOutput<'_>, log: PathBuf) -> Error {
+        let BuildContext { spec, host, facts, .. } = *self.context;
+        let (host, title) = (host.name().to_owned(), spec.title());
+        let file = self.tarball.from.clone();
         match status {
-            status::EXTRACT => {
-                let reason =
-                    said.log.into_iter().rfind(|line| !line.starts_with("provision: ")).unwrap_or_default();
-                Error::Extract { host, file, reason }
-            }
-            status::VERSION => Error::WrongVersion { file, found: said.found, wanted: title },
+            status::EXTRACT => Error::Extract { host, file, reason: output.last_line() },
+            status::VERSION => Error::WrongVersion { file, found: output.found, wanted: title },
             status::NO_SOURCE => Error::NotASource { file },
             status::TOOLS => {
-                let packages = self.facts.distro().map(|distro| self.spec.recipe.packages(distro).join(" "));
-                let help = packages.map_or_else(
-                    || "install them, then run the same command again".to_owned(),
-                    |packages| format!("install them ({packages}), then run the same command again"),
-                );
-                Error::Tools { host, missing: said.missing, help }
+                let packages = facts.distro().map(|distro| spec.recipe.packages(distro).join(" "));
+                let packages = packages.map_or_else(String::new, |packages| format!(" ({packages})"));
+                let help = format!("install them{packages}, then run the same command again");
+                Error::Tools { host, missing: output.missing, help }
             }
-            status::HELD => Error::Busy { title, waited: Duration::from_mins(1) },
-            _ => Error::Compile { host, title, diagnosis: Box::new(diagnose(&said.log)), log },
+            status::HELD => Error::Busy { title, waited: WORK_FOLDER_TIMEOUT },
+            _ => Error::Compile { host, title, diagnosis: Box::new(diagnose(&output.log)), log },
         }
     }
 }

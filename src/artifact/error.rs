@@ -16,9 +16,6 @@ pub enum Error {
         "make the folder writable and look at its free space, or set XDG_CACHE_HOME to another one"
     ))]
     Cache { path: PathBuf, source: io::Error },
-    #[error("there is no folder for the cache: the home folder is not known")]
-    #[diagnostic(help("set HOME or XDG_CACHE_HOME"))]
-    NoCacheDir,
     #[error("could not read the lock file {}", path.display())]
     #[diagnostic(help(
         "restore it from your version control; or delete it, and the digests are pinned anew"

@@ -2,14 +2,15 @@
 //! compiled, and the cache that keeps both so that nothing is downloaded or compiled twice.
 //!
 //! ```text
-//! ArtifactSpec ── Cache::find ──────────────────────────────────────────────→ Artifact   (no compiler, no network)
-//!    └─── fetch (SourceKind after SourceKind, SHA-256) → Tarball → make → keep → Artifact   (with its Provenance)
+//! ArtifactSpec ── ArtifactStore::find ────────────────────────→ Artifact   (no compiler, no network)
+//!    └── fetch (each SourceKind in turn) → Tarball → compile → Artifact   (with its Provenance)
 //! ```
 
 mod apt;
+mod build;
 mod builders;
-mod cache;
 mod compile;
+mod context;
 mod diagnose;
 pub(crate) mod digest;
 mod digests;
@@ -24,19 +25,23 @@ mod pins;
 mod provenance;
 mod recipe;
 mod script;
+mod source_url;
 mod spec;
+mod store;
 mod verify_source;
 
+pub use build::build;
 pub use builders::{Builder, builders};
-pub use cache::Cache;
+pub use context::BuildContext;
 pub use diagnose::{Diagnosis, diagnose};
 pub use directive::DirectiveNames;
 pub use elf::{ElfRequirements, Incompatibility};
 pub use error::{Error, Refusal};
 pub use fetch::{Tarball, fetch};
 pub use pins::{Pin, Pins};
-pub use provenance::{Artifact, Provenance, SourceRecord, build};
+pub use provenance::{Artifact, Provenance, SourceRecord};
 pub use recipe::Recipe;
 pub use spec::ArtifactSpec;
+pub use store::ArtifactStore;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, Error, Result, cache};
+use super::{ArtifactSpec, Error, Result, store};
 use crate::inventory::{Engine, Version};
 
 /// The lock file of one inventory.
@@ -64,7 +64,7 @@ impl Pins {
         let document = Document { source: self.pins.clone() };
         let unwritable = |source| Error::PinsUnwritable { path: self.path.clone(), source };
         let text = toml::to_string(&document).map_err(|e| unwritable(io::Error::other(e)))?;
-        cache::write(&self.path, &format!("{HEAD}{text}")).map_err(unwritable)
+        store::write(&self.path, &format!("{HEAD}{text}")).map_err(unwritable)
     }
 
     pub fn path(&self) -> &Path {

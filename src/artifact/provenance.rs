@@ -1,28 +1,18 @@
 //! A built binary and where it comes from.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ArtifactSpec, Pins, Result,
-    cache::{self, Cache},
-    compile, digest, fetch, libc,
-};
-use crate::{
-    event::StepEvents,
-    host::{Facts, LockedHost},
-    inventory::{Engine, SourceKind, Version},
-};
+use super::{ArtifactSpec, digest};
+use crate::inventory::{Engine, Version};
 
-/// A built server binary in the cache.
+/// A built server binary in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     pub path: PathBuf,
     pub sha256: String,
+    /// In bytes.
     pub size: u64,
     pub provenance: Provenance,
 }
@@ -35,6 +25,7 @@ pub struct Provenance {
     pub source: SourceRecord,
     /// [`Recipe::id`](super::Recipe::id).
     pub recipe: String,
+    /// The variables make was called with.
     pub flags: Vec<String>,
     /// The compiler's own first line.
     pub compiler: String,
@@ -45,6 +36,7 @@ pub struct Provenance {
     /// The host that compiled it.
     pub host: String,
     pub sha256: String,
+    /// In bytes.
     pub size: u64,
 }
 
@@ -55,108 +47,83 @@ pub struct SourceRecord {
     pub from: String,
 }
 
-/// The name of the file beside each binary.
-const PROVENANCE: &str = "provenance.json";
-
-/// Has the artifact that is wanted: from the cache, else by fetching the source and compiling it on the host. Two
-/// runs that want the same build it once.
-pub async fn build(
-    spec: &ArtifactSpec,
-    change: &LockedHost,
-    facts: &Facts,
-    cache: &Cache,
-    pins: &mut Pins,
-    events: &StepEvents,
-) -> Result<Artifact> {
-    let kind = format!("{}-{}-{}", spec.recipe.id(), facts.arch, libc::kind(&facts.libc));
-    let _held = cache.lock(spec, &kind, events).await?;
-    if let Some(artifact) = cache.find(spec, facts) {
-        return Ok(artifact);
-    }
-    let fetching = cache.lock(spec, "source", events).await?;
-    let tarball = fetch::fetch(spec, change, facts, cache, pins, events).await?;
-    drop(fetching);
-    let folder = cache.artifacts();
-    cache::folder(&folder)?;
-    let temporary =
-        tempfile::Builder::new().prefix(".new-").tempdir_in(&folder).map_err(cache::unusable(&folder))?;
-    let binary = temporary.path().join(spec.recipe.target());
-    let job = compile::Job { spec, change, facts, cache, events };
-    let built = compile::compile(&job, &tarball, &binary).await?;
-    let size = fs::metadata(&binary).map_err(cache::unusable(&binary))?.len();
-    let provenance = Provenance {
-        engine: spec.engine,
-        version: spec.version,
-        source: SourceRecord { sha256: tarball.sha256, from: tarball.from },
-        recipe: spec.recipe.id(),
-        flags: built.flags,
-        compiler: built.compiler,
-        arch: facts.arch.clone(),
-        libc: facts.libc.clone(),
-        built_at: jiff::Timestamp::now(),
-        host: change.name().to_owned(),
-        sha256: built.sha256,
-        size,
-    };
-    cache.keep(temporary, provenance)
-}
-
-impl Cache {
-    /// An artifact that is what is wanted and runs on the host. It needs neither a compiler nor a network, and asks
-    /// for no particular compiler: an upgrade of it is no reason to build again.
-    pub fn find(&self, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
-        if !spec.source.places.contains(&SourceKind::ArtifactCache) {
-            return None;
-        }
-        let entries = fs::read_dir(self.artifacts()).ok()?;
-        let mut fitting: Vec<Artifact> = entries
-            .filter_map(|entry| read(&entry.ok()?.path(), spec))
-            .filter(|artifact| artifact.provenance.is(spec))
-            .collect();
-        fitting.sort_by_key(|artifact| artifact.provenance.built_at);
-        let runs = |artifact: &Artifact| self.needs(artifact).is_ok_and(|needs| needs.fits(facts).is_ok());
-        fitting.into_iter().rev().find(runs)
-    }
-
-    /// Puts a finished folder into its place: a rename, so that an artifact is there with its provenance or not at all.
-    fn keep(&self, temporary: tempfile::TempDir, provenance: Provenance) -> Result<Artifact> {
-        let path = self.artifacts().join(provenance.key());
-        let note = temporary.path().join(PROVENANCE);
-        let text = serde_json::to_string_pretty(&provenance).unwrap_or_default();
-        cache::write(&note, &format!("{text}\n")).map_err(cache::unusable(&note))?;
-        let binary = provenance.engine.server();
-        executable(&temporary.path().join(binary))?;
-        executable(temporary.path())?;
-        // What is in the way was found damaged, or it would have been used.
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(cache::unusable(&path))?;
-        }
-        fs::rename(temporary.keep(), &path).map_err(cache::unusable(&path))?;
-        let (sha256, size) = (provenance.sha256.clone(), provenance.size);
-        Ok(Artifact { path: path.join(binary), sha256, size, provenance })
-    }
-}
-
-fn executable(path: &Path) -> Result<()> {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(path, mode).map_err(cache::unusable(path))
-}
-
-fn read(folder: &Path, spec: &ArtifactSpec) -> Option<Artifact> {
-    let text = fs::read(folder.join(PROVENANCE)).ok()?;
-    let provenance: Provenance = serde_json::from_slice(&text).ok()?;
-    let (sha256, size) = (provenance.sha256.clone(), provenance.size);
-    Some(Artifact { path: folder.join(spec.recipe.target()), sha256, size, provenance })
-}
-
 impl Provenance {
-    fn is(&self, spec: &ArtifactSpec) -> bool {
+    /// Whether the binary is what is wanted, wherever it was built.
+    pub(super) fn satisfies(&self, spec: &ArtifactSpec) -> bool {
         self.engine == spec.engine && self.version == spec.version && self.recipe == spec.recipe.id()
     }
 
     /// The name of its folder: what went in, not what came out.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let parts = [&self.source.sha256, &self.recipe, &self.compiler, &self.arch, &self.libc];
         digest::of_parts(&parts.map(String::as_str))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::artifact::spec::tests::spec;
+
+    pub(in crate::artifact) fn provenance() -> Provenance {
+        let spec = spec(Engine::Redis, "7.0.15");
+        Provenance {
+            engine: spec.engine,
+            version: spec.version,
+            source: SourceRecord { sha256: "ab".repeat(32), from: "a mirror".to_owned() },
+            recipe: spec.recipe.id(),
+            flags: spec.recipe.flags("x86_64"),
+            compiler: "cc 12.2.0".to_owned(),
+            arch: "x86_64".to_owned(),
+            libc: "glibc 2.36".to_owned(),
+            built_at: jiff::Timestamp::UNIX_EPOCH,
+            host: "redis-191".to_owned(),
+            sha256: "cd".repeat(32),
+            size: 7,
+        }
+    }
+
+    #[test]
+    fn the_key_follows_everything_that_goes_in() {
+        let base = provenance();
+        let source = SourceRecord { sha256: "ef".repeat(32), ..base.source.clone() };
+        let changed = [
+            Provenance { source, ..base.clone() },
+            Provenance { recipe: "0".to_owned(), ..base.clone() },
+            Provenance { compiler: "cc 13".to_owned(), ..base.clone() },
+            Provenance { arch: "aarch64".to_owned(), ..base.clone() },
+            Provenance { libc: "musl 1.2.4".to_owned(), ..base.clone() },
+        ];
+        let mut keys: Vec<String> = changed.iter().chain([&base]).map(Provenance::key).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), changed.len() + 1);
+    }
+
+    #[test]
+    fn the_key_follows_nothing_else() {
+        let base = provenance();
+        let source = SourceRecord { from: "another mirror".to_owned(), ..base.source.clone() };
+        let built_at = jiff::Timestamp::now();
+        let other = Provenance { source, built_at, host: "x".to_owned(), size: 8, ..base.clone() };
+        assert_eq!(other.key(), base.key());
+    }
+
+    #[test]
+    fn only_the_wanted_engine_version_and_recipe_satisfy() {
+        let base = provenance();
+        assert!(base.satisfies(&spec(Engine::Redis, "7.0.15")));
+        assert!(!base.satisfies(&spec(Engine::Redis, "7.0.14")));
+        assert!(!base.satisfies(&spec(Engine::Valkey, "7.0.15")));
+        let pinned = crate::artifact::Recipe::new(Engine::Redis, base.version, Some("ab"));
+        let mut other = spec(Engine::Redis, "7.0.15");
+        other.recipe = pinned;
+        assert!(!base.satisfies(&other), "the inventory demands another source");
+    }
+
+    #[test]
+    fn it_reads_what_it_has_written() {
+        let text = serde_json::to_string(&provenance()).unwrap();
+        assert_eq!(serde_json::from_str::<Provenance>(&text).unwrap(), provenance());
     }
 }

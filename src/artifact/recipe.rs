@@ -26,6 +26,9 @@ const JEMALLOC_OPTIONS: Version = Version::new(7, 0, 0);
 /// From the first of these versions to before the second, Redis bundles `fast_float`, which is C++.
 const CXX: (Version, Version) = (Version::new(8, 0, 0), Version::new(8, 8, 0));
 
+/// The command the makefiles compile it with.
+pub(super) const CXX_COMPILER: &str = "g++";
+
 impl Recipe {
     pub fn new(engine: Engine, version: Version, sha256: Option<&str>) -> Self {
         Self { engine, version, sha256: sha256.map(str::to_ascii_lowercase) }

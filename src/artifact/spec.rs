@@ -1,4 +1,4 @@
-//! What is wanted, before anybody knows where it comes from.
+//! What is wanted, before it is known where it comes from.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ pub struct ArtifactSpec {
 }
 
 impl ArtifactSpec {
+    /// What the nodes of a fleet run.
     pub fn of(fleet: &Fleet) -> Self {
         Self {
             engine: fleet.engine,
@@ -35,5 +36,23 @@ impl ArtifactSpec {
     /// `redis-7.0.15`.
     pub fn stem(&self) -> String {
         format!("{}-{}", self.engine, self.version)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// What an inventory that says no more than engine and version wants.
+    pub(in crate::artifact) fn spec(engine: Engine, version: &str) -> ArtifactSpec {
+        let version: Version = version.parse().unwrap();
+        let recipe = Recipe::new(engine, version, None);
+        ArtifactSpec { engine, version, source: Source::default(), recipe, inventory: "x.toml".into() }
+    }
+
+    #[test]
+    fn names_for_eyes_and_for_files() {
+        let spec = spec(Engine::Valkey, "8.1.1");
+        assert_eq!((spec.title().as_str(), spec.stem().as_str()), ("valkey 8.1.1", "valkey-8.1.1"));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether what a place gave is the source it should be, and who says so.
+//! Whether what a place gave is the source it should be, and what that rests on.
 
 use std::{
     fs,
@@ -6,31 +6,30 @@ use std::{
 };
 
 use super::{
-    ArtifactSpec, Error, Pins, Result, Tarball,
-    cache::{self, Cache},
-    digest, digests,
+    ArtifactSpec, ArtifactStore, BuildContext, Error, Pins, Result, Tarball, digest, digests, store,
 };
-use crate::event::StepEvents;
 
-/// What a place gave.
+/// A source that arrived and is not checked yet.
+#[derive(Debug)]
 pub(super) struct FetchedSource {
     pub(super) path: PathBuf,
     pub(super) sha256: String,
     pub(super) from: String,
-    /// The distribution's signature vouches for the digest.
+    /// The distribution has signed the digest.
     pub(super) signed: bool,
 }
 
 /// The digests one of which the source must have.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expected {
-    /// Who says so.
+    /// Where they are written.
     origin: String,
     digests: Vec<String>,
 }
 
 impl Expected {
-    /// The inventory has the last word; the table and the lock file stand beside each other, because a distribution
-    /// packs a release anew. `None` where nobody knows the source.
+    /// The inventory has the last word. The table and the lock file count both, because a distribution packs a release
+    /// anew. `None` for an unknown source.
     pub(super) fn of(spec: &ArtifactSpec, pins: &Pins) -> Option<Self> {
         if let Some(sha256) = &spec.source.sha256 {
             let origin = "source.sha256 of the inventory".to_owned();
@@ -51,57 +50,144 @@ impl Expected {
     }
 }
 
-/// Whether the distribution signed for a tarball when it came into the cache, and the inventory leaves that to it.
+/// Whether the distribution signed a tarball when it came into the cache, and the inventory demands no digest.
 pub(super) fn is_signed(path: &Path, spec: &ArtifactSpec) -> bool {
-    spec.source.sha256.is_none() && seal(path).exists()
+    spec.source.sha256.is_none() && signature_marker(path).exists()
 }
 
-fn seal(path: &Path) -> PathBuf {
+/// The file beside a tarball that says so.
+fn signature_marker(path: &Path) -> PathBuf {
     path.with_extension("signed")
 }
 
-/// Checks the digest, pins it where nobody vouches for it, and moves the file to its place in the cache.
-pub(super) fn accept(
-    given: FetchedSource,
-    spec: &ArtifactSpec,
-    cache: &Cache,
-    pins: &mut Pins,
-    events: &StepEvents,
-) -> Result<Tarball> {
-    let signed = given.signed && spec.source.sha256.is_none();
-    match Expected::of(spec, pins) {
-        Some(expected) if !signed && !expected.accepts(&given.sha256) => {
-            let _ = fs::remove_file(&given.path);
-            let Expected { origin, digests } = expected;
-            return Err(Error::Mismatch { file: given.from, found: given.sha256, origin, expected: digests });
+/// Checks the digest, pins it where it is unknown, and moves the file to its place in the cache.
+pub(super) fn accept(source: FetchedSource, context: &BuildContext<'_>, pins: &mut Pins) -> Result<Tarball> {
+    let BuildContext { spec, store, events, .. } = *context;
+    match check(&source, spec, pins) {
+        Verdict::Accepted => {}
+        Verdict::Unknown => events.notice(pin(&source, spec, pins)?),
+        Verdict::Refused(Expected { origin, digests }) => {
+            let _ = fs::remove_file(&source.path);
+            let FetchedSource { from, sha256, .. } = source;
+            return Err(Error::Mismatch { file: from, found: sha256, origin, expected: digests });
         }
-        None if !signed => pin(&given, spec, pins, events)?,
-        _ => {}
     }
-    store(given, spec, cache)
+    keep(source, spec, store)
 }
 
-fn pin(given: &FetchedSource, spec: &ArtifactSpec, pins: &mut Pins, events: &StepEvents) -> Result<()> {
-    let (title, from, sha256) = (spec.title(), &given.from, &given.sha256);
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    /// No digest is known for it: it is trusted on first use.
+    Unknown,
+    Refused(Expected),
+}
+
+fn check(source: &FetchedSource, spec: &ArtifactSpec, pins: &Pins) -> Verdict {
+    let signed = source.signed && spec.source.sha256.is_none();
+    match Expected::of(spec, pins) {
+        _ if signed => Verdict::Accepted,
+        None => Verdict::Unknown,
+        Some(expected) if expected.accepts(&source.sha256) => Verdict::Accepted,
+        Some(expected) => Verdict::Refused(expected),
+    }
+}
+
+/// Returns what to tell the user.
+fn pin(source: &FetchedSource, spec: &ArtifactSpec, pins: &mut Pins) -> Result<String> {
+    let (title, from, sha256) = (spec.title(), &source.from, &source.sha256);
     pins.add(spec, sha256, from);
     pins.save()?;
     let lock = pins.path().display();
-    events.notice(format!(
-        "nobody vouches for {title} from {from}; its SHA-256 {sha256} is pinned in {lock} from now on"
-    ));
-    Ok(())
+    Ok(format!(
+        "{title} from {from} has no signature and no known digest; its SHA-256 {sha256} is pinned in {lock} from now on"
+    ))
 }
 
 /// The notes come first: a tarball without them counts as damaged.
-fn store(given: FetchedSource, spec: &ArtifactSpec, cache: &Cache) -> Result<Tarball> {
-    let path = cache.sources().join(format!("{}-{}.tar", spec.stem(), digest::short(&given.sha256)));
-    if given.path != path {
-        let (note, seal) = (path.with_extension("from"), seal(&path));
-        cache::write(&note, &format!("{}\n", given.from)).map_err(cache::unusable(&note))?;
-        if given.signed {
-            cache::write(&seal, &format!("{}\n", given.sha256)).map_err(cache::unusable(&seal))?;
+fn keep(source: FetchedSource, spec: &ArtifactSpec, store: &ArtifactStore) -> Result<Tarball> {
+    let name = format!("{}-{}.tar", spec.stem(), digest::short(&source.sha256));
+    let path = store.dir().sources().join(name);
+    if source.path != path {
+        let (note, marker) = (path.with_extension("from"), signature_marker(&path));
+        store::write(&note, &format!("{}\n", source.from)).map_err(store::unusable(&note))?;
+        if source.signed {
+            store::write(&marker, &format!("{}\n", source.sha256)).map_err(store::unusable(&marker))?;
         }
-        fs::rename(&given.path, &path).map_err(cache::unusable(&path))?;
+        fs::rename(&source.path, &path).map_err(store::unusable(&path))?;
     }
-    Ok(Tarball { path, sha256: given.sha256, from: given.from })
+    Ok(Tarball { path, sha256: source.sha256, from: source.from })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{artifact::spec::tests::spec, cache_dir::CacheDir, inventory::Engine};
+
+    const UNKNOWN: &str = "77.7.7";
+
+    fn source(folder: &Path, digit: &str, signed: bool) -> FetchedSource {
+        let path = folder.join("x.part");
+        store::write(&path, "bytes").unwrap();
+        FetchedSource { path, sha256: digit.repeat(64), from: "a mirror".to_owned(), signed }
+    }
+
+    #[test]
+    fn the_inventory_has_the_last_word_even_over_a_signature() {
+        let home = tempfile::tempdir().unwrap();
+        let pins = Pins::load(&home.path().join("x.toml")).unwrap();
+        let mut wanted = spec(Engine::Redis, "7.0.15");
+        wanted.source.sha256 = Some("A".repeat(64));
+        assert_eq!(check(&source(home.path(), "a", false), &wanted, &pins), Verdict::Accepted);
+        let Verdict::Refused(expected) = check(&source(home.path(), "b", true), &wanted, &pins) else {
+            panic!("a signature does not replace the digest of the inventory");
+        };
+        assert!(expected.origin.contains("source.sha256"), "{expected:?}");
+    }
+
+    #[test]
+    fn a_release_of_the_table_must_have_a_digest_of_it_unless_it_is_signed() {
+        let home = tempfile::tempdir().unwrap();
+        let pins = Pins::load(&home.path().join("x.toml")).unwrap();
+        let wanted = spec(Engine::Redis, "7.0.15");
+        let verdict = check(&source(home.path(), "b", false), &wanted, &pins);
+        assert!(matches!(verdict, Verdict::Refused(e) if e.origin == "the table of known sources"));
+        assert_eq!(check(&source(home.path(), "b", true), &wanted, &pins), Verdict::Accepted);
+    }
+
+    #[test]
+    fn an_unknown_source_is_pinned_once_and_another_is_refused_afterwards() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("x.toml");
+        let mut pins = Pins::load(&inventory).unwrap();
+        let wanted = spec(Engine::Redis, UNKNOWN);
+        let first = source(home.path(), "a", false);
+        assert_eq!(check(&first, &wanted, &pins), Verdict::Unknown);
+        let notice = pin(&first, &wanted, &mut pins).unwrap();
+        assert!(notice.contains(&first.sha256) && notice.contains("x.toml.lock"), "{notice}");
+        let pins = Pins::load(&inventory).unwrap();
+        assert_eq!(check(&first, &wanted, &pins), Verdict::Accepted);
+        let verdict = check(&source(home.path(), "b", false), &wanted, &pins);
+        assert!(matches!(verdict, Verdict::Refused(e) if e.origin.ends_with("x.toml.lock")));
+        assert_eq!(
+            check(&source(home.path(), "b", false), &spec(Engine::Valkey, UNKNOWN), &pins),
+            Verdict::Unknown
+        );
+    }
+
+    #[test]
+    fn a_kept_tarball_has_its_notes_and_a_marker_only_where_it_was_signed() {
+        let home = tempfile::tempdir().unwrap();
+        let store = ArtifactStore::new(CacheDir::at(home.path()));
+        fs::create_dir(store.dir().sources()).unwrap();
+        for (digit, signed) in [("a", false), ("b", true)] {
+            let mut wanted = spec(Engine::Redis, UNKNOWN);
+            let tarball = keep(source(home.path(), digit, signed), &wanted, &store).unwrap();
+            assert!(tarball.path.is_file() && !home.path().join("x.part").exists());
+            assert_eq!(fs::read_to_string(tarball.path.with_extension("from")).unwrap(), "a mirror\n");
+            assert_eq!(is_signed(&tarball.path, &wanted), signed);
+            wanted.source.sha256 = Some(digit.repeat(64));
+            assert!(!is_signed(&tarball.path, &wanted), "the inventory demands a digest");
+        }
+    }
 }

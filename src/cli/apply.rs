@@ -17,7 +17,8 @@ use super::{
     session::{Connected, Project, connect, facts, lock, release},
 };
 use crate::{
-    artifact::Cache,
+    artifact::ArtifactStore,
+    cache_dir::CacheDir,
     event::{Event, Events, millis},
     host::{Facts, LockedHost, Probe},
     inspect::{cluster_state, observe},
@@ -68,7 +69,7 @@ struct PreparedRun {
     connected: Connected,
     hosts: BTreeMap<String, LockedHost>,
     facts: BTreeMap<String, Facts>,
-    cache: Cache,
+    cache: ArtifactStore,
     /// What is said where the plan is empty.
     nothing: String,
 }
@@ -97,7 +98,14 @@ async fn plan_from_file(file: &Path, trust: Trust) -> Result<PreparedRun, Failur
     let seen = verify_fingerprints(&plan, &connected.probes, &facts).await?;
     cluster_state(&plan.fleet, &connected.probes, &facts, |host| seen.get(host)).await?;
     let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
-    Ok(PreparedRun { plan, connected, hosts, facts, cache: Cache::open()?, nothing })
+    Ok(PreparedRun {
+        plan,
+        connected,
+        hosts,
+        facts,
+        cache: ArtifactStore::new(CacheDir::of_user()?),
+        nothing,
+    })
 }
 
 /// A saved plan is carried out on all its hosts or on none.
@@ -143,12 +151,12 @@ pub(super) async fn carry_out(
     plan: &Plan,
     hosts: &BTreeMap<String, LockedHost>,
     facts: &BTreeMap<String, Facts>,
-    cache: &Cache,
+    cache: &ArtifactStore,
     show: &OutputOptions,
 ) -> Result<Outcome, Failure> {
     let (events, receiver) = Events::channel();
     let cluster = plan.fleet.name.clone();
-    let journal = Journal::create(cache.root(), &cluster).ok();
+    let journal = Journal::create(cache.dir(), &cluster).ok();
     let path = journal.as_ref().map(|journal| journal.path().to_owned());
     let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();

@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
             "Cluster {} {} is gone{left}. The cache of builds is kept in {}.",
             fleet.name,
             fleet.environment,
-            project.cache.root().display()
+            project.cache.dir().root().display()
         ));
     }
     Ok(connected.exit(Exit::Done, None))

@@ -78,8 +78,8 @@ impl From<crate::host::Error> for Failure {
     }
 }
 
-impl From<crate::artifact::Error> for Failure {
-    fn from(error: crate::artifact::Error) -> Self {
+impl From<crate::cache_dir::NoCacheDir> for Failure {
+    fn from(error: crate::cache_dir::NoCacheDir) -> Self {
         Self { report: error.into(), exit: Exit::Failed }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::{
-    artifact::Cache,
+    cache_dir::CacheDir,
     lab::{self, Guest, Lab, LabSpec, Power, Source},
     report,
 };
@@ -44,7 +44,7 @@ async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
         (None, Some(Os::Rocky9)) => Some(Source::Rocky9),
         (None, None) => None,
     };
-    let cache = Cache::open()?.root().join("lab");
+    let cache = CacheDir::of_user()?.lab();
     let spec = LabSpec { name, hosts: args.hosts, subnet: args.subnet, image, cache };
     lab::prerequisites(folder, &spec, args.install).await?;
     let began = std::time::Instant::now();

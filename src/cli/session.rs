@@ -15,7 +15,8 @@ use super::{
     prompt::Terminal,
 };
 use crate::{
-    artifact::Cache,
+    artifact::ArtifactStore,
+    cache_dir::CacheDir,
     host::{self, Connector, Facts, LockedHost, Probe},
     inspect::{self, Blueprint, Inspection},
     inventory::{self, Fleet, Fold},
@@ -29,7 +30,7 @@ pub(super) struct Project {
     pub(super) fleet: Fleet,
     pub(super) playbook: Playbook,
     pub(super) templates: Templates,
-    pub(super) cache: Cache,
+    pub(super) cache: ArtifactStore,
 }
 
 impl Project {
@@ -41,7 +42,7 @@ impl Project {
         let unit = playbook::template(&fleet, "node.service")?.text;
         let sysctl = playbook::template(&fleet, "sysctl.conf")?.text;
         let templates = Templates { config, unit, sysctl };
-        Ok(Self { fleet, playbook, templates, cache: Cache::open()? })
+        Ok(Self { fleet, playbook, templates, cache: ArtifactStore::new(CacheDir::of_user()?) })
     }
 
     /// What the user wants of the plan, with its words checked against playbook and fleet.

@@ -2,9 +2,8 @@
 
 use std::{io, net::SocketAddr, path::Path, process::Stdio};
 
-use sha2::{Digest, Sha256};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::TcpStream,
     process::{ChildStdin, Command},
 };
@@ -13,6 +12,7 @@ use super::{
     Error, Result, Stream, Upload, put,
     shell::{self, Shell},
 };
+use crate::hashed_copy::HashedCopy;
 
 pub(super) struct Local;
 
@@ -50,24 +50,12 @@ impl Local {
             .spawn()
             .map_err(say)?;
         let mut stdout = child.stdout.take().ok_or("no output")?;
-        let folder = local.parent().ok_or("no folder")?;
-        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(say)?;
-        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(say)?);
-        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-        loop {
-            let n = stdout.read(&mut buffer).await.map_err(say)?;
-            if n == 0 {
-                break;
-            }
-            hash.update(&buffer[..n]);
-            file.write_all(&buffer[..n]).await.map_err(say)?;
-        }
-        file.flush().await.map_err(say)?;
+        let mut copy = HashedCopy::begin(local).map_err(say)?;
+        copy.receive(&mut stdout, None).await.map_err(|error| error.to_string())?;
         if !child.wait().await.map_err(say)?.success() {
             return Err("it could not be read".to_owned());
         }
-        temporary.persist(local).map_err(|e| e.error.to_string())?;
-        Ok(hex::encode(hash.finalize()))
+        copy.persist().map_err(say)
     }
 
     pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), String> {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    artifact::{self, Artifact, ArtifactSpec, Cache},
+    artifact::{self, Artifact, ArtifactSpec, ArtifactStore},
     cluster::{self, ClusterState, HostCheckTarget, SafetyViolation, Topology, assess},
     host::{self, Facts, Probe},
     inventory::{Fleet, Host, Node},
@@ -65,7 +65,7 @@ pub enum Error {
 pub struct Blueprint<'a> {
     pub playbook: &'a Playbook,
     pub templates: &'a Templates,
-    pub cache: &'a Cache,
+    pub cache: &'a ArtifactStore,
 }
 
 /// Connections to the servers of a fleet. A password that has yet to be drawn is not drawn here.
@@ -216,7 +216,7 @@ async fn inspect_host(
 }
 
 /// An artifact of the cache that runs on a host.
-pub fn cached(cache: &Cache, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
+pub fn cached(cache: &ArtifactStore, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
     use crate::inventory::SourceKind;
     spec.source.places.contains(&SourceKind::ArtifactCache).then(|| cache.find(spec, facts)).flatten()
 }

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::event::Event;
+use crate::{cache_dir::CacheDir, event::Event};
 
 /// An open journal.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ struct Line<'a> {
 }
 
 impl Journal {
-    /// Starts the journal of a run of `cluster` below the folder.
-    pub fn create(folder: &Path, cluster: &str) -> io::Result<Self> {
-        let folder = folder.join("journal").join(cluster);
+    /// Starts the journal of a run of `cluster` in the cache.
+    pub fn create(cache: &CacheDir, cluster: &str) -> io::Result<Self> {
+        let folder = cache.journal(cluster);
         std::fs::create_dir_all(&folder)?;
         let name = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
         let path = folder.join(format!("{name}-{}.jsonl", std::process::id()));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Process, quote};
-use crate::host::{Facts, InitSystem, buffer_output};
+use crate::host::{Facts, InitSystem, buffer_output, minify};
 
 /// What is to be asked.
 #[derive(Debug, Default)]
@@ -130,7 +130,7 @@ done"#,
 
     fn ask_packages(&self, text: &mut String, facts: &Facts) {
         let Some(distro) = facts.distro().filter(|_| !self.packages.is_empty()) else { return };
-        let _ = writeln!(text, "installed() {{ {}\n}}", distro.installed);
+        let _ = writeln!(text, "installed() {{ {}}}", minify(distro.package_manager.installed));
         let _ = writeln!(text, "installed {} | sed 's/^/=package /'", words(&self.packages));
     }
 

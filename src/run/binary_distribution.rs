@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Error;
 use crate::{
-    artifact::{Artifact, ArtifactSpec, Builder, Cache},
+    artifact::{Artifact, ArtifactSpec, ArtifactStore, Builder},
     host::{Facts, Upload},
     inspect,
 };
@@ -20,7 +20,7 @@ type PendingArtifact = watch::Receiver<Option<Artifact>>;
 /// The binaries of one run.
 pub(super) struct BinarySource<'a> {
     spec: ArtifactSpec,
-    cache: &'a Cache,
+    cache: &'a ArtifactStore,
     /// By the host that waits: its builder, and what that one will give.
     pending: BTreeMap<String, (String, PendingArtifact)>,
     /// By builder; taken when its work begins.
@@ -33,7 +33,7 @@ impl<'a> BinarySource<'a> {
     /// `builders` that take part in this run.
     pub(super) fn new<'b>(
         spec: ArtifactSpec,
-        cache: &'a Cache,
+        cache: &'a ArtifactStore,
         builders: impl Iterator<Item = &'b Builder>,
     ) -> Self {
         let (mut pending, mut publishers) = (BTreeMap::new(), BTreeMap::new());

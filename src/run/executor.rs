@@ -11,7 +11,7 @@ use super::{
     host_run::HostRun, rolling_restart::RollingRestart,
 };
 use crate::{
-    artifact::{ArtifactSpec, Cache},
+    artifact::{ArtifactSpec, ArtifactStore},
     cluster::{self, Evidence, Formed, Topology},
     event::Events,
     host::{Facts, LockedHost, Probe},
@@ -25,7 +25,7 @@ use crate::{
 pub struct Executor<'a> {
     pub hosts: &'a BTreeMap<String, LockedHost>,
     pub facts: &'a BTreeMap<String, Facts>,
-    pub cache: &'a Cache,
+    pub cache: &'a ArtifactStore,
     pub events: &'a Events,
     pub cancel: &'a Cancel,
 }

@@ -12,7 +12,7 @@ use super::{
     Error, binary_distribution::BinarySource, directives, executor::Executor, step_progress::StepProgress,
 };
 use crate::{
-    artifact::{self, Artifact, Builder, Pins},
+    artifact::{self, Artifact, BuildContext, Builder, Pins},
     plan::{HostChanges, Plan, Stage, Work},
 };
 
@@ -157,7 +157,8 @@ impl<'a> HostPipelines<'a> {
         let mut pins = Pins::load(&plan.fleet.inventory)?;
         let events = executor.events.step(step, Some(host));
         let spec = self.binaries.spec();
-        let artifact = artifact::build(spec, change, facts, executor.cache, &mut pins, &events).await?;
+        let context = BuildContext { spec, host: change, facts, store: executor.cache, events: &events };
+        let artifact = artifact::build(&context, &mut pins).await?;
         events.changed(&format!("built {}", spec.title()));
         directives::check(&plan.fleet, &artifact)?;
         Ok(Some(artifact))

@@ -8,8 +8,12 @@ use std::{
 
 use crate::http::Server;
 use provision::{
-    artifact::{self, Artifact, ArtifactSpec, Cache, DirectiveNames, Error, Pins, Recipe, Tarball},
-    event::{Event, Events},
+    artifact::{
+        self, Artifact, ArtifactSpec, ArtifactStore, BuildContext, DirectiveNames, Error, Pins, Recipe,
+        Tarball,
+    },
+    cache_dir::CacheDir,
+    event::{Event, Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
 };
@@ -20,7 +24,7 @@ struct Bench {
     home: tempfile::TempDir,
     change: LockedHost,
     facts: Facts,
-    cache: Cache,
+    store: ArtifactStore,
     events: Events,
     heard: UnboundedReceiver<Event>,
 }
@@ -45,8 +49,8 @@ impl Bench {
         facts.cache_home = home.path().display().to_string();
         let change = probe.lock(&format!("build-test-{name}"), name, &|_| {}).await.unwrap();
         let (events, heard) = Events::channel();
-        let cache = Cache::at(home.path().join("provision"));
-        Self { home, change, facts, cache, events, heard }
+        let store = ArtifactStore::new(CacheDir::at(home.path().join("provision")));
+        Self { home, change, facts, store, events, heard }
     }
 
     fn want(&self, engine: Engine, version: &str, source: Source) -> ArtifactSpec {
@@ -55,16 +59,20 @@ impl Bench {
         ArtifactSpec { engine, version, source, recipe, inventory: self.home.path().join("inventory.toml") }
     }
 
+    fn context<'a>(&'a self, want: &'a ArtifactSpec, events: &'a StepEvents) -> BuildContext<'a> {
+        BuildContext { spec: want, host: &self.change, facts: &self.facts, store: &self.store, events }
+    }
+
     async fn fetch(&self, want: &ArtifactSpec) -> Result<Tarball, Error> {
         let mut pins = Pins::load(&want.inventory)?;
         let events = self.events.step("build", Some("here"));
-        artifact::fetch(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
+        artifact::fetch(&self.context(want, &events), &mut pins).await
     }
 
     async fn build(&self, want: &ArtifactSpec) -> Result<Artifact, Error> {
         let mut pins = Pins::load(&want.inventory)?;
         let events = self.events.step("build", Some("here"));
-        artifact::build(want, &self.change, &self.facts, &self.cache, &mut pins, &events).await
+        artifact::build(&self.context(want, &events), &mut pins).await
     }
 
     async fn shell(&self, script: &str) -> Vec<String> {
@@ -122,7 +130,7 @@ const SERVER: &str =
     "#include <stdio.h>\nint main(void) { puts(\"Redis server v=7.7.7 sha=0 malloc=none\"); return 0; }\n";
 
 #[tokio::test]
-async fn a_source_nobody_vouches_for_is_pinned_and_then_kept_to() {
+async fn an_unknown_source_is_pinned_and_any_other_is_refused_afterwards() {
     let mut bench = Bench::new("pin").await;
     let server = Server::start(&bytes(1)).await;
     let want = bench.want(Engine::Redis, "7.7.7", mirror(&server));
@@ -131,7 +139,7 @@ async fn a_source_nobody_vouches_for_is_pinned_and_then_kept_to() {
     let notices = bench
         .heard()
         .into_iter()
-        .filter(|e| matches!(e, Event::Notice { text, .. } if text.contains("nobody vouches")));
+        .filter(|e| matches!(e, Event::Notice { text, .. } if text.contains("no known digest")));
     assert_eq!(notices.count(), 1);
     let lock = fs::read_to_string(bench.home.path().join("inventory.toml.lock")).unwrap();
     assert!(lock.contains(&tarball.sha256) && lock.contains("version = \"7.7.7\""), "{lock}");
@@ -139,7 +147,7 @@ async fn a_source_nobody_vouches_for_is_pinned_and_then_kept_to() {
     assert_eq!(bench.fetch(&want).await.unwrap(), tarball, "the second time it comes from the cache");
     assert_eq!(server.ranges().len(), 1);
 
-    fs::remove_dir_all(bench.cache.sources()).unwrap();
+    fs::remove_dir_all(bench.store.dir().sources()).unwrap();
     server.set(|s| s.body = bytes(2));
     let error = bench.fetch(&want).await.unwrap_err();
     assert!(matches!(&error, Error::Mismatch { .. }), "{error:?}");
@@ -192,7 +200,7 @@ async fn the_inventorys_digest_is_the_last_word() {
     let known = bench.want(Engine::Redis, "7.0.15", mirror(&server));
     let text = bench.fetch(&known).await.unwrap_err().to_string();
     assert!(text.contains("the table of known sources says 98066f"), "{text}");
-    assert_eq!(fs::read_dir(bench.cache.sources()).unwrap().count(), 0, "nothing wrong is kept");
+    assert_eq!(fs::read_dir(bench.store.dir().sources()).unwrap().count(), 0, "nothing wrong is kept");
 }
 
 #[tokio::test]
@@ -223,21 +231,22 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     let want = bench.want(Engine::Redis, "7.7.7", file(&tarball));
     let mut pins = Pins::load(&want.inventory).unwrap();
     let step = other.events.step("build", None);
-    let second = artifact::build(&want, &other.change, &other.facts, &bench.cache, &mut pins, &step);
+    let context = BuildContext { store: &bench.store, ..other.context(&want, &step) };
+    let second = artifact::build(&context, &mut pins);
     let (one, two) = tokio::join!(bench.build(&want), second);
     assert_eq!(one.unwrap(), two.unwrap());
-    assert_eq!(fs::read_dir(bench.cache.artifacts()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(bench.store.dir().artifacts()).unwrap().count(), 1);
 
     let mut facts = bench.facts.clone();
     facts.compiler = "another compiler".to_owned();
     let nowhere = bench.want(Engine::Redis, "7.7.7", from(&[SourceKind::ArtifactCache]));
-    let found = bench.cache.find(&nowhere, &facts).unwrap();
+    let found = bench.store.find(&nowhere, &facts).unwrap();
     assert_eq!(found.provenance.source.from, tarball.display().to_string());
     facts.libc = "glibc 2.5".to_owned();
-    assert!(bench.cache.find(&nowhere, &facts).is_none(), "the host's C library is too old");
+    assert!(bench.store.find(&nowhere, &facts).is_none(), "the host's C library is too old");
     put(&found.path, "damaged");
     // What is known of a binary is known for one run.
-    assert!(Cache::at(bench.cache.root()).find(&nowhere, &bench.facts).is_none());
+    assert!(ArtifactStore::new(bench.store.dir().clone()).find(&nowhere, &bench.facts).is_none());
 }
 
 #[tokio::test]
@@ -294,7 +303,7 @@ async fn the_distributions_source_compiles_and_is_found_again() {
         "the system's apt is untouched"
     );
     assert!(artifact.provenance.source.from.starts_with("redis 5:7.0.15-1"), "{artifact:?}");
-    assert!(!bench.home.path().join("inventory.toml.lock").exists(), "apt vouches for it");
+    assert!(!bench.home.path().join("inventory.toml.lock").exists(), "apt has checked its signature");
     objects_were_counted(&bench.heard());
 
     let names = DirectiveNames::of(&artifact.path).unwrap();

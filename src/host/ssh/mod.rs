@@ -20,9 +20,8 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, join},
+    io::{AsyncReadExt, join},
     sync::Mutex,
     time::timeout,
 };
@@ -39,7 +38,10 @@ use super::{
     shell::{self, Shell},
     ssh_config::SshConfig,
 };
-use crate::inventory::Host;
+use crate::{
+    hashed_copy::{CopyError, HashedCopy},
+    inventory::Host,
+};
 
 /// What all hosts of a run share of this room.
 #[derive(Default)]
@@ -246,28 +248,18 @@ impl Ssh {
         let (mut exec, before) = self.start_clean("exec cat -- \"$1\"", &[remote]).await?;
         let here =
             |error: io::Error| ConnectError::new(Phase::Channel, format!("{}: {error}", local.display()));
-        let folder = local.parent().unwrap_or(Path::new("."));
-        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(here)?;
-        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(here)?);
-        let mut hash = Sha256::new();
+        let mut copy = HashedCopy::begin(local).map_err(here)?;
         let mut stdout = io::Cursor::new(before).chain(&mut exec.stdout);
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let n = read(&mut stdout, &mut buffer).await?;
-            if n == 0 {
-                break;
-            }
-            hash.update(&buffer[..n]);
-            file.write_all(&buffer[..n]).await.map_err(here)?;
-        }
-        file.flush().await.map_err(here)?;
+        copy.receive(&mut stdout, Some(SILENCE)).await.map_err(|error| match error {
+            CopyError::Source(error) => ConnectError::new(Phase::Channel, error.to_string()).transient(),
+            CopyError::Target(error) => here(error),
+        })?;
         match exec.ended().await {
             End::Exit(0) => {}
             End::Lost => return Err(ConnectError::new(Phase::Channel, "the connection was lost").transient()),
             _ => return Err(ConnectError::new(Phase::Channel, exec.errors.text())),
         }
-        temporary.persist(local).map_err(|error| here(error.error))?;
-        Ok(hex::encode(hash.finalize()))
+        copy.persist().map_err(here)
     }
 
     pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), ConnectError> {
@@ -317,14 +309,6 @@ async fn look(
     }
     let failed = last.filter(|_| shown.is_empty());
     (shown, failed)
-}
-
-async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Result<usize, ConnectError> {
-    match timeout(SILENCE, stream.read(buffer)).await {
-        Ok(Ok(n)) => Ok(n),
-        Ok(Err(error)) => Err(ConnectError::new(Phase::Channel, error.to_string()).transient()),
-        Err(_) => Err(ConnectError::new(Phase::Channel, "nothing came for 60s").transient()),
-    }
 }
 
 fn unreachable(host: &str, address: &str, failed: &ConnectError, reproduce: &str) -> Error {

@@ -1,4 +1,4 @@
-//! The source twin of a Debian system's package archives: the same archives, `deb-src` instead of `deb`.
+//! The `deb-src` entries that belong to the `deb` entries of a system: the same archives, for source packages.
 //! Both formats of sources.list(5) go in, deb822 comes out.
 
 use std::collections::BTreeSet;
@@ -11,18 +11,18 @@ struct Entry {
     components: Vec<String>,
     /// `Signed-By`, as it stands: a path, or a whole key over several lines.
     signed_by: String,
-    /// `Trusted: yes` and its like, which must hold for the twin too.
+    /// `Trusted: yes` and its like, which must hold for the source entry too.
     rest: Vec<String>,
 }
 
 /// Suites of the main archive that are not the code name of a release.
 const ALIASES: &[&str] = &["stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "devel"];
 
-/// Fields of an entry that hold for its twin.
+/// Fields of an entry that hold for its source entry, too.
 const KEPT: &[&str] = &["trusted", "check-valid-until", "check-date", "inrelease-path", "allow-insecure"];
 
-/// The text of a `.sources` file with the twins of the distribution's own archives; empty where there are none.
-/// With `suite`, only the main archive has a twin, in that suite.
+/// The text of a `.sources` file for the distribution's own archives; empty where there are none. With `suite`, only
+/// the main archive has an entry, in that suite.
 pub(crate) fn of(files: &[(String, String)], codename: &str, suite: Option<&str>) -> String {
     let entries: Vec<Entry> = files.iter().flat_map(|(name, text)| parse(name, text)).collect();
     // A corporate mirror signs with its own key; then the name of the suite alone must do.
@@ -31,8 +31,8 @@ pub(crate) fn of(files: &[(String, String)], codename: &str, suite: Option<&str>
             own if Vec::is_empty(&own) => entries.iter().filter(|e| e.is_archive(codename)).collect(),
             own => own,
         };
-    let twins: BTreeSet<String> = own.iter().filter_map(|entry| entry.twin(codename, suite)).collect();
-    twins.into_iter().collect::<Vec<_>>().join("\n")
+    let entries: BTreeSet<String> = own.iter().filter_map(|entry| entry.deb_src(codename, suite)).collect();
+    entries.into_iter().collect::<Vec<_>>().join("\n")
 }
 
 impl Entry {
@@ -48,7 +48,7 @@ impl Entry {
             || self.signed_by.contains("/debian-archive-")
     }
 
-    fn twin(&self, codename: &str, suite: Option<&str>) -> Option<String> {
+    fn deb_src(&self, codename: &str, suite: Option<&str>) -> Option<String> {
         let suites: Vec<&str> = match suite {
             None => self.suites.iter().map(String::as_str).collect(),
             Some(other) => {
@@ -175,18 +175,20 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
                          Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n";
 
     #[test]
-    fn the_systems_own_archives_have_a_twin_and_third_parties_have_none() {
-        let twins = of(&files(&[("debian.sources", DEB822), ("third.sources", THIRD)]), "bookworm", None);
-        assert_eq!(twins.matches("Types: deb-src").count(), 2, "{twins}");
-        assert!(twins.contains("Suites: bookworm bookworm-updates") && twins.contains("bookworm-security"));
-        assert!(!twins.contains("third.example"), "{twins}");
+    fn the_systems_own_archives_have_source_entries_and_third_parties_have_none() {
+        let entries = of(&files(&[("debian.sources", DEB822), ("third.sources", THIRD)]), "bookworm", None);
+        assert_eq!(entries.matches("Types: deb-src").count(), 2, "{entries}");
+        assert!(
+            entries.contains("Suites: bookworm bookworm-updates") && entries.contains("bookworm-security")
+        );
+        assert!(!entries.contains("third.example"), "{entries}");
     }
 
     #[test]
     fn another_suite_exists_in_the_main_archive_only() {
-        let twins = of(&files(&[("debian.sources", DEB822)]), "bookworm", Some("sid"));
+        let entries = of(&files(&[("debian.sources", DEB822)]), "bookworm", Some("sid"));
         assert_eq!(
-            twins,
+            entries,
             "Types: deb-src\nURIs: http://archive.example/debian\nSuites: sid\nComponents: main\n\
              Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
         );
@@ -198,9 +200,9 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
                     deb [arch=amd64 trusted=yes signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] http://a.example/ubuntu noble main universe\n\
                     deb-src http://a.example/ubuntu noble main\n\
                     deb cdrom:[Debian]/ noble main\n";
-        let twins = of(&files(&[("/etc/apt/sources.list", list)]), "noble", None);
+        let entries = of(&files(&[("/etc/apt/sources.list", list)]), "noble", None);
         assert_eq!(
-            twins,
+            entries,
             "Types: deb-src\nURIs: http://a.example/ubuntu\nSuites: noble\nComponents: main universe\n\
              Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg\ntrusted: yes\n"
         );
@@ -208,7 +210,10 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
     #[test]
     fn a_mirror_with_its_own_key_counts_where_there_is_nothing_else() {
-        let twins = of(&files(&[("corp.sources", THIRD)]), "bookworm", None);
-        assert!(twins.contains("URIs: https://third.example/x") && twins.contains("\n .\n abc\n"), "{twins}");
+        let entries = of(&files(&[("corp.sources", THIRD)]), "bookworm", None);
+        assert!(
+            entries.contains("URIs: https://third.example/x") && entries.contains("\n .\n abc\n"),
+            "{entries}"
+        );
     }
 }
