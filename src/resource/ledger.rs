@@ -144,7 +144,7 @@ impl Entry {
     /// `shared` are the folders above those of all clusters: another cluster's ledger may have them.
     pub fn last(entries: &[Self], shared: &[String]) -> String {
         let mut text = crate::host::compact(user::LAST);
-        text.push_str("rm -rf -- \"$ledger\" \"$state/backup\"\nrmdir -- \"$state\" 2>/dev/null || :\n");
+        text.push_str("accounts\nrm -rf -- \"$ledger\" \"$state/backup\" \"$state/account\"\nrmdir -- \"$state\" 2>/dev/null || :\n");
         for entry in entries {
             if let Self::CreatedDirectory { path, ours: false } = entry {
                 text.push_str(&directory::undo(path, false));
