@@ -74,6 +74,7 @@ pub(super) mod tests {
             level: 1,
             compiler: word(compiler),
             boot_id: String::new(),
+            accounts: std::collections::BTreeMap::new(),
         }
     }
 

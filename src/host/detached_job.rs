@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Inner, Result, quote, shell};
+use super::{Error, Inner, Result, quote};
 
 pub(super) struct DetachedJob<'a> {
     pub(super) what: &'a str,
@@ -40,8 +41,7 @@ pub(super) async fn follow(
     job: &DetachedJob<'_>,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<String>> {
-    let no_shell = |source| Error::NoShell { host: inner.name.clone(), source };
-    let start = job.start(&shell::sentinel().map_err(no_shell)?);
+    let start = job.start();
     let (mut heard, mut lost) = (Vec::new(), 0);
     loop {
         match round(inner, job, &start, &mut heard, on_line).await {
@@ -103,6 +103,7 @@ impl DetachedJob<'_> {
         let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
         format!(
             "umask 077\nbase=/run/provision-work\n[ \"$(id -u)\" = 0 ] || base=${{XDG_RUNTIME_DIR:-/tmp}}/provision-work-$(id -u)\n\
+             [ ! -L \"$base\" ] && {{ [ ! -e \"$base\" ] || [ -O \"$base\" ]; }} || {{ echo \"$base is not ours: remove it\"; exit 1; }}\n\
              job=$base/{}\n",
             quote(&name)
         )
@@ -110,18 +111,15 @@ impl DetachedJob<'_> {
 
     /// Starts the work unless the same runs already, or has ended and was not collected. The script is gone from the disk as
     /// soon as it is read.
-    fn start(&self, marker: &str) -> String {
+    fn start(&self) -> String {
         format!(
             r#"{folder}
 [ ! -e "$job/status" ] || exit 0
 ! kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || exit 0
+[ -d "$base" ] || mkdir -m 700 "$base" || exit
+[ ! -L "$base" ] && [ -O "$base" ] && chmod 700 "$base" || exit
 rm -rf "$job"
-mkdir -p "$job" && [ -O "$base" ] && chmod 700 "$base" || exit
-cat >"$job/script" <<'{marker}'
-(
-{script}
-) </dev/null
-{marker}
+mkdir "$job" && printf %s '{script}' | base64 -d >"$job/script" || exit
 : >"$job/out"
 setsid sh -c '
   {{ rm -f "$1/script"; sh -s; }} <"$1/script" >>"$1/out" 2>&1
@@ -129,7 +127,8 @@ setsid sh -c '
 ' sh "$job" </dev/null >/dev/null 2>&1 &
 echo $! >"$job/pid""#,
             folder = self.folder(),
-            script = self.script,
+            // A here-document may be kept in /tmp, and a script may hold secrets.
+            script = BASE64_STANDARD.encode(format!("(\n{}\n) </dev/null\n", self.script)),
         )
     }
 

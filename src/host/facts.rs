@@ -1,6 +1,6 @@
 //! What must be known of a host before it can be said what is desired there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub struct Facts {
     pub compiler: String,
     /// Changes with every boot.
     pub boot_id: String,
+    /// The clusters with a ledger here, and the account that the servers of each run under; empty where an earlier version of
+    /// provision made the cluster.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, String>,
 }
 
 /// What starts services.
@@ -88,6 +92,11 @@ done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+for folder in /var/lib/provision/*; do
+  [ -e "$folder/ledger.jsonl" ] || continue
+  account=; [ ! -r "$folder/account" ] || read -r account <"$folder/account"
+  echo "account.${folder##*/}=$account"
+done
 "#;
 
 impl Facts {
@@ -117,6 +126,12 @@ impl Facts {
             level: number("level")?,
             compiler: need("compiler")?.to_owned(),
             boot_id: need("boot")?.to_owned(),
+            accounts: map
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix("account.")?.to_owned(), *value)))
+                .filter(|(_, account)| account.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
+                .map(|(cluster, account)| (cluster, account.to_owned()))
+                .collect(),
         })
     }
 
@@ -143,4 +158,20 @@ impl Facts {
 /// `252` → 252, as also `252.1` and `256~rc3`.
 fn systemd_version(said: &str) -> Option<u32> {
     said.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_of_each_cluster_is_a_fact() {
+        let told = "uid=0\nuser=root\ndata_home=/d\ncache_home=/c\narch=x86_64\ncores=2\ninit=sh\nlibc=musl\nlacks=\nlevel=1\n\
+                    compiler=\nboot=b\naccount.old=\naccount.new=provision-redis\naccount.odd=a b";
+        let lines: Vec<String> = told.lines().map(str::to_owned).collect();
+        let accounts = Facts::parse(&lines).unwrap().accounts;
+        let account = |cluster: &str| accounts.get(cluster).map(String::as_str);
+        assert_eq!((account("old"), account("new")), (Some(""), Some("provision-redis")));
+        assert_eq!((account("odd"), account("none")), (None, None));
+    }
 }

@@ -259,7 +259,7 @@ fn framed(command: &str, sentinel: &str) -> String {
     format!("{{\n{command}\nprintf '\\n%s %s\\n' '{sentinel}' \"$?\"\n}}\n")
 }
 
-/// Root's lock is where only root can put a file; the kernel says who we are without a process of its own, as `id` would be.
+/// The lock is in a folder where only its account can put a file, so that it is no link of another account to a file of ours; the kernel says who we are without a process of its own, as `id` would be.
 /// `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that was locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until
 /// that is done: hence the wait. `command` keeps a failing redirection from ending the shell.
 fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
@@ -276,12 +276,14 @@ fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
 while read -r key _ uid _; do [ "$key" != Uid: ] || break; done </proc/self/status
 lock_folder=/run
 [ "$uid" = 0 ] || lock_folder=/run/user/$uid
-[ -w "$lock_folder" ] || lock_folder=/tmp
+[ -w "$lock_folder" ] || lock_folder=/tmp/provision-$uid
 holder={holder}
 lock=$lock_folder/provision-$uid-{cluster}.lock
 provision_lock() {{
   while :; do
-    command exec 9>>"$lock" || return 1
+    case $lock_folder in /tmp/*) mkdir -m 700 "$lock_folder" 2>/dev/null ;; esac
+    [ ! -L "$lock_folder" ] && [ -O "$lock_folder" ] || {{ echo "$lock_folder is not ours: remove it"; return 1; }}
+    command exec 9>>"$lock" || {{ [ -d "$lock_folder" ] && return 1; continue; }}
     flock -n 9 || {{
       {end_own}
       printf 'locked by %s\n' "$(head -n 1 "$lock")"
@@ -290,7 +292,7 @@ provision_lock() {{
     [ /proc/self/fd/9 -ef "$lock" ] && break
   done
   printf '%s\n' "$holder" $$ >"$lock"
-  trap 'rm -f "$lock"' EXIT
+  trap 'rm -f "$lock"; case $lock_folder in /tmp/*) rmdir "$lock_folder" 2>/dev/null ;; esac' EXIT
   trap 'exit 1' PIPE HUP TERM
 }}
 provision_lock </dev/null 2>&1"#

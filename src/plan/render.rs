@@ -177,6 +177,7 @@ mod tests {
             level: 1,
             compiler: String::new(),
             boot_id: String::new(),
+            accounts: std::collections::BTreeMap::new(),
         };
         let layout = Layout::new(&fleet, &facts);
         let template = include_str!("../../templates/node.service");

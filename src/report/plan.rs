@@ -192,7 +192,7 @@ impl HostUndo {
         self.entries.iter().filter(move |entry| match entry {
             Entry::CreatedDirectory { ours: false, .. } => false,
             Entry::CreatedDirectory { path, .. }
-            | Entry::CreatedFile { path }
+            | Entry::CreatedFile { path, .. }
             | Entry::ReplacedFile { path, .. } => !inside(path),
             _ => true,
         })

@@ -79,7 +79,7 @@ impl Kind for Binary {
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
         let folder = quote(&self.folder);
         script.remember(&Entry::CreatedDirectory { path: self.folder.clone(), ours: true });
-        script.push(&format!("[ -d {folder} ] || mkdir -p -m 0755 -- {folder}"));
+        script.push(&format!("folder {folder} 00755 ''"));
         Ok(())
     }
 

@@ -77,13 +77,10 @@ impl Kind for Directory {
             }),
             Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
         }
-        match self.mode {
-            Some(mode) => {
-                let owner = quote(self.owner.as_deref().unwrap_or_default());
-                script.push(&format!("folder {path} {mode:05o} {owner}"));
-            }
-            None => script.push(&format!("[ -d {path} ] || mkdir -p -- {path}")),
-        }
+        // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
+        let mode = self.mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
+        let owner = quote(self.owner.as_deref().unwrap_or_default());
+        script.push(&format!("folder {path} {mode} {owner}"));
         Ok(())
     }
 
@@ -95,7 +92,7 @@ impl Kind for Directory {
 /// Undoes the creation.
 pub(super) fn undo(path: &str, ours: bool) -> String {
     let path = quote(path);
-    if ours { format!("rm -rf -- {path}") } else { format!("rmdir -- {path} 2>/dev/null || :") }
+    if ours { format!("clear_out {path}") } else { format!("vacate {path}") }
 }
 
 /// How mode and owner differ from what is wanted, in words.

@@ -98,24 +98,24 @@ impl Kind for File {
     }
 
     fn change(&self, difference: &Difference, script: &mut Script) -> Result<(), Error> {
+        let content = self.content.bytes()?;
+        // A digest tells a password to whoever tries many.
+        let sha256 = self.content.text().and_then(|_| self.content.sum());
         let path = quote(&self.path);
-        let open = matches!(self.content, Content::Text(_));
         match &difference.before {
             None => {
-                script.unchanged(&self.path, None);
-                script.remember(&Entry::CreatedFile { path: self.path.clone() });
+                script.push(&format!("absent {path}"));
+                script.remember(&Entry::CreatedFile { path: self.path.clone(), sha256 });
             }
-            Some(PathState::File { sha256, .. }) => {
-                let backup = backup_name(&self.path, sha256);
-                if open {
-                    script.unchanged(&self.path, difference.before.as_ref());
-                }
-                script.push(&format!("backup {path} {}", quote(&backup)));
-                script.remember(&Entry::ReplacedFile { path: self.path.clone(), backup });
+            Some(PathState::File { sha256: before, .. }) => {
+                let backup = backup_name(&self.path, before);
+                let before = if sha256.is_some() { before } else { "" };
+                script.push(&format!("backup {path} {} '{before}'", quote(&backup)));
+                script.remember(&Entry::ReplacedFile { path: self.path.clone(), backup, sha256 });
             }
             Some(_) => script.push(&format!("echo {path} is not a regular file; exit 1")),
         }
-        script.write(&self.path, &self.content.bytes()?, self.mode, self.owner.as_deref());
+        script.write(&self.path, &content, self.mode, self.owner.as_deref());
         Ok(())
     }
 
@@ -153,19 +153,14 @@ fn backup_name(path: &str, sha256: &str) -> String {
     format!("{}-{}", path.trim_start_matches('/').replace('/', "+"), sha256.get(..12).unwrap_or("secret"))
 }
 
-/// Undoes the creation.
-pub(super) fn undo_create(path: &str) -> String {
-    format!("rm -f -- {0} {0}.provision-new; reload {0}", quote(path))
+/// Undoes the creation of a file, unless its digest is none of `ours`; where they are not known, in any case.
+pub(super) fn undo_create(path: &str, ours: &str) -> String {
+    format!("erase {} '{ours}'", quote(path))
 }
 
-/// Puts the file back that was replaced. The backup has its mode and owner. A line a command: the script stops at the
-/// first one that fails, before the backup is thrown away.
-pub(super) fn undo_replace(path: &str, backup: &str) -> String {
-    let (path, backup) = (quote(path), quote(backup));
-    format!(
-        "[ ! -e \"$state/backup/\"{backup} ] || {{\ncp -p -- \"$state/backup/\"{backup} {path}.provision-new\n\
-         mv -f -- {path}.provision-new {path}\nreload {path}\n}}"
-    )
+/// Puts the file back that was replaced, with the mode and owner it had.
+pub(super) fn undo_replace(path: &str, backup: &str, ours: &str) -> String {
+    format!("restore {} {} '{ours}'", quote(path), quote(backup))
 }
 
 /// The text with the values of password directives starred out: somebody may have put one where it does not belong.

@@ -47,7 +47,8 @@ impl KernelSetting {
         let enough = || AT_LEAST.contains(&&*self.path) && numbers().is_some_and(|(now, least)| now >= least);
         // Without huge pages there is nothing to tame.
         let none = || self.path == HUGE_PAGES && now == "never";
-        now == self.value || enough() || none()
+        // Several values stand apart by tabs there, and by blanks in files.
+        now.split_whitespace().eq(self.value.split_whitespace()) || enough() || none()
     }
 }
 
@@ -86,7 +87,7 @@ impl Kind for KernelSetting {
 
     fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
         let path = quote(&self.path);
-        script.push(&format!("was=$(cat {path}); was=${{was##*\\[}}; was=${{was%%\\]*}}"));
+        script.push(&format!("was=$(setting {path})"));
         script.push(&Entry::changed_setting(&self.path, &self.value));
         script.push(&format!("printf '%s\\n' {} >{path}", quote(&self.value)));
         Ok(())
@@ -97,11 +98,11 @@ impl Kind for KernelSetting {
 /// its files say so, and ours are gone by now.
 pub(super) fn undo(path: &str, was: &str, set: &str) -> String {
     let (word, path) = (quote(&name(path)), quote(path));
+    let set: Vec<&str> = set.split_whitespace().collect();
     format!(
-        "now=$(cat {path} 2>/dev/null || :); now=${{now##*\\[}}; now=${{now%%\\]*}}\n\
-         if [ \"$now\" = {set} ] && ! cat /etc/sysctl.d/*-provision-*.conf /etc/tmpfiles.d/*-provision-*.conf 2>/dev/null \
-         | grep -qF -- {word}; then\n  printf '%s\\n' {was} >{path}\nfi",
-        set = quote(set),
+        "if [ \"$(setting {path})\" = {set} ] && ! cat /etc/sysctl.d/*-provision-*.conf /etc/tmpfiles.d/*-provision-*.conf \
+         2>/dev/null | grep -qF -- {word}; then\n  printf '%s\\n' {was} >{path}\nfi",
+        set = quote(&set.join(" ")),
         was = quote(was),
     )
 }

@@ -46,6 +46,16 @@ pub struct NodePaths {
     pub unit: String,
 }
 
+/// Servers run under an account that no package of a distribution uses: one that shared it would lose its account when the
+/// cluster goes. A cluster keeps the account it was made with; earlier versions made them with the engine's name.
+fn account(engine: &str, noted: Option<&str>) -> String {
+    match noted {
+        None => format!("provision-{engine}"),
+        Some("") => engine.to_owned(),
+        Some(noted) => noted.to_owned(),
+    }
+}
+
 impl Layout {
     pub fn new(fleet: &Fleet, facts: &Facts) -> Self {
         let (name, engine) = (&fleet.name, fleet.engine.name());
@@ -57,7 +67,7 @@ impl Layout {
                 log: format!("/var/log/provision/{name}"),
                 run: format!("/run/provision/{name}"),
                 state: format!("/var/lib/provision/{name}"),
-                account: Some(engine.to_owned()),
+                account: Some(account(engine, facts.accounts.get(name).map(String::as_str))),
                 engine,
                 cluster: name.clone(),
             };
@@ -103,5 +113,17 @@ impl Layout {
     /// Every change we made to this host, oldest first.
     pub fn ledger(&self) -> String {
         format!("{}/ledger.jsonl", self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_cluster_has_an_account_of_our_own_and_an_old_one_keeps_its_own() {
+        assert_eq!(account("valkey", None), "provision-valkey");
+        assert_eq!(account("redis", Some("")), "redis");
+        assert_eq!(account("redis", Some("provision-redis")), "provision-redis");
     }
 }

@@ -91,9 +91,9 @@ start_node() {
   now=$(sum_of "$@")
   set -- "$binary" "$1"
   [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
-  ( cd /; umask 077; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
-  echo "${now%% *} $! $(started_at $!)" >"$started.new"
-  mv -f "$started.new" "$started"
+  rm -f -- "$out"
+  ( cd /; umask 077; set -C; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
+  echo "${now%% *} $! $(started_at $!)" | write "$started" 0644 '' raw
 }
 # What was started a moment ago is still on its way to be the server.
 arrive() {
@@ -116,7 +116,7 @@ stop_node() {
       sleep 0.05
     done
   fi
-  rm -f -- "$1" "$1.new" "$1.out"
+  rm -f -- "$1" "$1.out"
 }
 "#;
 

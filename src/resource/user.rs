@@ -48,19 +48,5 @@ pub(super) fn undo(_: &str) -> String {
     ":".to_owned()
 }
 
-/// The end of every undoing: accounts we created go with the last cluster of the host.
-pub(super) const LAST: &str = r#"
-users=${state%/*}/.users
-if [ -d "$users" ]; then
-  if [ -n "$(ls "${state%/*}" | grep -v -x -F -- "${state##*/}" || :)" ]; then
-    echo "accounts are kept: another cluster of this host may use them"
-  else
-    for user in $(ls "$users"); do
-      ! id -u "$user" >/dev/null 2>&1 || userdel "$user" 2>&1 || echo "user $user is kept: it is still in use"
-      id -u "$user" >/dev/null 2>&1 || ! getent group "$user" >/dev/null || groupdel "$user" 2>&1 || :
-      rm -f -- "$users/$user"
-    done
-    rmdir -- "$users"
-  fi
-fi
-"#;
+/// The end of every undoing: accounts we created go with the last cluster of the host, each only if nothing else refers to it.
+pub(super) const LAST: &str = include_str!("user.sh");

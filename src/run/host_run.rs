@@ -56,11 +56,11 @@ impl HostRun<'_> {
     /// Undoes entries of the ledger, newest first, and at last the ledger itself.
     pub(super) async fn undo(&self, entries: &[Entry]) -> Result<usize, Error> {
         let titles: Vec<String> = entries.iter().map(Entry::title).collect();
-        let mut script = Script::new(&self.layout);
+        let mut script = Script::undoing(&self.layout);
         Process::functions(&mut script);
         for (index, entry) in entries.iter().enumerate() {
             script.begin(index);
-            script.push(&entry.undo());
+            script.push(&entry.undo(entries));
             script.end(index);
         }
         script.push(&Entry::last(entries, &self.layout.shared()));
@@ -76,6 +76,7 @@ impl HostRun<'_> {
                 changed += 1;
                 self.events.changed(titles.get(index).map_or("", String::as_str));
             }
+            Some(Mark::Note(text)) => self.events.notice(text),
             None => self.events.log(line),
         };
         let what = "the change script";

@@ -262,6 +262,7 @@ fn facts(folder: &Path) -> Facts {
         level: 1,
         compiler: String::new(),
         boot_id: String::new(),
+        accounts: std::collections::BTreeMap::new(),
     }
 }
 

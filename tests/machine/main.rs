@@ -15,6 +15,7 @@ mod http;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod build;
 mod fleet;
 mod lab;

@@ -1,10 +1,15 @@
 //! What a user adds to the flow, what of it is asked for, and plans that are kept: steps, templates, tags, saved plans.
 
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    process::Command,
+};
 
 use crate::support::{
     Sandbox, inventory,
     resp::{Reply, ask},
+    tree,
 };
 
 #[test]
@@ -182,4 +187,228 @@ fn a_saved_plan_needs_no_playbook_and_only_hosts_of_its_cluster() {
     apply("plan.json").ok().says("is ready");
     std::fs::remove_dir_all(story.folder.path().join("playbooks")).unwrap();
     story.verify().ok();
+}
+
+/// An account without privileges, and a folder that belongs to it.
+struct Stranger {
+    name: String,
+    folder: tempfile::TempDir,
+}
+
+impl Stranger {
+    fn new(name: &str) -> Self {
+        let name = format!("{name}{}", std::process::id());
+        let add = ["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", &name];
+        assert!(Command::new("useradd").args(add).status().unwrap().success());
+        let folder = tempfile::Builder::new().prefix("provision-stranger-").tempdir().unwrap();
+        let stranger = Self { name, folder };
+        let path = stranger.at("");
+        let owner = format!("{0}:{0}", stranger.name);
+        assert!(Command::new("chown").args([&owner, &path]).status().unwrap().success());
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        stranger
+    }
+
+    fn at(&self, path: &str) -> String {
+        self.folder.path().join(path).display().to_string()
+    }
+
+    /// A line of shell, with the rights of the account.
+    fn runs(&self, line: &str) {
+        let output = Command::new("setpriv").args(self.command(line)).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+
+    /// The arguments of `setpriv` that run a line of shell with the rights of the account.
+    fn command(&self, line: &str) -> [String; 6] {
+        let rights = [format!("--reuid={}", self.name), format!("--regid={}", self.name)];
+        let [user, group] = rights;
+        [
+            user,
+            group,
+            "--clear-groups".into(),
+            "sh".into(),
+            "-ec".into(),
+            format!("cd {}; {line}", self.at("")),
+        ]
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let gone = Command::new("userdel").arg(&self.name).status().unwrap().success();
+        assert!(gone || std::thread::panicking(), "userdel {}", self.name);
+    }
+}
+
+/// What belongs to root and must stay as it is: a file and a folder with a file.
+struct Treasure {
+    folder: tempfile::TempDir,
+    before: tree::Tree,
+}
+
+impl Treasure {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("provision-root-").tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "root's\n").unwrap();
+        std::fs::set_permissions(folder.path().join("file"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        std::fs::write(folder.path().join("sub/note"), "root's\n").unwrap();
+        let before = tree::of(&[folder.path()], tree::Times::Kept, &|_| false);
+        Self { folder, before }
+    }
+
+    fn at(&self, path: &str) -> String {
+        self.folder.path().join(path).display().to_string()
+    }
+
+    #[track_caller]
+    fn is_whole(&self) {
+        tree::same(&self.before, &tree::of(&[self.folder.path()], tree::Times::Kept, &|_| false));
+        assert_eq!(std::fs::read_to_string(self.at("file")).unwrap(), "root's\n");
+        assert_eq!(std::fs::read_to_string(self.at("sub/note")).unwrap(), "root's\n");
+    }
+}
+
+/// Steps of a stranger's folder, as TOML: a file each, which the account gets.
+fn note(path: &str, owner: &str) -> String {
+    format!(
+        "[[step]]\nname = \"note\"\ntags = [\"own\"]\n\
+         file = {{ path = \"{path}\", content = \"ours\\n\", mode = \"0640\", owner = \"{owner}\" }}\n"
+    )
+}
+
+const OWN: [&str; 4] = ["apply", "--yes", "--tags", "own"];
+
+#[test]
+fn a_link_planted_where_a_file_is_about_to_be_written_leads_nowhere() {
+    let (stranger, treasure, story) =
+        (Stranger::new("planter"), Treasure::new(), Sandbox::new("planted", 7381));
+    for planted in ["file", "sub", "nowhere"] {
+        stranger.runs(&format!("rm -rf x x.provision-new; ln -s {} x.provision-new", treasure.at(planted)));
+        steps(&story, &note(&stranger.at("x"), &stranger.name));
+        story.run(&OWN).ok();
+        treasure.is_whole();
+        assert!(!Path::new(&treasure.at("nowhere")).exists());
+        let written = std::fs::symlink_metadata(stranger.at("x")).unwrap();
+        assert!(written.is_file() && written.mode() & 0o7777 == 0o640, "{planted}: {written:?}");
+        assert_eq!(std::fs::read_to_string(stranger.at("x")).unwrap(), "ours\n");
+    }
+    // A folder with somebody's things under that name is named, and not touched.
+    stranger
+        .runs("rm -f x; mkdir x.provision-new; echo mine >x.provision-new/new; echo mine >x.provision-new/y");
+    story.run(&OWN).code(1).says("x.provision-new").says("remove it");
+    stranger.runs("grep -q mine x.provision-new/new; grep -q mine x.provision-new/y; rm -r x.provision-new");
+    story.run(&OWN).ok();
+    // Undoing puts the former file back, with the same care.
+    stranger.runs("rm -f x; echo former >x");
+    story.run(&OWN).ok();
+    stranger.runs(&format!("rm -rf x.provision-new; ln -s {} x.provision-new", treasure.at("file")));
+    story.destroy().ok();
+    treasure.is_whole();
+}
+
+#[test]
+fn what_a_stranger_swaps_for_a_link_after_the_plan_was_made_is_refused() {
+    let (stranger, treasure, story) =
+        (Stranger::new("swapper"), Treasure::new(), Sandbox::new("swapped", 7381));
+    let swap = |what: &str, step: &str| {
+        let line = format!("rm -rf {what}; ln -s {} {what}", treasure.at("sub"));
+        let words: Vec<String> =
+            stranger.command(&line).iter().map(|word| format!("\\\"{word}\\\"")).collect();
+        format!(
+            "[[step]]\nname = \"swap\"\ntags = [\"own\"]\ncommand = {{ run = \"setpriv {}\" }}\n{step}",
+            words.join(" ")
+        )
+    };
+    let folder = |path: &str| {
+        format!(
+            "[[step]]\nname = \"sub\"\ntags = [\"own\"]\n\
+             directory = {{ path = \"{path}\", mode = \"0700\", owner = \"{}\" }}\n",
+            stranger.name
+        )
+    };
+    for (what, step) in [
+        // The folder itself, a folder above a folder, a folder above a file, and the file.
+        ("d", folder(&stranger.at("d"))),
+        ("d", folder(&stranger.at("d/e"))),
+        ("d", note(&stranger.at("d/note"), &stranger.name)),
+        ("d", note(&stranger.at("d/new"), &stranger.name)),
+        ("d/note", note(&stranger.at("d/note"), &stranger.name)),
+    ] {
+        stranger.runs("rm -rf d; mkdir -m 755 d; echo former >d/note");
+        steps(&story, &swap(what, &step));
+        let run = story.run(&OWN).code(1);
+        assert!(
+            run.text().contains("symbolic link") || run.text().contains("no regular file"),
+            "{}",
+            run.text()
+        );
+        treasure.is_whole();
+    }
+}
+
+#[test]
+fn what_a_stranger_swaps_for_a_link_is_left_alone_by_destroy() {
+    let (stranger, treasure, story) =
+        (Stranger::new("undoer"), Treasure::new(), Sandbox::new("undone", 7381));
+    stranger.runs("mkdir -m 755 d f; echo former >d/note");
+    let folder = |name: &str, path: &str| {
+        format!(
+            "[[step]]\nname = \"{name}\"\ntags = [\"own\"]\n\
+             directory = {{ path = \"{path}\", mode = \"0700\", owner = \"root\" }}\n"
+        )
+    };
+    let all = [
+        note(&stranger.at("d/note"), &stranger.name),
+        note(&stranger.at("d/file"), &stranger.name).replace("\"note\"", "\"created\""),
+        folder("theirs", &stranger.at("f")),
+        folder("ours", &stranger.at("d/sub")),
+    ];
+    steps(&story, &all.concat());
+    story.run(&OWN).ok();
+    stranger.runs(&format!("mv d was; ln -s {} d; mv f g; ln -s {0} f", treasure.at("")));
+    story.destroy().ok().says("note: ").says("d/note");
+    treasure.is_whole();
+}
+
+#[test]
+fn a_link_of_root_s_above_a_file_leads_where_it_leads() {
+    let (stranger, story) = (Stranger::new("rooter"), Sandbox::new("rooted", 7381));
+    let folder = story.folder.path();
+    std::os::unix::fs::symlink(stranger.at(""), folder.join("link")).unwrap();
+    steps(&story, &note(&folder.join("link/x").display().to_string(), &stranger.name));
+    story.run(&OWN).ok();
+    assert_eq!(std::fs::read_to_string(stranger.at("x")).unwrap(), "ours\n");
+    story.destroy().ok();
+    assert!(!Path::new(&stranger.at("x")).exists());
+    stranger.runs("test -z \"$(ls -A)\"");
+}
+
+#[test]
+fn the_lock_of_a_plain_user_is_no_link_of_another_account() {
+    let (stranger, story) = (Stranger::new("locker"), Sandbox::new("locks", 7381).for_user(65534));
+    let (treasure, lock) = (story.home().join("treasure"), "/tmp/provision-65534");
+    std::fs::write(&treasure, "mine\n").unwrap();
+    std::os::unix::fs::chown(&treasure, Some(65534), Some(65534)).unwrap();
+    let build = ["apply", "--yes", "--tags", "build"];
+    for link in [format!("{lock}-locks.lock"), lock.to_owned(), format!("{lock}/provision-65534-locks.lock")]
+    {
+        let make = if link.starts_with(&format!("{lock}/")) {
+            format!("mkdir -m 777 {lock};")
+        } else {
+            String::new()
+        };
+        stranger.runs(&format!("{make} ln -s {} {link}", treasure.display()));
+        let run = story.run(&build);
+        stranger.runs(&format!("rm -rf {link} {lock}"));
+        assert!(
+            run.code == 0 || run.text().contains(&format!("{lock} is not ours")),
+            "{link}: {}",
+            run.text()
+        );
+        assert_eq!(std::fs::read_to_string(&treasure).unwrap(), "mine\n", "{link}");
+    }
+    story.run(&build).ok();
+    assert!(!Path::new(lock).exists());
 }

@@ -70,7 +70,7 @@ fn tree_of(machine: &Container) -> Tree {
 fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     let machine = boot("rolling");
     // What a power cut leaves of an account that is being made.
-    machine.sh("useradd --system --user-group redis && sed -i /^redis:/d /etc/group /etc/gshadow").ok();
+    machine.sh("useradd --system --user-group provision-redis && sed -i /^provision-redis:/d /etc/group /etc/gshadow").ok();
     let run = machine.apply().ok();
     assert!(run.stdout.contains("Cluster units on a single host is ready"), "{}", run.stdout);
     run.says("I36 units start at boot").says("enabled at boot");
@@ -80,7 +80,7 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     let before = pids(&machine);
     for pid in &before {
         let status = machine.sh(&format!("ls -ld /proc/{pid}; cat /proc/{pid}/status")).ok();
-        status.says(" redis redis ").says("CapBnd:\t0000000000000000");
+        status.says(" provision-redis provision-redis ").says("CapBnd:\t0000000000000000");
     }
 
     machine.apply().ok().says("Nothing to change");
@@ -204,7 +204,7 @@ fn after_a_reboot_everything_is_as_before() {
     machine
         .sh("stat -c '%a %U' /run/provision /run/provision/units /run/provision/units/7101")
         .ok()
-        .says("755 root\n755 root\n755 redis\n");
+        .says("755 root\n755 root\n755 provision-redis\n");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn destroy_leaves_no_trace() {
         machine.sh("systemctl list-units --all --no-legend 'redis*'").text().trim().is_empty()
     });
     machine
-        .sh("getent passwd redis; getent group redis; cat /proc/[0-9]*/comm 2>/dev/null | grep redis")
+        .sh("getent passwd provision-redis; getent group provision-redis; cat /proc/[0-9]*/comm 2>/dev/null | grep redis")
         .says_nothing();
 }
 

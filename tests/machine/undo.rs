@@ -104,7 +104,7 @@ fn a_home_behind_a_link_is_no_drift() {
 
 #[test]
 fn the_account_goes_with_the_last_cluster_that_used_it() {
-    let exists = || Command::new("id").args(["-u", "valkey"]).output().unwrap().status.success();
+    let exists = || Command::new("id").args(["-u", "provision-valkey"]).output().unwrap().status.success();
     if exists() {
         // Somebody's own account is never ours to remove.
         let story = Sandbox::with("keeps", 7461, &valkey("keeps", 7461));

@@ -1,0 +1,197 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2154 # `Script::new` sets state, ledger and account before this text
+# shellcheck disable=SC2015 # `a && b || refuse`: whichever of the two fails, refuse is what must follow
+# The functions that fragments of a change script call, with as few processes as can be: on a host they are what takes time.
+#
+# Nothing here follows a link that another account has planted, and nothing is written by name in a folder that another
+# account can write to: `enter` goes into a folder part by part and holds on to it as the working directory, `stage` makes a
+# folder in it that is only ours, what is new is finished in there, and `place` renames it. A rename follows no link.
+
+set -eu
+umask 022
+me=$(id -u)
+open=
+
+# Ends a function of the kind `f() ( … )`: with an error where a host is changed, with a note where a change is undone.
+refuse() {
+  [ -n "${undoing-}" ] || { echo "$1"; exit 1; }
+  echo "@note $1"
+  exit 0
+}
+
+# Splits the path $1 into the folder `dir` and the `name` in it.
+split() {
+  name=${1%"${1##*[!/]}"}
+  dir=${name%/*} name=${name##*/}
+}
+
+# Whether only root and we ourselves can have put the link $1 into the folder we are in, or can replace it.
+is_ours() {
+  # shellcheck disable=SC2046 # numbers
+  set -- $(stat -c '%u %a' -- . "$1")
+  case ${1-} in 0 | "$me") ;; *) return 1 ;; esac
+  case ${3-} in 0 | "$me") ;; *) return 1 ;; esac
+  case $2 in [1357]???) ;; *[2367]? | *[2367]) return 1 ;; esac
+}
+
+# Goes into the folder $1.
+enter() {
+  rest=$1/ links=0
+  cd -P /
+  while [ -n "$rest" ]; do
+    part=${rest%%/*} rest=${rest#*/} here=${PWD%/}
+    case $part in
+      '' | .) ;;
+      ..) cd -P .. ;;
+      *)
+        if [ -L "./$part" ]; then
+          links=$((links + 1))
+          [ "$links" -le 40 ] && is_ours "./$part" ||
+            refuse "$here/$part is a symbolic link that another account can change, and is not followed: name the folder it leads to"
+          target=$(readlink -- "./$part")
+          rest=$target/$rest
+          case $target in /*) cd -P / ;; esac
+        else
+          cd -P "./$part" || refuse "$here/$part is no folder: create it, or name another one"
+          [ "$PWD" = "$here/$part" ] ||
+            refuse "$here/$part was replaced by a link meanwhile: look who can write to $here, and run this again"
+        fi
+        ;;
+    esac
+  done
+}
+
+# Whether the folder we are in is one that `stage` made.
+is_private() { case $(stat -c '%u %a' .) in "$me 700" | "$me 2700") ;; *) return 1 ;; esac; }
+
+# Removes what an interrupted `stage` for $1 has left. What is not ours is not touched.
+sweep() {
+  if [ -L "./$1.provision-new" ] || [ ! -d "./$1.provision-new" ]; then
+    rm -f -- "./$1.provision-new"
+    return
+  fi
+  (
+    here=${PWD%/}
+    cd -P "./$1.provision-new" && [ "$PWD" = "$here/$1.provision-new" ] && is_private || exit 0
+    rm -f ./new 2>/dev/null || rmdir ./new
+  )
+  rmdir -- "./$1.provision-new" 2>/dev/null ||
+    refuse "${PWD%/}/$1.provision-new is in the way and not ours: remove it, and run this again"
+}
+
+# Makes a folder in the one we are in, where nobody but us can put anything, and goes into it: the place to make a new $1.
+stage() {
+  sweep "$1"
+  here=${PWD%/}
+  mkdir -m 700 -- "./$1.provision-new"
+  cd -P "./$1.provision-new"
+  [ "$PWD" = "$here/$1.provision-new" ] && is_private ||
+    refuse "$here/$1.provision-new was replaced meanwhile: look who can write to $here, and run this again"
+}
+
+# Gives up what is being made.
+scrap() {
+  rm -rf ./new
+  cd -P .. && rmdir -- "./$1.provision-new"
+  exit 1
+}
+
+# Puts what was made where it belongs.
+place() {
+  mv -fT ./new "../$1" || scrap "$1"
+  cd -P ..
+  rmdir -- "./$1.provision-new"
+  ! command -v restorecon >/dev/null 2>&1 || restorecon "./$1" || :
+}
+
+own() { [ -z "$2" ] || chown -- "$2" "$1"; }
+sum() { s=$(sha256sum <"$1") && echo "${s%% *}"; }
+reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
+
+# Writes a line down before the change it tells of. The first one of all comes after a note of the account that the servers
+# run under, by which later runs know it. It begins a line of its own, since a power cut may have torn the last one.
+ledger() {
+  if [ -z "$open" ]; then
+    [ -d "$state" ] || mkdir -p "$state"
+    [ ! -L "$ledger" ] || { echo "$ledger is a symbolic link: put the file itself there"; exit 1; }
+    if [ ! -e "$ledger" ] && [ -n "$account" ]; then
+      echo "$account" >"$state/account.new"
+      mv -fT "$state/account.new" "$state/account"
+    fi
+    umask 077
+    if [ -s "$ledger" ]; then echo >>"$ledger"; else : >>"$ledger"; fi
+    umask 022
+    open=1
+  fi
+  printf '%s\n' "$1" >>"$ledger"
+}
+
+# The text $1 as it stands between the quotes of a JSON string; a line of it may have any number of blanks and tabs.
+json() { printf '%s' "$1" | tr -s '[:space:][:cntrl:]' ' ' | sed 's/["\\]/\\&/g'; }
+
+# The value of the kernel setting in the file $1, its words one blank apart; of several choices the chosen one.
+setting() (
+  set -f
+  now=$(cat -- "$1" 2>/dev/null || :)
+  now=${now##*\[} now=${now%%\]*}
+  # shellcheck disable=SC2086 # its words
+  set -- $now
+  echo "$*"
+)
+
+# Refuses where something stands at $1 that was not there when the plan was made.
+absent() {
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    echo "$1 was put there by somebody else since the plan was made: look at it, and run this again"
+    exit 1
+  fi
+}
+
+# Keeps a copy of the file $1 under the name $2; refuses where its digest is not $3, if that is given.
+backup() (
+  split "$1"
+  enter "$dir"
+  [ -d "$state" ] || mkdir -p "$state"
+  [ -d "$state/backup" ] || mkdir -m 700 "$state/backup"
+  copy=$state/backup/.new
+  rm -f "$copy"
+  cp -pP -- "./$name" "$copy"
+  [ -f "$copy" ] && [ ! -L "$copy" ] || refuse "$1 is no regular file any more: look at it, and run this again"
+  [ -z "$3" ] || [ "$(sum "$copy")" = "$3" ] ||
+    refuse "$1 was changed by somebody else since the plan was made: look at it, and run this again"
+  if [ -e "$state/backup/$2" ]; then rm -f "$copy"; else mv -fT "$copy" "$state/backup/$2"; fi
+)
+
+# Writes standard input to the file $1 with mode $2 and owner $3; what comes is base64, unless $4 says `raw`.
+write() (
+  split "$1"
+  enter "$dir"
+  [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the file it leads to"
+  stage "$name"
+  umask 077
+  {
+    if [ "${4-}" = raw ]; then cat; else base64 -d; fi >./new && own ./new "$3" && chmod "$2" ./new
+  } || scrap "$name"
+  place "$name"
+  reload "$1"
+)
+
+# Sees that the folder $1 is there, with mode $2 and owner $3 if they are given.
+folder() (
+  split "$1"
+  enter "$dir"
+  here=${PWD%/}
+  if [ ! -e "./$name" ] && [ ! -L "./$name" ]; then
+    stage "$name"
+    { mkdir ./new && own ./new "$3" && chmod "${2:-00755}" ./new; } || scrap "$name"
+    place "$name"
+  elif [ -z "$2" ]; then
+    enter "$1"
+  else
+    [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the folder it leads to"
+    cd -P "./$name"
+    [ "$PWD" = "$here/$name" ] || refuse "$1 was replaced by a link meanwhile: look who can write to $here"
+    own . "$3"
+    chmod "$2" .
+  fi
+)
