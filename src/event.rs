@@ -1,11 +1,30 @@
-//! What happened, as data. Work code emits events; only `report/` turns them into something to read.
+//! What happened, as data. Work code emits events; only `report/` turns them into text.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::inventory::Environment;
+/// What the hosts of a fleet are: what holds in a lab need not hold on machines that fail independently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    /// All nodes on this machine.
+    SingleHost,
+    /// Hosts that `provision lab` simulates on this machine.
+    Lab,
+    RealHosts,
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SingleHost => "on a single host",
+            Self::Lab => "in a lab",
+            Self::RealHosts => "on real hosts",
+        })
+    }
+}
 
 /// One fact about a run. An event is complete in itself: a consumer needs no earlier one to print it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +34,7 @@ pub enum Event {
     RunStarted { verb: String, cluster: String, environment: Environment, version: String },
     /// A step of the playbook began on a host (or on the cluster as a whole: no host).
     StepStarted { step: String, host: Option<String> },
-    /// How far the running step is: `done` of `total`, in units the `what` names ("objects", "bytes").
+    /// The progress of the running step: `done` of `total`, in units the `what` names ("objects", "bytes").
     Progress { step: String, host: Option<String>, what: String, done: u64, total: Option<u64> },
     /// A line of output of a command that runs on a host.
     Log { step: String, host: Option<String>, line: String },
@@ -25,7 +44,7 @@ pub enum Event {
     Waited { step: String, what: String, took_ms: u64, floor_ms: Option<u64> },
     /// Something a user should know that does not stop the run.
     Notice { host: Option<String>, text: String },
-    /// A step ended well; `changed` resources in it differed.
+    /// A step succeeded; `changed` resources in it differed.
     StepFinished { step: String, host: Option<String>, changed: usize, took_ms: u64 },
     /// A step failed; the run ends with this error.
     StepFailed { step: String, host: Option<String>, error: String },
@@ -44,7 +63,7 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Sends one event; a consumer that has gone away is no reason for the work to stop.
+    /// Sends one event; the work goes on where the consumer has ended.
     pub fn emit(&self, event: Event) {
         let _ = self.0.send(event);
     }

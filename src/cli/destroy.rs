@@ -1,84 +1,101 @@
 //! `provision destroy`: undo by the ledger.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join_all;
 
 use super::{
-    apply::{OutputOptions, carry_out, check_noninteractive, confirm, report_no_changes},
     args::Destroy,
     exit::{Exit, Failure},
-    session::{Project, connect, lock, release},
+    project::Project,
+    prompt::{check_noninteractive, confirm},
+    run::{OutputOptions, carry_out, report_no_changes},
+    session::{connect, lock, release},
+    unreachable::{Unreachable, reporting_unreachable},
 };
 use crate::{
-    host::{Error, Facts, LockedHost, Result},
-    inventory::Fleet,
+    host::{Error, LockedHost},
+    inspect::{LockedSessions, Session},
     plan::{HostUndo, Plan},
     report::{self, Detail},
-    resource::{Entry, Layout, quote},
+    resource::{Entry, quote},
 };
 
 pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
     let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
-    let fleet = &project.fleet;
-    let mut connected = connect(fleet, args.inventory.trust).await?;
-    let hosts = lock(fleet, &mut connected).await?;
-    let (mut facts, mut undo) = (BTreeMap::new(), Vec::new());
-    for (name, told) in join_all(hosts.iter().map(|(name, host)| ledger(fleet, name, host))).await {
-        match told {
-            Ok((known, entries)) => {
-                facts.insert(name.clone(), known);
-                undo.push(HostUndo { host: name, entries });
-            }
-            Err(error) if error.is_lost() => connected.mark_unreachable(name, error),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    connected.require_one()?;
-    let plan = Plan::undo(fleet, undo, connected.reasons());
+    reporting_unreachable(async |unreachable| {
+        let probes = connect(&project.fleet, args.inventory.trust, unreachable).await?;
+        let mut sessions = lock(&project.fleet, probes, unreachable).await?;
+        let undo = ledgers(&mut sessions, unreachable).await?;
+        let plan = Plan::undo(&project.fleet, undo, unreachable.reasons());
+        let ended = confirm_and_undo(args, &project, &plan, &sessions, unreachable).await;
+        release(sessions).await;
+        Ok(unreachable.exit(ended?, None))
+    })
+    .await
+}
+
+/// Shows the plan, and carries it out once it is confirmed.
+async fn confirm_and_undo(
+    args: &Destroy,
+    project: &Project,
+    plan: &Plan,
+    sessions: &LockedSessions,
+    unreachable: &Unreachable,
+) -> Result<Exit, Failure> {
+    let (name, environment) = (&plan.fleet.name, plan.fleet.environment);
+    let partial = unreachable.is_partial(None);
     if plan.is_empty() {
-        let (name, environment) = (&fleet.name, fleet.environment);
-        let words =
+        let message =
             format!("Nothing to undo: provision changed nothing here for cluster {name} {environment}.");
-        report_no_changes(args.json, !connected.is_partial(None), &words);
-        return Ok(connected.exit(Exit::Done, None));
+        report_no_changes(args.json, !partial, &message);
+        return Ok(Exit::Done);
     }
     if !args.json {
         report::note(&plan.text(Detail::Brief));
     }
-    let question = format!("This deletes the cluster's data. Type its name ({}) to go on: ", fleet.name);
-    if !args.yes && !confirm(&question, |answer| answer == fleet.name)? {
+    let question = format!("This deletes the cluster's data. Type its name ({name}) to go on: ");
+    if !args.yes && !confirm(&question, |answer| answer == name)? {
         report::note("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let show = OutputOptions { json: args.json, report: None, partial: connected.is_partial(None) };
-    let undone = carry_out("destroy", &plan, &hosts, &facts, &project.cache, &show).await;
-    release(hosts).await;
-    undone?;
+    let output = OutputOptions { json: args.json, report: None, partial };
+    carry_out("destroy", plan, sessions, &project.store, &output).await?;
     if !args.json {
-        let left =
-            if connected.unreachable.is_empty() { "" } else { " from the hosts that can be connected" };
+        let left = if partial { " from the hosts that can be reached" } else { "" };
         report::result(&format!(
-            "Cluster {} {} is gone{left}. The cache of builds is kept in {}.",
-            fleet.name,
-            fleet.environment,
-            project.cache.dir().root().display()
+            "Cluster {name} {environment} is gone{left}. The cache of builds is kept in {}.",
+            project.store.dir().root().display()
         ));
     }
-    Ok(connected.exit(Exit::Done, None))
+    Ok(Exit::Done)
 }
 
-async fn ledger(fleet: &Fleet, name: &str, host: &LockedHost) -> (String, Result<(Facts, Vec<Entry>)>) {
-    (name.to_owned(), read(fleet, name, host).await)
+/// What the ledgers of all hosts record. A host that is lost meanwhile loses its session.
+async fn ledgers(
+    sessions: &mut LockedSessions,
+    unreachable: &mut Unreachable,
+) -> Result<Vec<HostUndo>, Failure> {
+    let reading = sessions.iter().map(async |(name, session)| (name.to_owned(), ledger(session).await));
+    let (mut undo, mut lost) = (Vec::new(), Vec::new());
+    for (host, entries) in join_all(reading).await {
+        match entries {
+            Ok(entries) => undo.push(HostUndo { host, entries }),
+            Err(error) if error.is_lost() => lost.push((host, error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for (host, error) in lost {
+        sessions.remove(&host);
+        unreachable.add(host, error);
+    }
+    unreachable.require_some(!sessions.is_empty())?;
+    Ok(undo)
 }
 
-async fn read(fleet: &Fleet, name: &str, host: &LockedHost) -> Result<(Facts, Vec<Entry>)> {
-    let facts = host.probe().facts().await?;
-    let path = Layout::new(fleet, &facts).ledger();
+async fn ledger(session: &Session<LockedHost>) -> Result<Vec<Entry>, Error> {
+    let path = session.layout.ledger();
     let script = format!("[ ! -r {0} ] || cat -- {0}", quote(&path));
-    let lines = host.probe().ask("the ledger", &script).await?;
-    let unreadable = |line| Error::Ledger { host: name.to_owned(), path: path.clone(), line };
-    let entries = Entry::read(&lines.join("\n")).map_err(unreadable)?;
-    Ok((facts, entries))
+    let lines = session.probe().ask("the ledger", &script).await?;
+    let host = session.host.name().to_owned();
+    Entry::read(&lines.join("\n")).map_err(|line| Error::Ledger { host, path, line })
 }

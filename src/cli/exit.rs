@@ -38,7 +38,7 @@ impl Failure {
         Self { report, exit: Exit::Usage }
     }
 
-    /// The run went wrong.
+    /// The run failed.
     pub(super) fn failed(report: Report) -> Self {
         Self { report, exit: Exit::Failed }
     }
@@ -58,9 +58,19 @@ impl From<crate::playbook::UnknownTag> for Failure {
 
 impl From<crate::inspect::Error> for Failure {
     fn from(error: crate::inspect::Error) -> Self {
-        use crate::inspect::Error::Render;
-        let exit = if matches!(error, Render(_)) { Exit::Usage } else { Exit::Failed };
-        Self { report: error.into(), exit }
+        Self::failed(error.into())
+    }
+}
+
+impl From<crate::plan::RenderError> for Failure {
+    fn from(error: crate::plan::RenderError) -> Self {
+        Self::usage(error.into())
+    }
+}
+
+impl From<crate::plan::Error> for Failure {
+    fn from(error: crate::plan::Error) -> Self {
+        Self::failed(error.into())
     }
 }
 
@@ -74,19 +84,19 @@ impl From<run::Error> for Failure {
 
 impl From<crate::host::Error> for Failure {
     fn from(error: crate::host::Error) -> Self {
-        Self { report: error.into(), exit: Exit::Failed }
+        Self::failed(error.into())
     }
 }
 
-impl From<crate::cache_dir::NoCacheDir> for Failure {
-    fn from(error: crate::cache_dir::NoCacheDir) -> Self {
-        Self { report: error.into(), exit: Exit::Failed }
+impl From<crate::artifact::Error> for Failure {
+    fn from(error: crate::artifact::Error) -> Self {
+        Self::failed(error.into())
     }
 }
 
 impl From<crate::secret::Error> for Failure {
     fn from(error: crate::secret::Error) -> Self {
-        Self { report: error.into(), exit: Exit::Failed }
+        Self::failed(error.into())
     }
 }
 
@@ -103,5 +113,11 @@ impl From<crate::lab::Error> for Failure {
             matches!(error, Differs { .. } | Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. });
         let exit = if usage { Exit::Usage } else { Exit::Failed };
         Self { report: error.into(), exit }
+    }
+}
+
+impl From<crate::cache_dir::NoCacheDir> for Failure {
+    fn from(error: crate::cache_dir::NoCacheDir) -> Self {
+        Self::failed(error.into())
     }
 }

@@ -8,11 +8,15 @@ mod exit;
 mod file;
 mod init;
 mod lab;
+mod logs;
 mod plan;
+mod project;
 mod prompt;
+mod run;
 mod session;
 mod status;
 mod trust;
+mod unreachable;
 mod verify;
 
 use std::process::ExitCode;
@@ -25,7 +29,7 @@ use self::{
 };
 use crate::{inventory, report};
 
-/// Parses the arguments, runs the verb, prints the error chain if there is one, and says how it went.
+/// Parses the arguments, runs the verb, prints the error chain if there is one, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -41,7 +45,7 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    match runtime.block_on(run(cli)) {
+    match runtime.block_on(dispatch(cli)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             report::failure(&failure.report);
@@ -50,7 +54,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<Exit, Failure> {
+async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Init(args) => init::run(&args),
         Verb::Plan(args) => plan::run(args).await,
@@ -59,8 +63,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(&args).await,
         Verb::Destroy(args) => destroy::run(&args).await,
         Verb::Trust(args) => trust::run(&args).await,
-        Verb::Exec(args) => exec::exec(args).await,
-        Verb::Logs(args) => exec::logs(args).await,
+        Verb::Exec(args) => exec::run(args).await,
+        Verb::Logs(args) => logs::run(args).await,
         Verb::Lab(args) => lab::run(args).await,
         Verb::Schema => {
             report::json(&inventory::schema());

@@ -6,7 +6,9 @@ use super::{
     args::Plan as Args,
     exit::{Exit, Failure},
     file,
-    session::{Project, connect},
+    project::Project,
+    session::open,
+    unreachable::reporting_unreachable,
 };
 use crate::{
     plan::{Plan, PlanOptions},
@@ -17,26 +19,26 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     file::writable("the plan", args.output.as_deref())?;
     let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
     let options = project.options(&args.options)?;
-    let mut connected = connect(&project.fleet, args.inventory.trust).await?;
-    let inspection = connected.inspect(&project).await?;
-    let plan = inspection.plan(&project.fleet, &options)?;
-    if let Some(path) = &args.output {
-        file::write(
-            "the plan",
-            path,
-            &serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?,
-        )?;
-    }
-    match (args.json, plan.is_empty()) {
-        (true, _) => report::json(&plan),
-        (false, true) => report::result(&no_changes_message(&plan, &options)),
-        (false, false) => report::result(&plan.text(Detail::Full)),
-    }
-    let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
-    Ok(connected.exit(exit, options.limit.as_ref()))
+    reporting_unreachable(async |unreachable| {
+        let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
+        let inspection = project.inspect(&mut sessions, unreachable).await?;
+        let plan = project.plan(inspection, &options)?;
+        if let Some(path) = &args.output {
+            let json = serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?;
+            file::write("the plan", path, &json)?;
+        }
+        match (args.json, plan.is_empty()) {
+            (true, _) => report::json(&plan),
+            (false, true) => report::result(&no_changes_message(&plan, &options)),
+            (false, false) => report::result(&plan.text(Detail::Full)),
+        }
+        let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
+        Ok(unreachable.exit(exit, options.limit.as_ref()))
+    })
+    .await
 }
 
-/// What is said when there is nothing to do.
+/// The message for an empty plan, with what no run can change.
 pub(super) fn no_changes_message(plan: &Plan, options: &PlanOptions) -> String {
     format!("{}\n{}", unchanged(plan, options), plan.notes()).trim_end().to_owned()
 }

@@ -3,18 +3,23 @@
 use super::{
     args::Look,
     exit::{Exit, Failure},
-    session::{Project, connect},
+    project::Project,
+    session::open,
+    unreachable::reporting_unreachable,
 };
 use crate::report::{self, Status};
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
     let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
-    let mut connected = connect(&project.fleet, args.inventory.trust).await?;
-    let status = Status::new(&project.fleet, &connected.inspect(&project).await?);
-    if args.json {
-        report::json(&status);
-    } else {
-        report::result(&report::status(&status));
-    }
-    Ok(connected.exit(if status.healthy { Exit::Done } else { Exit::Failed }, None))
+    reporting_unreachable(async |unreachable| {
+        let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
+        let status = Status::new(&project.fleet, &project.inspect(&mut sessions, unreachable).await?);
+        if args.json {
+            report::json(&status);
+        } else {
+            report::result(&report::status(&status));
+        }
+        Ok(unreachable.exit(if status.healthy { Exit::Done } else { Exit::Failed }, None))
+    })
+    .await
 }

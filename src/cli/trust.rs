@@ -6,10 +6,9 @@ use futures_util::future::join_all;
 use miette::{IntoDiagnostic, miette};
 
 use super::{
-    apply::{check_noninteractive, confirm},
     args::TrustHosts,
     exit::{Exit, Failure},
-    prompt::Terminal,
+    prompt::{Terminal, check_noninteractive, confirm, is_yes},
 };
 use crate::{
     host::{Connector, Decision, Error, KnownHosts, ScannedKey, pin},
@@ -20,68 +19,68 @@ use crate::{
 pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
     let fleet = inventory::load(&args.path, Fold::AsWritten)?;
-    let mut told = BTreeSet::new();
+    let mut shown = BTreeSet::new();
     loop {
-        let looked = look(&fleet, args.json, &mut told).await?;
-        let behind = looked.new.iter().any(|shown| shown.jump) && !looked.failed.is_empty();
+        let scanned = scan(&fleet, args.json, &mut shown).await?;
+        let behind = scanned.new.iter().any(|key| key.jump) && !scanned.failed.is_empty();
         if !behind {
-            looked.failed.into_iter().for_each(|error| report::failure(&error.into()));
+            scanned.failed.into_iter().for_each(|error| report::failure(&error.into()));
         }
-        if looked.new.is_empty() {
-            return Ok(looked.exit);
+        if scanned.new.is_empty() {
+            return Ok(scanned.exit);
         }
-        if !pinned(&looked.new, &looked.file, args.yes)? {
+        if !pinned(&scanned.new, &scanned.file, args.yes)? {
             return Ok(Exit::Failed);
         }
-        // Jump hosts that are known now lead to hosts that could not be seen before.
+        // Hosts behind jump hosts whose keys are pinned now could not be scanned before.
         if !behind {
-            return Ok(looked.exit);
+            return Ok(scanned.exit);
         }
     }
 }
 
-/// What one look at all hosts has shown.
-struct Looked {
+/// What one scan of all hosts has found.
+struct Scanned {
     file: PathBuf,
     new: Vec<ScannedKey>,
     failed: Vec<Error>,
     exit: Exit,
 }
 
-/// Looks at all keys, and shows those that were not `told` before.
-async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<Looked, Failure> {
+/// Scans the keys of all hosts, and shows those that were not `shown` before.
+async fn scan(fleet: &Fleet, json: bool, shown: &mut BTreeSet<String>) -> Result<Scanned, Failure> {
     let file = fleet.known_hosts();
     let connector = Connector::new(file.clone(), false, Box::new(Terminal));
     let pins = KnownHosts::load(std::slice::from_ref(&file)).into_diagnostic().map_err(Failure::usage)?;
     let remote = fleet.hosts.iter().filter(|host| matches!(host.address, Address::Remote(_)));
     let asking = remote.map(|host| async { (host.name.clone(), connector.host_keys(host).await) });
-    let mut looked = Looked { file, new: Vec::new(), failed: Vec::new(), exit: Exit::Done };
+    let mut scanned = Scanned { file, new: Vec::new(), failed: Vec::new(), exit: Exit::Done };
     for (host, (keys, failed)) in join_all(asking).await {
         if failed.is_some() {
-            looked.exit = Exit::Failed;
+            scanned.exit = Exit::Failed;
         }
-        looked.failed.extend(failed);
-        for shown in &keys {
-            let ScannedKey { address, port, key, jump, .. } = shown;
-            let decision = decide(&pins, shown, &keys);
+        scanned.failed.extend(failed);
+        for found in &keys {
+            let ScannedKey { address, port, key, jump, .. } = found;
+            let decision = decide(&pins, found, &keys);
             if matches!(decision, Decision::Changed { .. } | Decision::Revoked { .. }) {
-                looked.exit = Exit::Failed;
+                scanned.exit = Exit::Failed;
             }
-            if !told.insert(format!("{address} {port} {key}")) {
+            if !shown.insert(format!("{address} {port} {key}")) {
                 continue;
             }
             let host = if *jump { address } else { &host };
             report::host_key(&HostKey { host, address, port: *port, key, decision: &decision }, json);
             if decision == Decision::Unknown {
-                looked.new.push(shown.clone());
+                scanned.new.push(found.clone());
             }
         }
     }
-    Ok(looked)
+    Ok(scanned)
 }
 
-/// What is on file about a key: in the pins, and for one that is new there in the user's own files, which a pin must not
-/// overrule. Keys of other kinds than the known ones are new, where one of them is a known one.
+/// The verdict on a key: by the pins, and where they do not have it by the user's own files, which a pin must not
+/// overrule. A key of another kind than the known ones is new, where one of the host's keys is a known one.
 fn decide(pins: &KnownHosts, shown: &ScannedKey, all: &[ScannedKey]) -> Decision {
     let same = |other: &&ScannedKey| (&other.address, other.port) == (&shown.address, shown.port);
     let judge = |decide: &dyn Fn(&ScannedKey) -> Decision| match decide(shown) {
@@ -102,10 +101,10 @@ fn decide(pins: &KnownHosts, shown: &ScannedKey, all: &[ScannedKey]) -> Decision
     }
 }
 
-/// Pins keys, if that is wanted.
+/// Pins keys, once that is confirmed.
 fn pinned(new: &[ScannedKey], file: &std::path::Path, yes: bool) -> Result<bool, Failure> {
     let question = format!("Pin these {} keys in {}? [y/N] ", new.len(), file.display());
-    if !yes && !confirm(&question, |answer| matches!(answer, "y" | "Y" | "yes"))? {
+    if !yes && !confirm(&question, is_yes)? {
         report::note("nothing was pinned");
         return Ok(false);
     }

@@ -4,7 +4,9 @@ use super::{
     args::Verify,
     exit::{Exit, Failure},
     file,
-    session::{Project, connect, facts},
+    project::Project,
+    session::open,
+    unreachable::reporting_unreachable,
 };
 use crate::{
     cluster,
@@ -14,22 +16,20 @@ use crate::{
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
-    let connected = connect(&project.fleet, args.inventory.trust).await?;
-    let servers = servers(&project.fleet, &connected.probes)?;
-    let evidence = cluster::verify(
-        &servers,
-        &project.fleet,
-        &host_check_targets(&project.fleet, &facts(&connected.probes).await?),
-    )
-    .await;
-    if let Some(path) = &args.junit {
-        file::write("the evidence", path, report::junit(&evidence, &project.fleet.name).as_bytes())?;
-    }
-    if args.json {
-        report::json(&evidence);
-    } else {
-        report::result(&report::evidence_table(&evidence));
-    }
-    Ok(connected.exit(if evidence.holds() { Exit::Done } else { Exit::Failed }, None))
+    let Project { fleet, .. } = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    reporting_unreachable(async |unreachable| {
+        let sessions = open(&fleet, args.inventory.trust, unreachable).await?;
+        let servers = servers(&fleet, &sessions)?;
+        let evidence = cluster::verify(&servers, &fleet, &host_check_targets(&fleet, &sessions)).await;
+        if let Some(path) = &args.junit {
+            file::write("the evidence", path, report::junit(&evidence, &fleet.name).as_bytes())?;
+        }
+        if args.json {
+            report::json(&evidence);
+        } else {
+            report::result(&report::evidence_table(&evidence));
+        }
+        Ok(unreachable.exit(if evidence.holds() { Exit::Done } else { Exit::Failed }, None))
+    })
+    .await
 }

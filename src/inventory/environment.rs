@@ -1,31 +1,9 @@
 //! How much of the real thing a fleet is: what holds in a lab need not hold on machines that fail each by itself.
 
-use std::{fmt, path::Path};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use super::{Address, Host};
-
-/// What the hosts of a fleet are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Environment {
-    /// All nodes on this machine.
-    SingleHost,
-    /// Hosts that `provision lab` simulates on this machine.
-    Lab,
-    RealHosts,
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SingleHost => "on a single host",
-            Self::Lab => "in a lab",
-            Self::RealHosts => "on real hosts",
-        })
-    }
-}
+pub use crate::event::Environment;
 
 /// The file a lab keeps beside the inventory it writes.
 pub const LAB_STATE: &str = "state.json";

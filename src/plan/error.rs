@@ -6,10 +6,10 @@ use crate::resource::Listener;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
-    #[diagnostic(help("stop that process, or give the cluster another `port` in the inventory"))]
+    #[diagnostic(help("stop that process, or set another `port` for the cluster in the inventory"))]
     PortTaken { host: String, taken: Listener },
     #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
-    #[diagnostic(help("move it away, or give the step of the playbook another path; nothing was changed"))]
+    #[diagnostic(help("move it away, or set another path in the step of the playbook; nothing was changed"))]
     InTheWay { host: String, path: String, wanted: &'static str, found: String },
     #[error(
         "{host}: {what} is neither installed nor in the cache, and the step that compiles it is left out"

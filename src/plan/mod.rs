@@ -2,18 +2,25 @@
 //! reads nothing else, and a saved plan can be reviewed before it is applied.
 
 mod desired;
+mod diff;
 mod error;
 mod input;
 mod render;
+mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use desired::{Desired, Job, Templates, desired_resources};
+pub use desired::{Blueprint, Desired, Job, Templates};
 pub use error::Error;
-pub use input::{HostSnapshot, PlanInput};
+pub use input::PlanInput;
 pub use render::Error as RenderError;
+pub use snapshot::HostSnapshot;
 
 use crate::{
     artifact::Builder,
@@ -30,9 +37,9 @@ pub struct Plan {
     pub fleet: Fleet,
     /// What each host must be, and what it was when the plan was made.
     pub hosts: BTreeMap<String, Baseline>,
-    /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
+    /// Hosts that could not be reached, and why. Nothing is changed on them, and nothing that depends on them is removed.
     pub unreachable: BTreeMap<String, String>,
-    /// What is not as it should be and cannot be changed by a run, with the hosts where it is so.
+    /// What is not as desired and cannot be changed by a run, with the hosts it was found on.
     pub notices: BTreeMap<String, BTreeSet<String>>,
     pub rollout: Rollout,
     /// The hosts that are meant; `None` means all.
@@ -40,16 +47,16 @@ pub struct Plan {
     pub stages: Vec<Stage>,
 }
 
-/// How carefully a run goes over the hosts.
+/// How many hosts a run changes at a time, and when it stops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// So many hosts at once; all where it is not given.
+    /// The number of hosts that are changed at a time; `None` means all.
     pub serial: Option<usize>,
-    /// So many hosts may fail before the others are left alone.
+    /// The run stops once more hosts than this have failed.
     pub max_failures: usize,
 }
 
-/// The ground a plan stands on, for one host.
+/// What a plan rests on, for one host: it is applied only while this still holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     pub desired: Vec<Desired>,
@@ -68,7 +75,7 @@ pub struct Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
-    /// Changes to hosts, which flow independently of each other.
+    /// Changes to hosts, which are independent of each other.
     Change(Vec<HostChanges>),
     /// Compiling the server, once for each kind of host.
     Build(Vec<Builder>),
@@ -79,9 +86,9 @@ pub enum Work {
         /// Whether nothing was missing when the plan was made: what is left to do comes from restarting nodes.
         whole: bool,
     },
-    /// Proving it.
+    /// Checking the invariants of the cluster.
     Verify,
-    /// Undoing what the ledger of each host tells.
+    /// Undoing what the ledger of each host records.
     Undo(Vec<HostUndo>),
 }
 
@@ -109,7 +116,7 @@ pub struct HostUndo {
 /// What of a plan the user wants, and how.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
-    /// Steps to keep, by name or tag; empty keeps all.
+    /// Steps to select, by name or tag; empty selects all.
     pub tags: Vec<String>,
     /// Hosts to change; `None` means all.
     pub limit: Option<BTreeSet<String>>,
@@ -117,12 +124,13 @@ pub struct PlanOptions {
 }
 
 impl Plan {
-    /// The difference between what is desired and what is. Pure: equal situations give equal plans.
+    /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where it
+    /// is known that the plan could not be carried out.
     pub fn new(input: &PlanInput<'_>) -> Result<Self, Error> {
         input.check_preconditions()?;
         let stages = input.stages();
         input.check_binaries_available(&stages)?;
-        let hosts = input.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
+        let hosts = input.hosts.iter().map(|(name, snapshot)| (name.clone(), snapshot.baseline())).collect();
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: input.fleet.clone(),
@@ -135,7 +143,7 @@ impl Plan {
         })
     }
 
-    /// A plan that undoes what the ledgers tell, on the hosts that could be reached.
+    /// A plan that undoes what the ledgers record, on the hosts that could be reached.
     pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>, unreachable: BTreeMap<String, String>) -> Self {
         let empty = undo.iter().all(|host| host.entries.is_empty());
         let stages =
@@ -146,9 +154,9 @@ impl Plan {
         Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, stages }
     }
 
-    /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
-    /// other, so a stage with restarts is the last before such a cut; hosts that go a few at a time cannot wait for one
-    /// that has yet to begin to compile.
+    /// The stages, cut where all hosts must have finished before the next begins. Nodes are restarted one after the
+    /// other, so a stage with restarts is the last before such a cut. With `--serial`, a host cannot wait for a builder
+    /// whose batch has not begun.
     pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
         self.stages.chunk_by(|before, after| {
             let together = before.is_barrier() == after.is_barrier();

@@ -44,23 +44,23 @@ pub struct NodeStatus {
 }
 
 impl Status {
-    pub fn new(fleet: &Fleet, survey: &Inspection) -> Self {
+    pub fn new<D>(fleet: &Fleet, survey: &Inspection<D>) -> Self {
         let nodes = fleet.nodes().map(|node| NodeStatus::new(node, survey)).collect();
         Self {
             cluster: fleet.name.clone(),
             engine: fleet.engine.to_string(),
             version: fleet.version.to_string(),
             environment: fleet.environment,
-            healthy: survey.standing == ClusterState::Formed,
-            standing: survey.standing.to_string(),
+            healthy: survey.cluster_state == ClusterState::Formed,
+            standing: survey.cluster_state.to_string(),
             nodes,
         }
     }
 }
 
 impl NodeStatus {
-    fn new(node: &Node, survey: &Inspection) -> Self {
-        let process = survey.views.get(&node.host).and_then(|view| view.observed.processes.get(&node.name));
+    fn new<D>(node: &Node, survey: &Inspection<D>) -> Self {
+        let process = survey.hosts.get(&node.host).and_then(|host| host.observed.processes.get(&node.name));
         let mut status = Self {
             host: node.host.clone(),
             address: node.address.to_string(),

@@ -1,4 +1,4 @@
-//! Where hosts get the binary from: the cache, or the host that is compiling it right now.
+//! Where hosts get the binary from: the store, or the builder that is compiling it.
 
 use std::{
     collections::BTreeMap,
@@ -11,19 +11,18 @@ use super::Error;
 use crate::{
     artifact::{Artifact, ArtifactSpec, ArtifactStore, Builder},
     host::{Facts, Upload},
-    inspect,
 };
 
-/// What a builder has to give, once it has it. Without a publisher there will be nothing.
+/// What a builder will publish. Once the publisher is dropped, nothing more will come.
 type PendingArtifact = watch::Receiver<Option<Artifact>>;
 
 /// The binaries of one run.
 pub(super) struct BinarySource<'a> {
     spec: ArtifactSpec,
-    cache: &'a ArtifactStore,
-    /// By the host that waits: its builder, and what that one will give.
+    store: &'a ArtifactStore,
+    /// By the host that waits: its builder, and what that builder will publish.
     pending: BTreeMap<String, (String, PendingArtifact)>,
-    /// By builder; taken when its work begins.
+    /// By builder; taken when its pipeline begins.
     publishers: Mutex<BTreeMap<String, watch::Sender<Option<Artifact>>>>,
     /// What was read from disk, by digest: one copy for all hosts.
     uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
@@ -33,7 +32,7 @@ impl<'a> BinarySource<'a> {
     /// `builders` that take part in this run.
     pub(super) fn new<'b>(
         spec: ArtifactSpec,
-        cache: &'a ArtifactStore,
+        store: &'a ArtifactStore,
         builders: impl Iterator<Item = &'b Builder>,
     ) -> Self {
         let (mut pending, mut publishers) = (BTreeMap::new(), BTreeMap::new());
@@ -43,14 +42,14 @@ impl<'a> BinarySource<'a> {
             let served = builder.consumers.iter().chain([&builder.host]);
             pending.extend(served.map(|host| (host.clone(), (builder.host.clone(), receiver.clone()))));
         }
-        Self { spec, cache, pending, publishers: Mutex::new(publishers), uploads: Mutex::default() }
+        Self { spec, store, pending, publishers: Mutex::new(publishers), uploads: Mutex::default() }
     }
 
     pub(super) fn spec(&self) -> &ArtifactSpec {
         &self.spec
     }
 
-    /// The right of a builder to give. Whoever waits is told when it is dropped.
+    /// The publisher of a builder. Dropping it ends the wait of all its consumers.
     pub(super) fn publisher(&self, host: &str) -> Option<watch::Sender<Option<Artifact>>> {
         self.publishers.lock().unwrap_or_else(PoisonError::into_inner).remove(host)
     }
@@ -59,17 +58,16 @@ impl<'a> BinarySource<'a> {
     pub(super) async fn artifact(&self, host: &str, facts: &Facts) -> Result<Artifact, Error> {
         let title = || self.spec.title();
         let Some((builder, receiver)) = self.pending.get(host) else {
-            return inspect::cached(self.cache, &self.spec, facts)
-                .ok_or_else(|| Error::ArtifactGone { what: title() });
+            return self.store.find(&self.spec, facts).ok_or_else(|| Error::ArtifactGone { what: title() });
         };
         let mut receiver = receiver.clone();
-        let given = receiver.wait_for(Option::is_some).await.ok().and_then(|artifact| artifact.clone());
-        let artifact = given.ok_or_else(|| Error::NotBuilt {
+        let published = receiver.wait_for(Option::is_some).await.ok().and_then(|artifact| artifact.clone());
+        let artifact = published.ok_or_else(|| Error::NotBuilt {
             host: host.to_owned(),
             what: title(),
             builder: builder.clone(),
         })?;
-        let fits = self.cache.fits(&artifact, facts);
+        let fits = self.store.fits(&artifact, facts);
         fits.map_err(|why| Error::Incompatible {
             host: host.to_owned(),
             what: title(),

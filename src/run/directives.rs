@@ -1,4 +1,4 @@
-//! The engine's directives, checked against the binary before any node gets them.
+//! The engine's directives, checked against the binary before any configuration is written.
 
 use super::Error;
 use crate::{

@@ -1,8 +1,8 @@
 //! Why a run stopped.
 
-use crate::{artifact, cluster, host, inspect, secret};
+use crate::{artifact, cluster, host, inspect::NoSession, secret};
 
-/// Why a run stopped. Whatever was done until then is in the ledger, and running again continues.
+/// Why a run stopped. What was done until then is in the ledger, and running the same command again continues.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error(transparent)]
@@ -25,13 +25,13 @@ pub enum Error {
     Secret(#[from] secret::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Inspect(#[from] inspect::Error),
+    NoSession(#[from] NoSession),
     #[error("interrupted after the step `{after}`")]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
     Interrupted { after: String },
     #[error("{host}: node {node} ended right after its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help(
-        "mend what the log names (usually a directive under [cluster.config]) and apply again"
+        "fix what the log names (usually a directive under [cluster.config]) and apply again"
     ))]
     NodeEnded { host: String, node: String, log: String, lines: Vec<String> },
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
@@ -52,7 +52,7 @@ pub enum Error {
     ))]
     Incompatible { host: String, what: String, builder: String, why: String },
     #[error("{} hosts failed: {}", .errors.len(), .hosts.join(", "))]
-    #[diagnostic(help("mend each, then run the same command again: it continues where each host stopped"))]
+    #[diagnostic(help("fix each, then run the same command again: it continues where each host stopped"))]
     Hosts {
         hosts: Vec<String>,
         #[related]
@@ -70,13 +70,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of a run in which these hosts failed. One that only lacked what another should have compiled says nothing
-    /// new, nor does one that stopped because the user asked all to.
+    /// The error of a run in which these hosts failed. A host that only lacked what another should have compiled adds
+    /// nothing, nor does one that stopped because the user asked for it; the name of a host is empty where the run as a
+    /// whole was interrupted.
     pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
-        let says_nothing_new =
-            |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
-        if failed.iter().any(|(_, error)| !says_nothing_new(error)) {
-            failed.retain(|(_, error)| !says_nothing_new(error));
+        let adds_nothing = |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
+        if failed.iter().any(|(_, error)| !adds_nothing(error)) {
+            failed.retain(|(_, error)| !adds_nothing(error));
         } else if let Some(at) =
             failed.iter().position(|(_, error)| matches!(error, Self::Interrupted { .. }))
         {

@@ -1,34 +1,21 @@
 //! The executor: takes a plan and carries it out. It reads no flags, no environment, no inventory. Between two barriers
-//! hosts go their own way; at a barrier all must have arrived.
+//! hosts are independent of each other; at a barrier all must have finished.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{
-    Cancel, Error, binary_distribution::BinarySource, directives, host_pipelines::HostPipelines,
+    Error, RunContext, binary_distribution::BinarySource, directives, host_pipelines::HostPipelines,
     host_run::HostRun, rolling_restart::RollingRestart,
 };
 use crate::{
-    artifact::{ArtifactSpec, ArtifactStore},
+    artifact::ArtifactSpec,
     cluster::{self, Evidence, Formed, Topology},
-    event::Events,
-    host::{Facts, LockedHost, Probe},
     inspect,
-    inventory::Fleet,
     plan::{HostUndo, Plan, Stage, Work},
-    resource::Layout,
 };
-
-/// What a run needs besides its plan: the right to change each host, and what is known of it.
-pub struct Executor<'a> {
-    pub hosts: &'a BTreeMap<String, LockedHost>,
-    pub facts: &'a BTreeMap<String, Facts>,
-    pub cache: &'a ArtifactStore,
-    pub events: &'a Events,
-    pub cancel: &'a Cancel,
-}
 
 /// What a run did.
 #[derive(Debug, Default)]
@@ -41,31 +28,39 @@ pub struct Outcome {
     pub evidence: Option<Evidence>,
 }
 
-impl Executor<'_> {
-    /// Carries out a plan. Stops at the first barrier that not all hosts have reached, or after the current stage when
-    /// the user asked to. What was done until then is told in both cases.
-    pub async fn run(&self, plan: &Plan) -> (Outcome, Result<(), Error>) {
-        let mut outcome = Outcome::default();
-        let result = self.stages(plan, &mut outcome).await;
-        (outcome, result)
-    }
+/// Carries out a plan. Stops at the first barrier that not all hosts have reached, or after the current stage when the
+/// user asked to. The outcome has what was done until then in both cases.
+pub async fn execute(context: RunContext<'_>, plan: &Plan) -> (Outcome, Result<(), Error>) {
+    let binaries = BinarySource::new(ArtifactSpec::of(&plan.fleet), context.store(), plan.builders());
+    let mut executor = Executor { context, plan, binaries, outcome: Outcome::default() };
+    let result = executor.stages().await;
+    (executor.outcome, result)
+}
 
-    async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
+struct Executor<'a> {
+    context: RunContext<'a>,
+    plan: &'a Plan,
+    binaries: BinarySource<'a>,
+    outcome: Outcome,
+}
+
+impl Executor<'_> {
+    async fn stages(&mut self) -> Result<(), Error> {
         let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
-        self.check_directives(plan)?;
-        let binaries = BinarySource::new(ArtifactSpec::of(&plan.fleet), self.cache, plan.builders());
+        self.check_directives()?;
+        let plan = self.plan;
         for stages in plan.between_barriers() {
-            // Only what is left to do can be interrupted.
-            if let Some(last) = last.filter(|_| self.cancel.is_raised()) {
+            // The check is here, before further stages, because after the last one there is nothing to interrupt.
+            if let Some(last) = last.filter(|_| self.context.is_cancelled()) {
                 failed.push((String::new(), Error::Interrupted { after: last.step.clone() }));
                 break;
             }
             if stages.iter().any(Stage::is_barrier) {
                 if failed.is_empty() {
-                    self.barrier(plan, stages, outcome).await?;
+                    self.barrier(stages).await?;
                 }
             } else {
-                failed.extend(self.flow(plan, stages, &binaries, &failed, outcome).await?);
+                failed.extend(self.pipelines(stages, &failed).await?);
             }
             if failed.len() > plan.rollout.max_failures {
                 break;
@@ -75,124 +70,99 @@ impl Executor<'_> {
         Error::of_hosts(failed)
     }
 
-    /// Sends the hosts on their way to the next barrier, then restarts the nodes that are due.
-    async fn flow(
-        &self,
-        plan: &Plan,
+    /// Runs the hosts' pipelines up to the next barrier, then restarts the nodes that are due.
+    async fn pipelines(
+        &mut self,
         stages: &[Stage],
-        binaries: &BinarySource<'_>,
         failed: &[(String, Error)],
-        outcome: &mut Outcome,
     ) -> Result<Vec<(String, Error)>, Error> {
-        let out: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
-        let outcome_of_hosts = HostPipelines::new(self, stages, binaries, &out).run(plan).await;
-        outcome.changed += outcome_of_hosts.changed;
-        outcome.started = outcome.started.or(outcome_of_hosts.started);
+        let excluded: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
+        let pipelines = HostPipelines::new(&self.context, self.plan, stages, &self.binaries, &excluded);
+        let ended = pipelines.run().await;
+        self.outcome.changed += ended.changed;
+        self.outcome.started = self.outcome.started.or(ended.started);
         if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
-            (outcome_of_hosts.failed.is_empty() && failed.is_empty(), stages.last())
+            (ended.failed.is_empty() && failed.is_empty(), stages.last())
         {
-            let (was_healthy, partial) = (plan.is_whole(), !plan.unreachable.is_empty());
-            let nodes = RollingRestart { executor: self, fleet: &plan.fleet, step, was_healthy, partial };
-            outcome.changed += nodes.restart(hosts).await?;
+            self.outcome.changed +=
+                RollingRestart::new(&self.context, self.plan, step).restart(hosts).await?;
         }
-        Ok(outcome_of_hosts.failed)
+        Ok(ended.failed)
     }
 
-    async fn barrier(&self, plan: &Plan, stages: &[Stage], outcome: &mut Outcome) -> Result<(), Error> {
+    async fn barrier(&mut self, stages: &[Stage]) -> Result<(), Error> {
         for stage in stages {
-            let (step, began) = (self.events.step(&stage.step, None), Instant::now());
+            let (step, began) = (self.context.step(&stage.step, None), Instant::now());
             step.started();
-            let before = outcome.changed;
-            if let Err(error) = self.stage(plan, stage, outcome).await {
+            let before = self.outcome.changed;
+            if let Err(error) = self.stage(stage).await {
                 step.failed(&error.to_string());
                 return Err(error);
             }
-            step.finished(outcome.changed - before, began.elapsed());
+            step.finished(self.outcome.changed - before, began.elapsed());
         }
         Ok(())
     }
 
-    async fn stage(&self, plan: &Plan, stage: &Stage, outcome: &mut Outcome) -> Result<(), Error> {
+    async fn stage(&mut self, stage: &Stage) -> Result<(), Error> {
         match &stage.work {
-            Work::Change(_) | Work::Build(_) => {}
-            Work::Form { topology, .. } => {
-                outcome.formed = Some(self.form(plan, &stage.step, topology, outcome.started).await?);
-                outcome.changed += 1;
-            }
-            Work::Verify => {
-                let servers = inspect::servers(&plan.fleet, &self.probes())?;
-                let evidence = cluster::verify(
-                    &servers,
-                    &plan.fleet,
-                    &inspect::host_check_targets(&plan.fleet, self.facts),
-                )
-                .await;
-                let failed: Vec<String> =
-                    evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
-                outcome.evidence = Some(evidence);
-                if !failed.is_empty() {
-                    return Err(Error::Unproven { count: failed.len(), failed });
-                }
-            }
-            Work::Undo(hosts) => self.undo(plan, &stage.step, hosts, outcome).await?,
+            Work::Change(_) | Work::Build(_) => Ok(()),
+            Work::Form { topology, .. } => self.form(&stage.step, topology).await,
+            Work::Verify => self.verify().await,
+            Work::Undo(hosts) => self.undo(&stage.step, hosts).await,
         }
-        Ok(())
     }
 
-    /// Refuses a directive the binary does not have, where there is a binary to ask already.
-    fn check_directives(&self, plan: &Plan) -> Result<(), Error> {
-        if !plan.stages.iter().any(|stage| matches!(stage.work, Work::Change(_))) {
+    /// Refuses a directive the binary does not have, where the cache has a binary to ask.
+    fn check_directives(&self) -> Result<(), Error> {
+        let fleet = &self.plan.fleet;
+        if !self.plan.stages.iter().any(|stage| matches!(stage.work, Work::Change(_))) {
             return Ok(());
         }
-        let spec = ArtifactSpec::of(&plan.fleet);
-        let found = self.facts.values().find_map(|facts| inspect::cached(self.cache, &spec, facts));
-        found.map_or(Ok(()), |artifact| directives::check(&plan.fleet, &artifact))
+        let (spec, store) = (self.binaries.spec(), self.context.store());
+        let found = self.context.sessions().iter().find_map(|(_, session)| store.find(spec, &session.facts));
+        found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
     }
 
-    async fn form(
-        &self,
-        plan: &Plan,
-        step: &str,
-        topology: &Topology,
-        started: Option<Instant>,
-    ) -> Result<Formed, Error> {
-        let servers = inspect::servers(&plan.fleet, &self.probes())?;
-        let events = self.events.step(step, None);
-        if !plan.is_whole() {
-            cluster::check_connectivity(&servers, &plan.fleet, &events).await?;
+    async fn form(&mut self, step: &str, topology: &Topology) -> Result<(), Error> {
+        let fleet = &self.plan.fleet;
+        let servers = self.context.servers(fleet)?;
+        let events = self.context.step(step, None);
+        if !self.plan.is_whole() {
+            cluster::check_connectivity(&servers, fleet, &events).await?;
         }
-        Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
+        let formed = cluster::form(&servers, fleet, topology, self.outcome.started, &events).await?;
+        self.outcome.formed = Some(formed);
+        self.outcome.changed += 1;
+        Ok(())
     }
 
-    async fn undo(
-        &self,
-        plan: &Plan,
-        step: &str,
-        hosts: &[HostUndo],
-        outcome: &mut Outcome,
-    ) -> Result<(), Error> {
-        let runs = hosts.iter().filter_map(|undo| {
-            let run = self.host(&plan.fleet, step, &undo.host)?;
-            Some(async move { (undo.host.clone(), run.undo(&undo.entries).await) })
+    async fn verify(&mut self) -> Result<(), Error> {
+        let fleet = &self.plan.fleet;
+        let servers = self.context.servers(fleet)?;
+        let targets = inspect::host_check_targets(fleet, self.context.sessions());
+        let evidence = cluster::verify(&servers, fleet, &targets).await;
+        let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
+        self.outcome.evidence = Some(evidence);
+        if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }
+    }
+
+    async fn undo(&mut self, step: &str, hosts: &[HostUndo]) -> Result<(), Error> {
+        let context = &self.context;
+        let runs = hosts.iter().map(|undo| async move {
+            let undone = match HostRun::new(context, step, &undo.host) {
+                Ok(run) => run.undo(&undo.entries).await,
+                Err(error) => Err(error.into()),
+            };
+            (undo.host.clone(), undone)
         });
         let mut failed = Vec::new();
         for (host, result) in join_all(runs).await {
             match result {
-                Ok(count) => outcome.changed += count,
+                Ok(count) => self.outcome.changed += count,
                 Err(error) => failed.push((host, error)),
             }
         }
         Error::of_hosts(failed)
-    }
-
-    /// One host during one step.
-    pub(super) fn host(&self, fleet: &Fleet, step: &str, host: &str) -> Option<HostRun<'_>> {
-        let (change, facts) = (self.hosts.get(host)?, self.facts.get(host)?);
-        let layout = Layout::new(fleet, facts);
-        Some(HostRun { change, facts, layout, events: self.events.step(step, Some(host)) })
-    }
-
-    pub(super) fn probes(&self) -> BTreeMap<String, Probe> {
-        self.hosts.iter().map(|(name, change)| (name.clone(), change.probe().clone())).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! Hosts on their way from one barrier to the next. None waits for another, but for the binary that another compiles.
+//! The stages between two barriers, as one pipeline a host. A host waits for no other, except for the binary that a
+//! builder compiles.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +10,18 @@ use tokio::{
 };
 
 use super::{
-    Error, binary_distribution::BinarySource, directives, executor::Executor, step_progress::StepProgress,
+    Error, RunContext, binary_distribution::BinarySource, directives, host_run::HostRun,
+    step_progress::StepProgress,
 };
 use crate::{
     artifact::{self, Artifact, BuildContext, Builder, Pins},
     plan::{HostChanges, Plan, Stage, Work},
 };
 
-/// One way from barrier to barrier.
+/// The pipelines of all hosts between two barriers.
 pub(super) struct HostPipelines<'a> {
-    executor: &'a Executor<'a>,
+    context: &'a RunContext<'a>,
+    plan: &'a Plan,
     stages: &'a [Stage],
     steps: Vec<StepProgress>,
     binaries: &'a BinarySource<'a>,
@@ -27,7 +30,7 @@ pub(super) struct HostPipelines<'a> {
     started: OnceCell<Instant>,
 }
 
-/// What came of it.
+/// How the pipelines ended.
 pub(super) struct PipelineOutcome {
     pub(super) changed: usize,
     pub(super) started: Option<Instant>,
@@ -36,45 +39,47 @@ pub(super) struct PipelineOutcome {
 }
 
 impl<'a> HostPipelines<'a> {
-    /// `out` takes no part any more.
+    /// The `excluded` hosts have failed, and take no part any more.
     pub(super) fn new(
-        executor: &'a Executor<'a>,
+        context: &'a RunContext<'a>,
+        plan: &'a Plan,
         stages: &'a [Stage],
         binaries: &'a BinarySource<'a>,
-        out: &BTreeSet<String>,
+        excluded: &BTreeSet<String>,
     ) -> Self {
         let hosts: BTreeSet<&str> =
-            stages.iter().flat_map(hosts_of).filter(|host| !out.contains(*host)).collect();
-        // Nobody shall wait for what they will not compile any more.
-        for host in out {
+            stages.iter().flat_map(hosts_of).filter(|host| !excluded.contains(*host)).collect();
+        // No host must wait for what an excluded builder does not compile any more.
+        for host in excluded {
             drop(binaries.publisher(host));
         }
         let steps = stages.iter().map(|stage| {
             let taking_part = hosts_of(stage).filter(|host| hosts.contains(host)).count();
-            StepProgress::new(executor.events.step(&stage.step, None), taking_part)
+            StepProgress::new(context.step(&stage.step, None), taking_part)
         });
         let steps = steps.collect();
         let hosts = hosts.into_iter().collect();
-        Self { executor, stages, steps, binaries, hosts, started: OnceCell::new() }
+        Self { context, plan, stages, steps, binaries, hosts, started: OnceCell::new() }
     }
 
-    /// Sends all hosts on their way, so many at once as the plan's rollout allows, until too many have failed.
-    pub(super) async fn run(&self, plan: &Plan) -> PipelineOutcome {
-        let at_once = plan.rollout.serial.unwrap_or(self.hosts.len()).max(1);
+    /// Runs all pipelines, as many at a time as the plan's rollout allows, until too many hosts have failed.
+    pub(super) async fn run(&self) -> PipelineOutcome {
+        let rollout = self.plan.rollout;
+        let at_once = rollout.serial.unwrap_or(self.hosts.len()).max(1);
         let (mut failed, mut begun) = (Vec::new(), false);
         for batch in self.hosts.chunks(at_once) {
             // Only what is left to do can be interrupted.
-            if let (true, Some(stage)) = (begun && self.executor.cancel.is_raised(), self.stages.last()) {
+            if let (true, Some(stage)) = (begun && self.context.is_cancelled(), self.stages.last()) {
                 let after = format!("{} on some hosts", stage.step);
                 failed.push((String::new(), Error::Interrupted { after }));
                 break;
             }
             begun = true;
-            let pipelines = batch.iter().map(|host| async { (*host, self.host(plan, host).await) });
+            let pipelines = batch.iter().map(|host| async { (*host, self.host(host).await) });
             for (host, result) in join_all(pipelines).await {
                 failed.extend(result.err().map(|error| (host.to_owned(), error)));
             }
-            if failed.len() > plan.rollout.max_failures {
+            if failed.len() > rollout.max_failures {
                 break;
             }
         }
@@ -82,7 +87,7 @@ impl<'a> HostPipelines<'a> {
         PipelineOutcome { changed, started: self.started.get().copied(), failed }
     }
 
-    async fn host(&self, plan: &Plan, host: &str) -> Result<(), Error> {
+    async fn host(&self, host: &str) -> Result<(), Error> {
         let builds = self.stages.iter().flat_map(builders_of).any(|builder| builder.host == host);
         let publisher = if builds { self.binaries.publisher(host) } else { None };
         let takes_part = |(stage, _): &(&Stage, &StepProgress)| hosts_of(stage).any(|other| other == host);
@@ -91,16 +96,16 @@ impl<'a> HostPipelines<'a> {
         let mut result = Ok(());
         while let (Ok(()), Some((stage, progress))) = (&result, pipelines.next()) {
             // Only what is left to do can be interrupted.
-            if let Some(last) = last.take().filter(|_| self.executor.cancel.is_raised()) {
+            if let Some(last) = last.take().filter(|_| self.context.is_cancelled()) {
                 result = Err(Error::Interrupted { after: last });
                 progress.host_left();
                 break;
             }
             progress.host_started().await;
-            match self.stage(plan, stage, host, publisher.as_ref()).await {
+            match self.stage(stage, host, publisher.as_ref()).await {
                 Ok(changed) => progress.host_finished(changed),
                 Err(error) => {
-                    self.executor.events.step(&stage.step, Some(host)).failed(&error.to_string());
+                    self.context.step(&stage.step, Some(host)).failed(&error.to_string());
                     progress.host_failed();
                     result = Err(error);
                 }
@@ -113,55 +118,49 @@ impl<'a> HostPipelines<'a> {
 
     async fn stage(
         &self,
-        plan: &Plan,
         stage: &Stage,
         host: &str,
         publisher: Option<&Sender<Option<Artifact>>>,
     ) -> Result<usize, Error> {
         match &stage.work {
             Work::Build(_) => {
-                let artifact = self.build(plan, &stage.step, host).await?;
+                let artifact = self.build(&stage.step, host).await?;
                 if let Some(publisher) = publisher {
-                    publisher.send_replace(artifact);
+                    publisher.send_replace(Some(artifact));
                 }
                 Ok(1)
             }
-            Work::Change(hosts) => self.change(plan, &stage.step, host, hosts).await,
+            Work::Change(hosts) => self.change(&stage.step, host, hosts).await,
             Work::Form { .. } | Work::Verify | Work::Undo(_) => Ok(0),
         }
     }
 
-    async fn change(
-        &self,
-        plan: &Plan,
-        step: &str,
-        host: &str,
-        hosts: &[HostChanges],
-    ) -> Result<usize, Error> {
-        let changes = hosts.iter().find(|changes| changes.host == host);
-        let (Some(changes), Some(run)) = (changes, self.executor.host(&plan.fleet, step, host)) else {
-            return Ok(0);
-        };
+    async fn change(&self, step: &str, host: &str, hosts: &[HostChanges]) -> Result<usize, Error> {
+        let Some(changes) = hosts.iter().find(|changes| changes.host == host) else { return Ok(0) };
+        let run = HostRun::new(self.context, step, host)?;
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
         run.changes(&changes.changes, self.binaries).await
     }
 
-    /// Compiles. What the binary does not know of the directives is said before anybody gets it.
-    async fn build(&self, plan: &Plan, step: &str, host: &str) -> Result<Option<Artifact>, Error> {
-        let executor = self.executor;
-        let (Some(change), Some(facts)) = (executor.hosts.get(host), executor.facts.get(host)) else {
-            return Ok(None);
+    /// Compiles. Directives the binary does not know are refused before any host gets it.
+    async fn build(&self, step: &str, host: &str) -> Result<Artifact, Error> {
+        let session = self.context.session(host)?;
+        let fleet = &self.plan.fleet;
+        let mut pins = Pins::load(&fleet.inventory)?;
+        let events = self.context.step(step, Some(host));
+        let build = BuildContext {
+            spec: self.binaries.spec(),
+            host: &session.host,
+            facts: &session.facts,
+            store: self.context.store(),
+            events: &events,
         };
-        let mut pins = Pins::load(&plan.fleet.inventory)?;
-        let events = executor.events.step(step, Some(host));
-        let spec = self.binaries.spec();
-        let context = BuildContext { spec, host: change, facts, store: executor.cache, events: &events };
-        let artifact = artifact::build(&context, &mut pins).await?;
-        events.changed(&format!("built {}", spec.title()));
-        directives::check(&plan.fleet, &artifact)?;
-        Ok(Some(artifact))
+        let artifact = artifact::build(&build, &mut pins).await?;
+        events.changed(&format!("built {}", build.spec.title()));
+        directives::check(fleet, &artifact)?;
+        Ok(artifact)
     }
 }
 

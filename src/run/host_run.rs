@@ -2,26 +2,30 @@
 
 use std::time::Duration;
 
-use super::{Error, binary_distribution::BinarySource, rolling_restart};
+use super::{Error, RunContext, binary_distribution::BinarySource, ready};
 use crate::{
     event::StepEvents,
-    host::{self, Facts, LockedHost},
+    host::{self, LockedHost},
+    inspect::{NoSession, Session},
     plan::Planned,
-    resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
+    resource::{Action, Binary, Entry, Mark, Process, Resource, Script, mark},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
-const IDLE: Duration = Duration::from_mins(15);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// One host during one stage.
+/// One host during one step.
 pub(super) struct HostRun<'a> {
-    pub(super) change: &'a LockedHost,
-    pub(super) facts: &'a Facts,
-    pub(super) layout: Layout,
-    pub(super) events: StepEvents,
+    session: &'a Session<LockedHost>,
+    events: StepEvents,
 }
 
-impl HostRun<'_> {
+impl<'a> HostRun<'a> {
+    /// Fails where there is no session with the host, which would be a defect of provision.
+    pub(super) fn new(context: &RunContext<'a>, step: &str, host: &str) -> Result<Self, NoSession> {
+        Ok(Self { session: context.session(host)?, events: context.step(step, Some(host)) })
+    }
+
     /// Makes all changes but restarts, and waits until the nodes that were started answer.
     pub(super) async fn changes(
         &self,
@@ -49,26 +53,37 @@ impl HostRun<'_> {
             script.end(index);
         }
         done += self.run(&script, &titles).await?;
-        rolling_restart::wait_ready(self.change.probe(), &starting).await?;
+        ready::wait_ready(self.session.probe(), &starting).await?;
         Ok(done)
+    }
+
+    /// Restarts a node, and waits until it accepts connections.
+    pub(super) async fn restart(&self, planned: &Planned, process: &Process) -> Result<(), Error> {
+        let mut script = self.script(std::slice::from_ref(planned));
+        script.begin(0);
+        process.stop(&mut script);
+        planned.resource.kind().change(&planned.difference, &mut script)?;
+        script.end(0);
+        self.run(&script, &[format!("{} restarted", planned.resource.kind().title())]).await?;
+        ready::wait_ready(self.session.probe(), &[process]).await
     }
 
     /// Undoes entries of the ledger, newest first, and at last the ledger itself.
     pub(super) async fn undo(&self, entries: &[Entry]) -> Result<usize, Error> {
         let titles: Vec<String> = entries.iter().map(Entry::title).collect();
-        let mut script = Script::undoing(&self.layout);
+        let mut script = Script::new(&self.session.layout);
         Process::functions(&mut script);
         for (index, entry) in entries.iter().enumerate() {
             script.begin(index);
             script.push(&entry.undo(entries));
             script.end(index);
         }
-        script.push(&Entry::last(entries, &self.layout.shared()));
+        script.push(&Entry::last(entries, &self.session.layout.shared()));
         self.run(&script, &titles).await
     }
 
-    /// Runs a script and turns its output into events; returns how many changes ended well.
-    pub(super) async fn run(&self, script: &Script, titles: &[String]) -> Result<usize, Error> {
+    /// Runs a script and turns its output into events; returns the number of changes that were made.
+    async fn run(&self, script: &Script, titles: &[String]) -> Result<usize, Error> {
         let (mut changed, mut current) = (0, None);
         let mut on_line = |line: &str| match mark(line) {
             Some(Mark::Begin(index)) => current = titles.get(index).cloned(),
@@ -79,19 +94,19 @@ impl HostRun<'_> {
             Some(Mark::Note(text)) => self.events.notice(text),
             None => self.events.log(line),
         };
-        let what = "the change script";
-        // A package manager that dies with the link leaves the host's packages in disorder.
+        let (host, what) = (&self.session.host, "the change script");
+        // A package manager that is killed with the link leaves the host's packages half configured.
         let ended = if script.is_long() {
-            self.change.run_detached(what, "change", script.text(), IDLE, &mut on_line).await
+            host.run_detached(what, "change", script.text(), IDLE_TIMEOUT, &mut on_line).await
         } else {
-            self.change.run(what, script.text(), IDLE, &mut on_line).await
+            host.run(what, script.text(), IDLE_TIMEOUT, &mut on_line).await
         };
         ended.map_err(|error| name_the_change(error, current))?;
         Ok(changed)
     }
 
     fn script(&self, changes: &[Planned]) -> Script {
-        let mut script = Script::new(&self.layout);
+        let mut script = Script::new(&self.session.layout);
         if changes.iter().any(|change| matches!(change.resource, Resource::Process(_))) {
             Process::functions(&mut script);
         }
@@ -104,9 +119,10 @@ impl HostRun<'_> {
         binaries: &BinarySource<'_>,
         script: &mut Script,
     ) -> Result<(), Error> {
-        let artifact = binaries.artifact(self.change.name(), self.facts).await?;
+        let host = &self.session.host;
+        let artifact = binaries.artifact(host.name(), &self.session.facts).await?;
         let upload = binaries.upload(&artifact)?;
-        self.change.put(&upload, &binary.path(), 0o755).await?;
+        host.put(&upload, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artifact.provenance).unwrap_or_default();
         binary.seal(&provenance, &artifact.sha256, script);
         Ok(())

@@ -1,15 +1,22 @@
-//! Running a plan: the only code that changes anything.
+//! Running a plan: the only code that starts changes.
+//!
+//! `executor` → `host_pipelines`, `rolling_restart` → `host_run` → `context`, `ready`.
 
 mod binary_distribution;
 mod cancel;
+mod context;
 mod directives;
 mod error;
 mod executor;
 mod host_pipelines;
 mod host_run;
+mod ready;
 mod rolling_restart;
 mod step_progress;
+#[cfg(test)]
+mod tests;
 
 pub use cancel::Cancel;
+pub use context::RunContext;
 pub use error::Error;
-pub use executor::{Executor, Outcome};
+pub use executor::{Outcome, execute};

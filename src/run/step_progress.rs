@@ -1,4 +1,4 @@
-//! One step that many hosts go through, each at its own rollout: when it began, what it changed, when the last was done.
+//! One step that many hosts run, each at its own pace: when it began, what it changed, when the last host finished.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use crate::event::StepEvents;
 
 pub(super) struct StepProgress {
     events: StepEvents,
-    /// Hosts that have yet to finish it, or to give it up.
+    /// Hosts that have neither finished nor left the step.
     left: AtomicUsize,
     failed: AtomicBool,
     changed: AtomicUsize,
@@ -30,7 +30,7 @@ impl StepProgress {
         self.began.get_or_init(first).await;
     }
 
-    /// A host is done with it.
+    /// A host has finished it.
     pub(super) fn host_finished(&self, changed: usize) {
         self.changed.fetch_add(changed, Ordering::Relaxed);
         self.host_left();

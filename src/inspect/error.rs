@@ -1,0 +1,27 @@
+//! Why a fleet could not be inspected, or must not be changed.
+
+use super::NoSession;
+use crate::{
+    cluster::{self, SafetyViolation},
+    host, secret,
+};
+
+/// Why the fleet could not be inspected, or must not be changed.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] host::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secret(#[from] secret::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    SafetyViolation(#[from] SafetyViolation),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    AuthMismatch(#[from] cluster::AuthMismatch),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoSession(#[from] NoSession),
+}

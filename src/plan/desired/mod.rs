@@ -1,0 +1,172 @@
+//! What must be true: fleet + playbook + facts of a host → resources, step by step.
+
+mod custom;
+mod kernel;
+mod nodes;
+
+use serde::{Deserialize, Serialize};
+
+use super::render::Error;
+use crate::{
+    artifact::ArtifactSpec,
+    host::Facts,
+    inspect,
+    inventory::{Fleet, Host},
+    playbook::{Action, Playbook, Step},
+    resource::{Binary, Directory, Layout, Package, Resource, User},
+};
+
+/// What one step of the playbook desires of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    pub step: String,
+    pub tags: Vec<String>,
+    pub job: Job,
+    pub resources: Vec<Resource>,
+}
+
+impl Desired {
+    /// Whether this word of `--tags` selects the step.
+    pub fn answers_to(&self, tag: &str) -> bool {
+        self.step == tag || self.tags.iter().any(|own| own == tag)
+    }
+}
+
+impl inspect::Resources for Vec<Desired> {
+    fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.iter().flat_map(|step| &step.resources)
+    }
+}
+
+/// What a step does besides its resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Job {
+    Resources,
+    Build,
+    Start,
+    Form,
+    Verify,
+}
+
+/// The texts of the templates nodes are rendered from.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    pub config: String,
+    pub unit: String,
+    pub sysctl: String,
+}
+
+/// What decides the resources of every host, besides the host itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Blueprint<'a> {
+    pub fleet: &'a Fleet,
+    pub playbook: &'a Playbook,
+    pub templates: &'a Templates,
+}
+
+impl Blueprint<'_> {
+    /// What the playbook desires of a host, in its order. `packages` are what a build needs from the distribution; none
+    /// where nothing has to be compiled. Fails where a template cannot be rendered.
+    pub fn desired_resources(
+        &self,
+        host: &Host,
+        facts: &Facts,
+        layout: &Layout,
+        packages: &[String],
+    ) -> Result<Vec<Desired>, Error> {
+        let Self { fleet, playbook, templates } = *self;
+        let binary = Binary::new(fleet, layout, &ArtifactSpec::of(fleet).recipe.id());
+        let target = HostTarget { fleet, host, facts, layout, templates, binary, packages };
+        playbook.steps.iter().map(|step| target.step(step)).collect()
+    }
+}
+
+/// The one host whose resources are desired, with all that decides them.
+struct HostTarget<'a> {
+    fleet: &'a Fleet,
+    host: &'a Host,
+    facts: &'a Facts,
+    layout: &'a Layout,
+    templates: &'a Templates,
+    binary: Binary,
+    packages: &'a [String],
+}
+
+impl HostTarget<'_> {
+    fn step(&self, step: &Step) -> Result<Desired, Error> {
+        let (job, resources) = match &step.action {
+            Action::Build => (Job::Build, self.build()),
+            Action::Install => (Job::Resources, self.install()?),
+            Action::Configure => (Job::Resources, self.configure()?),
+            Action::Ship => (Job::Resources, vec![Resource::Binary(self.binary.clone())]),
+            Action::Start => (Job::Start, self.start()),
+            Action::Form => (Job::Form, Vec::new()),
+            Action::Verify => (Job::Verify, Vec::new()),
+            other => (Job::Resources, self.user_step(other)?),
+        };
+        Ok(Desired { step: step.name.clone(), tags: step.tags.clone(), job, resources })
+    }
+
+    /// The ledger's folder comes before anything the ledger records.
+    fn build(&self) -> Vec<Resource> {
+        // The state folder is not removed whole: the ledger goes last, when everything else is undone.
+        let mut resources = folders(&self.layout.state, None, 0o755);
+        resources.pop();
+        let state = Directory::parent(&self.layout.state);
+        resources.push(Resource::Directory(Directory { mode: Some(0o755), ..state }));
+        if let (false, Some(distro)) = (self.packages.is_empty(), self.facts.distro()) {
+            let (names, distro) = (self.packages.to_vec(), distro.id.to_owned());
+            resources.push(Resource::Package(Package { names, distro }));
+        }
+        resources
+    }
+
+    fn install(&self) -> Result<Vec<Resource>, Error> {
+        let layout = &self.layout;
+        let mut resources = Vec::new();
+        if let Some(name) = &layout.account {
+            resources.push(Resource::User(User { name: name.clone(), home: Some(layout.data.clone()) }));
+        }
+        resources.extend(folders(&layout.bin, None, 0o755));
+        resources.extend(folders(&layout.etc, self.readable().as_deref(), 0o750));
+        resources.extend(folders(&layout.data, self.owned().as_deref(), 0o750));
+        resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
+        resources.extend(folders(&layout.run, None, 0o755));
+        if self.facts.runs_units() {
+            resources.extend(self.kernel()?);
+        }
+        Ok(resources)
+    }
+
+    /// The owner of what the servers write.
+    fn owned(&self) -> Option<String> {
+        self.layout.account.as_ref().map(|account| format!("{account}:{account}"))
+    }
+
+    /// The owner of what the servers only read.
+    fn readable(&self) -> Option<String> {
+        self.layout.account.as_ref().map(|account| format!("root:{account}"))
+    }
+}
+
+/// A folder of ours, after all the folders above it.
+fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
+    above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+}
+
+/// The folders above a path, outermost first, without those that every host has.
+fn above(path: &str) -> impl Iterator<Item = Directory> {
+    let folders = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
+    folders.filter(|folder| !FHS_DIRECTORIES.contains(folder)).map(Directory::parent)
+}
+
+/// See hier(7): without these no host would have booted.
+const FHS_DIRECTORIES: [&str; 5] = ["/etc", "/run", "/var", "/var/lib", "/var/log"];
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("/", |(folder, _)| folder)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The computation: which changes, in which stages, lead from what was observed to what is desired.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Desired, HostChanges, Job, PlanInput, Stage, Work};
+
+impl PlanInput<'_> {
+    /// The stages of the plan. The steps are the same on every host: they come from one playbook.
+    pub(super) fn stages(&self) -> Vec<Stage> {
+        let Some(steps) = self.hosts.values().next().map(|snapshot| &snapshot.desired) else {
+            return Vec::new();
+        };
+        let mut changing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut stages = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            let selected = self.options.is_selected(step);
+            let changes = if selected { self.changes(index, &mut changing) } else { Vec::new() };
+            let change = (!changes.is_empty()).then_some(Work::Change(changes));
+            let stage = |work| Stage { step: step.step.clone(), work };
+            stages.extend(change.map(stage));
+            stages.extend(self.job(step, selected, &stages).map(stage));
+        }
+        stages
+    }
+
+    /// `changing` collects the paths that earlier steps change on each host.
+    fn changes<'s>(
+        &'s self,
+        step: usize,
+        changing: &mut BTreeMap<&'s str, BTreeSet<String>>,
+    ) -> Vec<HostChanges> {
+        let included = self.hosts.iter().filter(|(host, _)| self.options.includes(host));
+        let hosts = included.filter_map(|(host, snapshot)| {
+            let builds = self.builders.iter().any(|builder| builder.host == *host);
+            snapshot.changes(host, step, changing.entry(host).or_default(), builds)
+        });
+        hosts.collect()
+    }
+
+    /// What a step does besides its changes. Where nothing was done there is nothing to verify, unless `--tags` asks for
+    /// it.
+    fn job(&self, step: &Desired, selected: bool, before: &[Stage]) -> Option<Work> {
+        match step.job {
+            Job::Build if selected && !self.builders.is_empty() => Some(Work::Build(self.builders.clone())),
+            Job::Form => self.form(selected, before),
+            Job::Verify
+                if selected && self.is_complete() && !(self.options.tags.is_empty() && before.is_empty()) =>
+            {
+                Some(Work::Verify)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forming is due where something is missing, and after restarts, which change settings for a while: those include
+    /// it whatever the tags say, since nothing else restores the settings.
+    fn form(&self, selected: bool, before: &[Stage]) -> Option<Work> {
+        let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
+        if !self.is_complete() {
+            return None;
+        }
+        let missing = self.form.as_deref().filter(|_| selected || restarts);
+        let why = missing.or_else(|| restarts.then_some("see that it is whole again after the restarts"))?;
+        Some(Work::Form { topology: self.topology.clone(), why: why.to_owned(), whole: missing.is_none() })
+    }
+}

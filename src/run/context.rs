@@ -1,0 +1,61 @@
+//! What every part of a run needs besides its plan.
+
+use super::Cancel;
+use crate::{
+    artifact::ArtifactStore,
+    event::{Events, StepEvents},
+    host::LockedHost,
+    inspect::{self, LockedSessions, NoSession, Session},
+    inventory::Fleet,
+    redis::Servers,
+    secret,
+};
+
+/// What every part of a run needs besides its plan: the sessions with the locked hosts, the store, the stream of
+/// events, and the user's wish to stop.
+#[derive(Clone, Copy)]
+pub struct RunContext<'a> {
+    sessions: &'a LockedSessions,
+    store: &'a ArtifactStore,
+    events: &'a Events,
+    cancel: &'a Cancel,
+}
+
+impl<'a> RunContext<'a> {
+    pub fn new(
+        sessions: &'a LockedSessions,
+        store: &'a ArtifactStore,
+        events: &'a Events,
+        cancel: &'a Cancel,
+    ) -> Self {
+        Self { sessions, store, events, cancel }
+    }
+
+    pub(super) fn sessions(&self) -> &'a LockedSessions {
+        self.sessions
+    }
+
+    /// The session with a host that the plan names; that there is none is an error of provision's own.
+    pub(super) fn session(&self, host: &str) -> Result<&'a Session<LockedHost>, NoSession> {
+        self.sessions.get(host)
+    }
+
+    pub(super) fn store(&self) -> &'a ArtifactStore {
+        self.store
+    }
+
+    /// The events of a step, on one host or on the cluster as a whole.
+    pub(super) fn step(&self, step: &str, host: Option<&str>) -> StepEvents {
+        self.events.step(step, host)
+    }
+
+    /// Whether the user asked the run to stop.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_raised()
+    }
+
+    /// Connections to the servers of the fleet.
+    pub(super) fn servers(&self, fleet: &Fleet) -> Result<Servers, secret::Error> {
+        inspect::servers(fleet, self.sessions)
+    }
+}
