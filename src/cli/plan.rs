@@ -55,7 +55,7 @@ fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
         return format!("Nothing to change on {} of cluster {name}.", hosts.join(", "));
     }
     if !plan.unreachable.is_empty() {
-        return format!("Nothing to change on those hosts of cluster {name} that can be connected.");
+        return format!("Nothing to change on those hosts of cluster {name} that can be reached.");
     }
     let nodes = fleet.nodes().count();
     format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes).")
