@@ -28,7 +28,7 @@ const GOSSIP_INTERVAL: Duration = Duration::from_millis(100);
 pub fn servers<H: HostHandle>(fleet: &Fleet, sessions: &Sessions<H>) -> Result<Servers, secret::Error> {
     let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
     let probes: HashMap<String, Probe> =
-        sessions.iter().map(|(host, session)| (host.to_owned(), session.probe().clone())).collect();
+        sessions.probes().map(|probe| (probe.name().to_owned(), probe.clone())).collect();
     Ok(Servers::new(fleet, probes, password.transpose()?))
 }
 

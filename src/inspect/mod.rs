@@ -74,3 +74,6 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     let (cluster, cluster_state) = cluster_state(fleet, sessions, observed).await?;
     Ok(Inspection { hosts, cluster, cluster_state, unreachable, lost })
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,9 +102,24 @@ impl<H> Sessions<H> {
         self.0.iter().map(|(host, session)| (host.as_str(), session))
     }
 
+    /// The read-only sides, in the order of the hosts' names.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe>
+    where
+        H: HostHandle,
+    {
+        self.0.values().map(Session::probe)
+    }
+
     /// Ends the sessions, and gives back what they were made from.
     pub fn into_hosts(self) -> impl Iterator<Item = (String, H)> {
         self.0.into_iter().map(|(name, session)| (name, session.host))
+    }
+}
+
+impl LockedSessions {
+    /// The locked hosts, in the order of their names.
+    pub fn locked_hosts(&self) -> impl Iterator<Item = &LockedHost> {
+        self.0.values().map(|session| &session.host)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Blueprint, Desired, Error, HostSnapshot, Plan, PlanInput, PlanOptions, Rollout, Templates, Work,
 };
 use crate::{
-    artifact::Builder,
+    artifact::{Builder, Cache},
     cluster::Topology,
     host::{Facts, InitSystem},
     inventory::{self, Fleet, Fold, Host},
@@ -42,6 +42,11 @@ pub(crate) fn facts() -> Facts {
 /// The same host, seen as an ordinary user.
 pub(crate) fn facts_of_user() -> Facts {
     Facts { uid: 1000, user: "ann".into(), data_home: "/home/ann/.local/share".into(), ..facts() }
+}
+
+/// A cache of artifacts below a folder.
+pub(crate) fn cache_at(folder: impl Into<std::path::PathBuf>) -> Cache {
+    Cache::at(folder)
 }
 
 /// A fleet of these hosts with three nodes on each; `cluster` are further lines of `[cluster]`.

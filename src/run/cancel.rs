@@ -31,6 +31,11 @@ impl Cancel {
         cancel
     }
 
+    #[cfg(test)]
+    pub(super) fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
