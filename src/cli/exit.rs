@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_is_told_from_a_failed_one() {
+    fn an_interrupted_run_is_not_a_failed_one() {
         let interrupted = run::Error::Interrupted { after: "build".to_owned() };
         assert_eq!(Failure::from(interrupted).exit, Exit::Interrupted);
         assert_eq!(Failure::from(run::Error::Moved { host: "a".to_owned() }).exit, Exit::Failed);

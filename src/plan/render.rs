@@ -1,5 +1,5 @@
-//! Templates: the fleet and a node in, the text of a file out. An undefined variable is an error before any host is
-//! touched.
+//! Templates: the fleet and a node in, the text of a file out. An undefined variable is an error before any
+//! host is touched.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +76,8 @@ pub(super) fn not_sysctl(line: &str) -> Error {
     Error { name: "sysctl.conf".to_owned(), source }
 }
 
-/// Longer than twice the node timeout, which is how long replicas may take to notice that their master is gone.
+/// Longer than twice the node timeout, which is how long replicas may take to notice that their master is
+/// gone.
 fn restart_seconds(fleet: &Fleet) -> u64 {
     let timeouts = fleet.nodes().filter_map(|node| {
         let all = directives(fleet, node);
@@ -140,8 +141,8 @@ mod tests {
         plan::testing::{facts, fleet, fleet_with, templates},
     };
 
-    /// The version of systemd that brought each directive, by systemd's NEWS; those that are not here are as old as the
-    /// oldest we support, 219 of EL 7.
+    /// The version of systemd that brought each directive, by systemd's NEWS; those that are not here are as
+    /// old as the oldest we support, 219 of EL 7.
     const SINCE: [(&str, u32); 12] = [
         ("RestrictRealtime", 231),
         ("ProtectControlGroups", 232),

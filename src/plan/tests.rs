@@ -245,7 +245,7 @@ fn restarts_are_the_last_thing_before_a_barrier() {
 }
 
 #[test]
-fn starting_and_restarting_are_told_apart() {
+fn a_restart_is_no_start() {
     let starts = |plan: &Plan| {
         plan.stages.iter().flat_map(|stage| stage.work.changes()).any(HostChanges::starts_nodes)
     };
@@ -281,7 +281,7 @@ fn the_baseline_of_a_host_moves_with_what_was_observed_but_for_process_ids() {
     };
     let same = fingerprint(&|_| {});
     assert_eq!(fingerprint(&|scene| scene.observed("a").processes.get_mut("7001").unwrap().pid = 77), same);
-    assert_ne!(fingerprint(&|scene| drop(scene.observed("a").processes.remove("7001"))), same);
+    assert_ne!(fingerprint(&|scene| scene.observed("a").processes.clear()), same);
     assert_ne!(fingerprint(&|scene| scene.observed("a").users.clear()), same);
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{artifact, cluster, host, inspect::NoSession, secret};
 
-/// Why a run stopped. What was done until then is in the ledger, and running the same command again continues.
+/// Why a run stopped. What was done until then is in the ledger, and running the same command again
+/// continues.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error(transparent)]
@@ -70,9 +71,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of a run in which these hosts failed. A host that only lacked what another should have compiled adds
-    /// nothing, nor does one that stopped because the user asked for it; the name of a host is empty where the run as a
-    /// whole was interrupted.
+    /// The error of a run in which these hosts failed. A host that only lacked what another should have
+    /// compiled adds nothing, nor does one that stopped because the user asked for it; the name of a host is
+    /// empty where the run as a whole was interrupted.
     pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
         let adds_nothing = |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
         if failed.iter().any(|(_, error)| !adds_nothing(error)) {

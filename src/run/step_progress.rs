@@ -1,4 +1,5 @@
-//! One step that many hosts run, each at its own pace: when it began, what it changed, when the last host finished.
+//! One step that many hosts run, each at its own pace: when it began, what it changed, when the last host
+//! finished.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

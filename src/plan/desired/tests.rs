@@ -245,9 +245,9 @@ command = { run = "true", unless = "false" }
 
 #[test]
 fn jobs_are_those_of_the_built_in_steps() {
+    use Job::{Build, Form, Resources, Start, Verify};
     let desired = of(&fleet(&["a"]), &facts());
     let jobs: Vec<Job> = desired.iter().map(|step| step.job).collect();
-    use Job::{Build, Form, Resources, Start, Verify};
     assert_eq!(jobs, [Build, Resources, Resources, Resources, Start, Form, Verify]);
     let ship = step(&desired, "ship");
     assert!(matches!(ship, [Resource::Binary(binary)] if processes(&desired)[0].binary == binary.path()));
