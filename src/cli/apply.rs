@@ -92,8 +92,8 @@ async fn plan_from_inventory(
     Ok(PreparedRun { plan, sessions, store: project.store, no_changes })
 }
 
-/// A saved plan. It has all there is to do: neither inventory nor playbook nor templates are read again. It is carried
-/// out on all its hosts or on none.
+/// A saved plan. It has all there is to do: neither inventory nor playbook nor templates are read again. It
+/// is carried out on all its hosts or on none.
 async fn plan_from_file(
     file: &Path,
     trust: Trust,

@@ -121,3 +121,42 @@ impl From<crate::cache_dir::NoCacheDir> for Failure {
         Self::failed(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_interface() {
+        let numbers = [Exit::Done, Exit::Failed, Exit::Changes, Exit::Usage, Exit::Interrupted];
+        assert_eq!(numbers.map(|exit| exit as u8), [0, 1, 2, 64, 130]);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_not_a_failed_one() {
+        let interrupted = run::Error::Interrupted { after: "build".to_owned() };
+        assert_eq!(Failure::from(interrupted).exit, Exit::Interrupted);
+        assert_eq!(Failure::from(run::Error::Moved { host: "a".to_owned() }).exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_host_without_a_session_is_a_failure_that_asks_for_a_report() {
+        let error = run::Error::from(crate::inspect::NoSession { host: "a".to_owned() });
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::Failed);
+        let help = failure.report.help().unwrap().to_string();
+        assert!(help.starts_with("please report this"), "{help}");
+    }
+
+    #[test]
+    fn what_the_user_wrote_is_usage_and_what_a_host_says_is_failure() {
+        use crate::{inspect, plan, secret};
+        let secret = || secret::Error::Unset("ORDERS_PASSWORD".to_owned());
+        assert_eq!(Failure::from(inspect::Error::from(secret())).exit, Exit::Failed);
+        let nothing_built = plan::Error::NothingBuilt { host: "a".to_owned(), what: "redis".to_owned() };
+        assert_eq!(Failure::from(nothing_built).exit, Exit::Failed);
+        let fleet = plan::testing::fleet(&["a"]);
+        let tag = plan::testing::playbook(&fleet, "").refuse_unknown(&["bild".to_owned()]).unwrap_err();
+        assert_eq!(Failure::from(tag).exit, Exit::Usage);
+    }
+}

@@ -30,3 +30,34 @@ fn write_error(what: &str, file: &Path, result: io::Result<()>) -> miette::Resul
     let help = "see that the folder exists and is writable";
     result.map_err(|error| miette!(help = help, "could not write {what} to {}: {error}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::exit::Exit, *};
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_refused_before_anything_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(writable("the plan", None).is_ok());
+        assert!(writable("the plan", Some(&folder.path().join("plan.json"))).is_ok());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "trying leaves nothing behind");
+        for path in [folder.path().to_owned(), folder.path().join("missing/plan.json")] {
+            let failure = writable("the plan", Some(&path)).err().unwrap();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.report.to_string().contains("the plan"), "{}", failure.report);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        for text in ["first and longer", "second"] {
+            assert!(write("the plan", &path, text.as_bytes()).is_ok());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let failure = write("the plan", &folder.path().join("missing/x"), b"x").err().unwrap();
+        assert_eq!(failure.exit, Exit::Failed);
+    }
+}

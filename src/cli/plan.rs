@@ -60,3 +60,44 @@ fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
     let nodes = fleet.nodes().count();
     format!("Nothing to change: cluster {name} runs as the inventory says ({nodes} nodes).")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{plan::testing::Scene, resource::SettingState};
+
+    fn options(tags: &[&str], limit: &[&str]) -> PlanOptions {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+        let limit = (!limit.is_empty()).then(|| words(limit).into_iter().collect());
+        PlanOptions { tags: words(tags), limit, ..PlanOptions::default() }
+    }
+
+    fn message(scene: &Scene, options: &PlanOptions) -> String {
+        no_changes_message(&scene.plan().unwrap(), options)
+    }
+
+    #[test]
+    fn an_empty_plan_claims_only_what_was_compared() {
+        let scene = Scene::converged(&["a", "b"]);
+        let all = message(&scene, &options(&[], &[]));
+        assert_eq!(
+            all,
+            "Nothing to change: cluster orders on real hosts runs as the inventory says (6 nodes)."
+        );
+        let limited = message(&scene, &options(&[], &["b", "a"]));
+        assert_eq!(limited, "Nothing to change on a, b of cluster orders on real hosts.");
+        let tagged = message(&scene, &options(&["build", "ship"], &["a"]));
+        assert_eq!(tagged, "Nothing to change in the steps build, ship of cluster orders on real hosts.");
+        let partial = message(&Scene::converged(&["a", "b"]).unreachable("b"), &options(&[], &[]));
+        assert!(partial.starts_with("Nothing to change on those hosts"), "{partial}");
+    }
+
+    #[test]
+    fn what_no_run_can_change_is_in_the_message() {
+        let mut scene = Scene::converged(&["a"]);
+        let state = SettingState { value: "0".to_owned(), writable: false };
+        scene.observed("a").settings.insert("/proc/sys/vm/overcommit_memory".to_owned(), state);
+        let text = message(&scene, &options(&[], &[]));
+        assert!(text.contains("a: vm.overcommit_memory is 0") && !text.ends_with('\n'), "{text}");
+    }
+}

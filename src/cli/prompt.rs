@@ -20,7 +20,8 @@ impl Prompt for Terminal {
     }
 }
 
-/// Refuses `--json` without `--yes`: with `--json` the plan is not shown, and what was not shown cannot be confirmed.
+/// Refuses `--json` without `--yes`: with `--json` the plan is not shown, and what was not shown cannot be
+/// confirmed.
 pub(super) fn check_noninteractive(json: bool, yes: bool) -> Result<(), Failure> {
     if json && !yes {
         let help = "add --yes; what would change is shown without --json";

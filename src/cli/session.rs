@@ -44,7 +44,8 @@ pub(super) async fn open(
     sessions(fleet, probes, unreachable).await
 }
 
-/// Takes the cluster's lock on all connected hosts, on the first one first. A host that is lost meanwhile has no session.
+/// Takes the cluster's lock on all connected hosts, on the first one first. A host that is lost meanwhile has
+/// no session.
 pub(super) async fn lock(
     fleet: &Fleet,
     probes: BTreeMap<String, Probe>,
@@ -63,7 +64,8 @@ pub(super) async fn lock(
     };
     let (mut open, mut locked) = (probes, BTreeMap::<String, LockedHost>::new());
     while let Some(first) = open.pop_first() {
-        // Of two runs that begin together one gets the first host, and with it all others: else each would get some.
+        // Of two runs that begin together one gets the first host, and with it all others: else each would
+        // get some.
         let others = if locked.is_empty() { BTreeMap::new() } else { std::mem::take(&mut open) };
         let locking = iter::once(first).chain(others).map(|(name, probe)| {
             let (holder, waits) = (&holder, &waits);

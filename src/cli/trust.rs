@@ -79,8 +79,9 @@ async fn scan(fleet: &Fleet, json: bool, shown: &mut BTreeSet<String>) -> Result
     Ok(scanned)
 }
 
-/// The verdict on a key: by the pins, and where they do not have it by the user's own files, which a pin must not
-/// overrule. A key of another kind than the known ones is new, where one of the host's keys is a known one.
+/// The verdict on a key: by the pins, and where they do not have it by the user's own files, which a pin must
+/// not overrule. A key of another kind than the known ones is new, where one of the host's keys is a known
+/// one.
 fn decide(pins: &KnownHosts, shown: &ScannedKey, all: &[ScannedKey]) -> Decision {
     let same = |other: &&ScannedKey| (&other.address, other.port) == (&shown.address, shown.port);
     let judge = |decide: &dyn Fn(&ScannedKey) -> Decision| match decide(shown) {

@@ -9,7 +9,8 @@ use crate::{host, report};
 #[derive(Default)]
 pub(super) struct Unreachable(BTreeMap<String, host::Error>);
 
-/// Runs a verb; when it has ended, well or not, reports each host it could not reach, with its reason and its fix.
+/// Runs a verb; when it has ended, well or not, reports each host it could not reach, with its reason and its
+/// fix.
 pub(super) async fn reporting_unreachable(
     verb: impl AsyncFnOnce(&mut Unreachable) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {

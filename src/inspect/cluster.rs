@@ -23,12 +23,12 @@ use crate::{
 const GOSSIP_TIMEOUT: Duration = Duration::from_secs(5);
 const GOSSIP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Connections to the servers of a fleet, through the sessions' own connections. A password that has yet to be
-/// generated is not generated here.
+/// Connections to the servers of a fleet, through the sessions' own connections. A password that has yet to
+/// be generated is not generated here.
 pub fn servers<H: HostHandle>(fleet: &Fleet, sessions: &Sessions<H>) -> Result<Servers, secret::Error> {
     let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
     let probes: HashMap<String, Probe> =
-        sessions.iter().map(|(host, session)| (host.to_owned(), session.probe().clone())).collect();
+        sessions.probes().map(|probe| (probe.name().to_owned(), probe.clone())).collect();
     Ok(Servers::new(fleet, probes, password.transpose()?))
 }
 
@@ -43,8 +43,8 @@ pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<
     targets.collect()
 }
 
-/// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived yet;
-/// `observed` gives what was found on each host. Refuses nodes that must not be changed.
+/// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived
+/// yet; `observed` gives what was found on each host. Refuses nodes that must not be changed.
 pub async fn cluster_state<'a, H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
@@ -69,8 +69,9 @@ pub async fn cluster_state<'a, H: HostHandle>(
     }
 }
 
-/// Before anything is planned, and before a password is generated: a node that rejects our password looks dead to all
-/// that follows. A process that is not ours has taken a port of ours, and the plan refuses that with a better message.
+/// Before anything is planned, and before a password is generated: a node that rejects our password looks
+/// dead to all that follows. A process that is not ours has taken a port of ours, and the plan refuses that
+/// with a better message.
 fn refuse_auth_mismatch<'a, H>(
     fleet: &Fleet,
     sessions: &Sessions<H>,

@@ -44,7 +44,8 @@ pub(super) enum Inspected<D> {
     Lost(host::Error),
 }
 
-/// Inspects a host. `desired` is given the packages a build needs, where this host may have to compile the server.
+/// Inspects a host. `desired` is given the packages a build needs, where this host may have to compile the
+/// server.
 pub(super) async fn inspect_host<H: HostHandle, D: Resources, E: From<super::Error>>(
     session: &Session<H>,
     spec: &ArtifactSpec,

@@ -1,6 +1,6 @@
-//! Inspection: everything a plan is computed from, gathered through [`Probe`](crate::host::Probe)s, which cannot change
-//! a host. It knows neither playbooks nor plans: a closure gives it the resources that are desired of a host, and what
-//! it returns is what was observed.
+//! Inspection: everything a plan is computed from, gathered through [`Probe`](crate::host::Probe)s, which
+//! cannot change a host. It knows neither playbooks nor plans: a closure gives it the resources that are
+//! desired of a host, and what it returns is what was observed.
 
 mod cluster;
 mod error;
@@ -39,10 +39,11 @@ pub struct Inspection<D> {
     pub lost: BTreeMap<String, crate::host::Error>,
 }
 
-/// Inspects all hosts at once, then all servers at once. A host that is lost meanwhile joins the unreachable ones.
+/// Inspects all hosts at once, then all servers at once. A host that is lost meanwhile joins the unreachable
+/// ones.
 ///
-/// `desired` gives what is desired of a host; its third argument are the packages a build needs, where the host may have
-/// to compile the server.
+/// `desired` gives what is desired of a host; its third argument are the packages a build needs, where the
+/// host may have to compile the server.
 pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
@@ -74,3 +75,6 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     let (cluster, cluster_state) = cluster_state(fleet, sessions, observed).await?;
     Ok(Inspection { hosts, cluster, cluster_state, unreachable, lost })
 }
+
+#[cfg(test)]
+mod tests;

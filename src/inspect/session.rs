@@ -1,4 +1,5 @@
-//! One value for each connected host: the handle that reaches it, its facts, and the paths that follow from them.
+//! One value for each connected host: the handle that reaches it, its facts, and the paths that follow from
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +27,8 @@ impl HostHandle for LockedHost {
     }
 }
 
-/// A connected host. `H` is what may be done with it: [`Probe`] for the verbs that only read, [`LockedHost`] for the
-/// others.
+/// A connected host. `H` is what may be done with it: [`Probe`] for the verbs that only read, [`LockedHost`]
+/// for the others.
 #[derive(Debug)]
 pub struct Session<H> {
     pub host: H,
@@ -37,8 +38,8 @@ pub struct Session<H> {
 }
 
 impl<H: HostHandle> Session<H> {
-    /// Asks for the facts, which a connected host has already given, and derives the layout. Fails where the host is
-    /// lost, or its answer is not understood.
+    /// Asks for the facts, which a connected host has already given, and derives the layout. Fails where the
+    /// host is lost, or its answer is not understood.
     pub async fn open(fleet: &Fleet, host: H) -> Result<Self, host::Error> {
         let facts = host.probe().facts().await?;
         let layout = Layout::new(fleet, &facts);
@@ -51,7 +52,8 @@ impl<H: HostHandle> Session<H> {
     }
 }
 
-/// A defect of provision: a host it must work on, without a session. Skipping the host would look like success.
+/// A defect of provision: a host it must work on, without a session. Skipping the host would look like
+/// success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("internal error: {host} takes part in this run, and there is no session with it")]
 #[diagnostic(help(
@@ -79,7 +81,8 @@ impl<H> Default for Sessions<H> {
 }
 
 impl<H> Sessions<H> {
-    /// The session with a host that takes part; that there is none is an error, and never a reason to skip the host.
+    /// The session with a host that takes part; that there is none is an error, and never a reason to skip
+    /// the host.
     pub fn get(&self, host: &str) -> Result<&Session<H>, NoSession> {
         self.0.get(host).ok_or_else(|| NoSession { host: host.to_owned() })
     }
@@ -102,9 +105,24 @@ impl<H> Sessions<H> {
         self.0.iter().map(|(host, session)| (host.as_str(), session))
     }
 
+    /// The read-only sides, in the order of the hosts' names.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe>
+    where
+        H: HostHandle,
+    {
+        self.0.values().map(Session::probe)
+    }
+
     /// Ends the sessions, and gives back what they were made from.
     pub fn into_hosts(self) -> impl Iterator<Item = (String, H)> {
         self.0.into_iter().map(|(name, session)| (name, session.host))
+    }
+}
+
+impl LockedSessions {
+    /// The locked hosts, in the order of their names.
+    pub fn locked_hosts(&self) -> impl Iterator<Item = &LockedHost> {
+        self.0.values().map(|session| &session.host)
     }
 }
 

@@ -37,8 +37,8 @@ impl PlanInput<'_> {
         hosts.collect()
     }
 
-    /// What a step does besides its changes. Where nothing was done there is nothing to verify, unless `--tags` asks for
-    /// it.
+    /// What a step does besides its changes. Where nothing was done there is nothing to verify, unless
+    /// `--tags` asks for it.
     fn job(&self, step: &Desired, selected: bool, before: &[Stage]) -> Option<Work> {
         match step.job {
             Job::Build if selected && !self.builders.is_empty() => Some(Work::Build(self.builders.clone())),
@@ -52,8 +52,8 @@ impl PlanInput<'_> {
         }
     }
 
-    /// Forming is due where something is missing, and after restarts, which change settings for a while: those include
-    /// it whatever the tags say, since nothing else restores the settings.
+    /// Forming is due where something is missing, and after restarts, which change settings for a while:
+    /// those include it whatever the tags say, since nothing else restores the settings.
     fn form(&self, selected: bool, before: &[Stage]) -> Option<Work> {
         let restarts = before.iter().any(|stage| stage.work.restarts_nodes());
         if !self.is_complete() {

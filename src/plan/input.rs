@@ -89,8 +89,8 @@ impl<'a> PlanInput<'a> {
         notices
     }
 
-    /// Whether every host will be as desired once the changes are made: a cluster with hosts that are not ready is
-    /// neither formed nor verified.
+    /// Whether every host will be as desired once the changes are made: a cluster with hosts that are not
+    /// ready is neither formed nor verified.
     pub(super) fn is_complete(&self) -> bool {
         let ready = |(name, snapshot): (&String, &HostSnapshot)| {
             self.options.includes(name) || snapshot.is_as_desired()

@@ -1,5 +1,5 @@
-//! The plan: the difference between what is desired and what was observed, as data. It is the contract: the executor
-//! reads nothing else, and a saved plan can be reviewed before it is applied.
+//! The plan: the difference between what is desired and what was observed, as data. It is the contract: the
+//! executor reads nothing else, and a saved plan can be reviewed before it is applied.
 
 mod desired;
 mod diff;
@@ -37,7 +37,8 @@ pub struct Plan {
     pub fleet: Fleet,
     /// What each host must be, and what it was when the plan was made.
     pub hosts: BTreeMap<String, Baseline>,
-    /// Hosts that could not be reached, and why. Nothing is changed on them, and nothing that depends on them is removed.
+    /// Hosts that could not be reached, and why. Nothing is changed on them, and nothing that depends on them
+    /// is removed.
     pub unreachable: BTreeMap<String, String>,
     /// What is not as desired and cannot be changed by a run, with the hosts it was found on.
     pub notices: BTreeMap<String, BTreeSet<String>>,
@@ -83,7 +84,8 @@ pub enum Work {
     Form {
         topology: Topology,
         why: String,
-        /// Whether nothing was missing when the plan was made: what is left to do comes from restarting nodes.
+        /// Whether nothing was missing when the plan was made: what is left to do comes from restarting
+        /// nodes.
         whole: bool,
     },
     /// Checking the invariants of the cluster.
@@ -124,8 +126,8 @@ pub struct PlanOptions {
 }
 
 impl Plan {
-    /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where it
-    /// is known that the plan could not be carried out.
+    /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where
+    /// it is known that the plan could not be carried out.
     pub fn new(input: &PlanInput<'_>) -> Result<Self, Error> {
         input.check_preconditions()?;
         let stages = input.stages();
@@ -154,9 +156,9 @@ impl Plan {
         Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, stages }
     }
 
-    /// The stages, cut where all hosts must have finished before the next begins. Nodes are restarted one after the
-    /// other, so a stage with restarts is the last before such a cut. With `--serial`, a host cannot wait for a builder
-    /// whose batch has not begun.
+    /// The stages, cut where all hosts must have finished before the next begins. Nodes are restarted one
+    /// after the other, so a stage with restarts is the last before such a cut. With `--serial`, a host
+    /// cannot wait for a builder whose batch has not begun.
     pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
         self.stages.chunk_by(|before, after| {
             let together = before.is_barrier() == after.is_barrier();

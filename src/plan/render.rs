@@ -1,5 +1,5 @@
-//! Templates: the fleet and a node in, the text of a file out. An undefined variable is an error before any host is
-//! touched.
+//! Templates: the fleet and a node in, the text of a file out. An undefined variable is an error before any
+//! host is touched.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// `cluster-node-timeout` of our template, in milliseconds.
-const NODE_TIMEOUT: u64 = 5000;
+const NODE_TIMEOUT_MS: u64 = 5000;
 
 /// A template that cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("template {name} cannot be rendered")]
-#[diagnostic(help("mend the template; CONTRIBUTING lists the variables it can use"))]
+#[diagnostic(help("fix the template; CONTRIBUTING lists the variables it can use"))]
 pub struct Error {
     name: String,
     source: tera::Error,
@@ -76,13 +76,14 @@ pub(super) fn not_sysctl(line: &str) -> Error {
     Error { name: "sysctl.conf".to_owned(), source }
 }
 
-/// Longer than twice the node timeout, which is how long replicas may take to notice that their master is gone.
+/// Longer than twice the node timeout, which is how long replicas may take to notice that their master is
+/// gone.
 fn restart_seconds(fleet: &Fleet) -> u64 {
     let timeouts = fleet.nodes().filter_map(|node| {
         let all = directives(fleet, node);
         all.get("cluster-node-timeout")?.first()?.parse::<u64>().ok()
     });
-    let longest = timeouts.max().unwrap_or(0).max(NODE_TIMEOUT);
+    let longest = timeouts.max().unwrap_or(0).max(NODE_TIMEOUT_MS);
     2 * longest.div_ceil(1000) + 5
 }
 
@@ -136,12 +137,12 @@ fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
 mod tests {
     use super::*;
     use crate::{
-        host::{Facts, InitSystem},
-        inventory::{Fold, load},
+        inventory::{Fold, parse},
+        plan::testing::{facts, fleet, fleet_with, templates},
     };
 
-    /// The version of systemd that brought each directive, by systemd's NEWS; those that are not here are as old as the
-    /// oldest we serve, 219 of EL 7.
+    /// The version of systemd that brought each directive, by systemd's NEWS; those that are not here are as
+    /// old as the oldest we support, 219 of EL 7.
     const SINCE: [(&str, u32); 12] = [
         ("RestrictRealtime", 231),
         ("ProtectControlGroups", 232),
@@ -157,37 +158,100 @@ mod tests {
         ("ProtectProc", 247),
     ];
 
+    fn config_of(fleet: &Fleet) -> String {
+        let node = fleet.nodes().next().unwrap();
+        config(&templates().config, fleet, node, &Layout::new(fleet, &facts())).unwrap()
+    }
+
+    fn unit_of(fleet: &Fleet, systemd: u32) -> String {
+        let layout = Layout::new(fleet, &facts());
+        unit(&templates().unit, fleet, &layout, "/bin/redis-server", systemd).unwrap()
+    }
+
+    fn has_line(text: &str, line: &str) -> bool {
+        text.lines().any(|other| other == line)
+    }
+
     #[test]
-    fn a_unit_holds_what_its_systemd_knows() {
-        let fleet = load(std::path::Path::new("inventory/six-vms.toml"), Fold::AsWritten).unwrap();
-        let facts = Facts {
-            uid: 0,
-            user: "root".into(),
-            data_home: String::new(),
-            cache_home: String::new(),
-            arch: "x86_64".into(),
-            cores: 1,
-            init: InitSystem::Systemd,
-            systemd: 219,
-            os: Vec::new(),
-            os_version: String::new(),
-            codename: String::new(),
-            libc: String::new(),
-            lacks: Vec::new(),
-            level: 1,
-            compiler: String::new(),
-            boot_id: String::new(),
-            accounts: std::collections::BTreeMap::new(),
-        };
-        let layout = Layout::new(&fleet, &facts);
-        let template = include_str!("../../templates/node.service");
+    fn a_unit_has_what_its_systemd_knows() {
+        let fleet = fleet(&["a"]);
         for systemd in [0, 219, 231, 239, 246, 252, 257] {
-            let text = unit(template, &fleet, &layout, "/bin/redis-server", systemd).unwrap();
+            let text = unit_of(&fleet, systemd);
             for (key, since) in SINCE {
                 assert_eq!(text.contains(key), systemd >= since, "{key} on systemd {systemd}:\n{text}");
             }
             assert!(!text.contains("\n\n\n") && text.contains("CapabilityBoundingSet=\n"), "{text}");
             assert!(text.contains("\n\n[Install]\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_node_binds_and_announces_its_own_address() {
+        let text = config_of(&fleet(&["a"]));
+        for line in ["bind 10.0.0.1", "port 7001", "cluster-announce-ip 10.0.0.1", "cluster-enabled yes"] {
+            assert!(has_line(&text, line), "{line}:\n{text}");
+        }
+        assert!(has_line(&text, "protected-mode no"), "other nodes come from other addresses:\n{text}");
+        assert!(!text.contains("include") && !text.contains("bind-source-addr"), "{text}");
+    }
+
+    #[test]
+    fn directives_stand_below_the_defaults_and_a_hosts_own_replace_those_of_the_fleet() {
+        let config =
+            "[cluster.config]\nappendonly = \"no\"\nsave = [\"900 1\", \"60 9\"]\nmaxmemory = \"1gb\"";
+        let mut fleet = fleet_with(&["a"], config);
+        fleet.hosts[0].nodes[0].config.insert("maxmemory".to_owned(), vec!["2gb".to_owned()]);
+        let text = config_of(&fleet);
+        for line in ["appendonly no", "save 900 1", "save 60 9", "maxmemory 2gb"] {
+            assert!(has_line(&text, line), "{line}:\n{text}");
+        }
+        assert!(!has_line(&text, "maxmemory 1gb"), "{text}");
+        assert!(text.find("appendonly yes") < text.find("appendonly no"), "the last one counts:\n{text}");
+    }
+
+    #[test]
+    fn a_password_is_included_and_never_written_into_the_configuration() {
+        let text = config_of(&fleet_with(&["a"], "auth = { env = \"ORDERS_PASSWORD\" }"));
+        assert!(has_line(&text, "include \"/etc/provision/orders/7001/password.conf\""), "{text}");
+        assert!(!text.contains("requirepass") && !text.contains("protected-mode no"), "{text}");
+        let unit = unit_of(&fleet_with(&["a"], "auth = { env = \"ORDERS_PASSWORD\" }"), 252);
+        assert!(
+            unit.contains("/%i/password.conf") && !unit_of(&fleet(&["a"]), 252).contains("password.conf")
+        );
+    }
+
+    #[test]
+    fn simulated_addresses_are_the_source_of_their_node_where_the_engine_can_do_that() {
+        let simulated = |version: &str| {
+            let text = format!(
+                "[cluster]\nname = \"orders\"\nversion = \"{version}\"\nreplicas = 0\n[[hosts]]\nname = \"a\"\n\
+                 address = \"local\"\nnodes = {{ ips = \"127.0.1.1-3\", port = 6379 }}\n"
+            );
+            config_of(&parse("orders.toml", &text, Fold::AsWritten).unwrap())
+        };
+        assert!(has_line(&simulated("7.0.15"), "bind-source-addr 127.0.1.1"));
+        assert!(!simulated("6.2.14").contains("bind-source-addr"));
+    }
+
+    #[test]
+    fn an_undefined_variable_is_an_error_that_names_the_template() {
+        let fleet = fleet(&["a"]);
+        let layout = Layout::new(&fleet, &facts());
+        let render = |text: &str| template("motd", text, &fleet, &fleet.hosts[0], &layout);
+        let error = render("{{ nodes_typo }}").unwrap_err();
+        assert_eq!(error.to_string(), "template motd cannot be rendered");
+        assert!(render("{{ unclosed").is_err());
+        let text = "{{ host.name }}:{% for node in host.nodes %} {{ node.port }}{% endfor %}";
+        assert_eq!(render(text).unwrap(), "a: 7001 7002 7003");
+    }
+
+    #[test]
+    fn a_node_restarts_later_than_its_replica_may_take_over() {
+        let seconds = |timeout: &str| {
+            let config = format!("[cluster.config]\ncluster-node-timeout = {timeout}");
+            restart_seconds(&fleet_with(&["a"], &config))
+        };
+        assert_eq!((restart_seconds(&fleet(&["a"])), seconds("15000"), seconds("15001")), (15, 35, 37));
+        assert_eq!(seconds("100"), 15, "never shorter than for the timeout of the template");
     }
 }

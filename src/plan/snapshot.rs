@@ -18,7 +18,8 @@ pub struct HostSnapshot {
 }
 
 impl HostSnapshot {
-    /// The changes of one step. Packages are for the build only: with an artifact at hand nothing needs a compiler.
+    /// The changes of one step. Packages are for the build only: with an artifact at hand nothing needs a
+    /// compiler.
     pub(super) fn changes(
         &self,
         host: &str,

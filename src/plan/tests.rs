@@ -1,1 +1,331 @@
+use std::collections::BTreeMap;
 
+use super::{
+    testing::{Scene, facts, fleet, show},
+    *,
+};
+use crate::{
+    cluster::{ClusterState, Observed as ClusterObserved},
+    host::InitSystem,
+    inspect::{HostObservation, Inspection},
+    resource::{Owner, PathState, SettingState},
+};
+
+const ALL: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
+
+fn link() -> PathState {
+    PathState::Other { what: "symbolic link".to_owned() }
+}
+
+fn directory() -> PathState {
+    let owner = Owner { user: "root".into(), group: "root".into(), uid: 0, gid: 0 };
+    PathState::Directory { mode: 0o755, owner }
+}
+
+fn refused(scene: &Scene) -> String {
+    scene.plan().unwrap_err().to_string()
+}
+
+/// The changes of a step on a host, as titles.
+fn titles(plan: &Plan, step: &str, host: &str) -> Vec<String> {
+    let stages = plan.stages.iter().filter(|stage| stage.step == step);
+    let changes = stages.flat_map(|stage| stage.work.changes()).filter(|changes| changes.host == host);
+    changes.flat_map(|changes| &changes.changes).map(|change| change.resource.kind().title()).collect()
+}
+
+#[test]
+fn where_all_is_as_desired_the_plan_is_empty() {
+    let plan = Scene::converged(&["a", "b"]).plan().unwrap();
+    assert!(plan.is_empty(), "{:?}", show(&plan));
+    assert!(plan.is_whole() && plan.notices.is_empty());
+    assert_eq!(plan.hosts.keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn bare_hosts_go_through_all_steps_in_the_order_of_the_flow() {
+    let stages = Scene::bare(&["a", "b"]).stages();
+    let expected = [
+        "build a,b",
+        "build on a",
+        "install a,b",
+        "configure a,b",
+        "ship a,b",
+        "start a,b",
+        "form",
+        "verify",
+    ];
+    assert_eq!(stages, expected);
+}
+
+#[test]
+fn no_host_gives_no_stage() {
+    assert!(Scene::converged(&["a"]).unreachable("a").plan().unwrap().is_empty());
+}
+
+#[test]
+fn only_a_builder_installs_what_a_build_needs() {
+    let plan = Scene::bare(&["a", "b"]).plan().unwrap();
+    let has_package = |host| titles(&plan, "build", host).iter().any(|title| title.contains("gcc"));
+    assert!(has_package("a") && !has_package("b"));
+}
+
+#[test]
+fn a_missing_package_alone_is_no_reason_for_a_change() {
+    let mut scene = Scene::converged(&["a"]);
+    scene.observed("a").packages.clear();
+    assert!(scene.plan().unwrap().is_empty());
+}
+
+#[test]
+fn verify_runs_by_itself_only_where_a_tag_asks_for_it() {
+    assert_eq!(Scene::converged(&["a"]).tags(&["verify"]).stages(), ["verify"]);
+    assert_eq!(Scene::converged(&["a"]).tags(&["configure"]).stages(), [""; 0]);
+    assert_eq!(Scene::converged(&["a"]).unformed("a slot is free").stages(), ["form", "verify"]);
+}
+
+#[test]
+fn tags_select_steps_by_name_and_by_tag() {
+    let own =
+        "[[step]]\nname = \"motd\"\nfile = { path = \"/etc/motd\", content = \"hi\" }\ntags = [\"extra\"]\n";
+    let bare =
+        || Scene::converged_with(&["a"], own).without_file("a", "/motd").without_file("a", "redis.conf");
+    for tag in ["motd", "extra"] {
+        assert_eq!(bare().tags(&[tag]).stages(), ["motd a"]);
+    }
+    assert_eq!(bare().tags(&["configure", "extra"]).stages(), ["configure a", "motd a"]);
+    assert_eq!(bare().tags(&["install"]).stages(), [""; 0]);
+}
+
+#[test]
+fn the_limit_leaves_other_hosts_and_with_them_the_cluster() {
+    // b is not ready: a cluster with it is neither formed nor verified.
+    let stages = Scene::bare(&["a", "b"]).limit(&["a"]).stages();
+    assert_eq!(stages, ["build a", "build on a", "install a", "configure a", "ship a", "start a"]);
+    let ready = Scene::converged(&["a", "b"]).without_file("a", "sysctl.d/10-provision-orders.conf");
+    assert_eq!(ready.limit(&["a"]).stages(), ["install a", "verify"]);
+}
+
+#[test]
+fn an_unreachable_host_keeps_the_cluster_as_it_is() {
+    let plan = Scene::bare(&["a", "b", "c"]).unreachable("c").plan().unwrap();
+    assert!(show(&plan).iter().all(|stage| stage != "form" && stage != "verify"), "{:?}", show(&plan));
+    assert_eq!(show(&plan).last().map(String::as_str), Some("start a,b"));
+    assert_eq!(plan.unreachable["c"], "c: no route to host");
+    assert!(!plan.hosts.contains_key("c"));
+}
+
+#[test]
+fn a_changed_configuration_restarts_the_nodes_in_the_same_plan_and_sees_to_the_cluster() {
+    let plan = Scene::converged(&["a", "b"]).without_file("a", "7002/redis.conf").plan().unwrap();
+    assert_eq!(show(&plan), ["configure a", "start a", "form", "verify"]);
+    let restarts = &plan.stages[1].work.changes()[0].changes;
+    let nodes: Vec<String> = restarts.iter().map(|change| change.resource.kind().title()).collect();
+    assert!(nodes.len() == 1 && nodes[0].contains("7002"), "{nodes:?}");
+    assert_eq!(restarts[0].difference.action, Action::Restart);
+    assert!(plan.is_whole(), "nothing was missing when it was made");
+}
+
+#[test]
+fn restarts_bring_forming_along_whatever_the_tags_say() {
+    let scene = |tags: &[&str]| Scene::converged(&["a"]).without_file("a", "7001/redis.conf").tags(tags);
+    assert_eq!(scene(&["configure", "start"]).stages(), ["configure a", "start a", "form"]);
+    // Without `start` nothing is restarted, and what is missing in the cluster stays.
+    assert_eq!(scene(&["configure"]).unformed("a slot is free").stages(), ["configure a"]);
+    let plan = scene(&["configure", "start"]).unformed("a slot is free").plan().unwrap();
+    assert!(!plan.is_whole());
+}
+
+#[test]
+fn a_command_without_a_guard_runs_every_time_and_does_not_hold_up_the_cluster() {
+    let own = "[[step]]\nname = \"date\"\ncommand = { run = \"date\" }\nafter = \"start\"\n";
+    assert_eq!(Scene::converged_with(&["a", "b"], own).stages(), ["date a,b", "verify"]);
+    // b is out of the limit and as desired, but for the command.
+    assert_eq!(Scene::converged_with(&["a", "b"], own).limit(&["a"]).stages(), ["date a", "verify"]);
+}
+
+#[test]
+fn a_binary_no_step_compiles_is_refused() {
+    let error = refused(&Scene::bare(&["a", "b"]).tags(&["ship"]));
+    assert!(error.starts_with("a: redis 7.0.15 in /opt/provision/orders"), "{error}");
+    assert_eq!(
+        Scene::bare(&["a", "b"]).tags(&["build", "ship"]).stages(),
+        ["build a,b", "build on a", "ship a,b"]
+    );
+    // In the cache there is one: no builder, and it is shipped.
+    let mut cached = Scene::converged(&["a"]);
+    cached.observed("a").texts.clear();
+    assert_eq!(cached.tags(&["ship"]).stages(), ["ship a"]);
+}
+
+#[test]
+fn a_taken_port_is_refused_where_the_node_would_be_started() {
+    let scene = || Scene::converged(&["a", "b"]).with_port_taken("b", "7003");
+    assert_eq!(refused(&scene()), "b: port 7003 of node 7003 is taken by nginx (pid 412)");
+    assert!(scene().tags(&["configure"]).plan().is_ok(), "the step that starts nodes is not selected");
+    assert!(scene().limit(&["a"]).plan().is_ok(), "the host is not in the limit");
+}
+
+#[test]
+fn a_path_in_the_way_is_refused() {
+    let conf = "/etc/provision/orders/7001/redis.conf";
+    let error = refused(&Scene::converged(&["a"]).with_path("a", conf, directory()));
+    assert_eq!(error, format!("a: {conf} must be a file, and a directory stands there"));
+    let error = refused(&Scene::converged(&["a"]).with_path("a", conf, link()));
+    assert!(error.ends_with("and a symbolic link stands there"), "{error}");
+    let data = "/var/lib/provision/orders/nodes";
+    let error = refused(&Scene::converged(&["a"]).with_path("a", data, link()));
+    assert_eq!(error, format!("a: {data} must be a directory, and a symbolic link stands there"));
+}
+
+#[test]
+fn a_link_above_our_folders_is_the_administrators_decision() {
+    assert!(Scene::converged(&["a"]).with_path("a", "/opt", link()).plan().unwrap().is_empty());
+}
+
+#[test]
+fn a_unit_needs_systemd() {
+    let mut scene = Scene::converged_with(&["a"], "[[step]]\nname = \"time\"\nunit = \"chrony.service\"\n");
+    assert!(scene.plan().unwrap().is_empty());
+    scene.hosts.get_mut("a").unwrap().init = InitSystem::Other;
+    assert!(refused(&scene).starts_with("a: unit chrony.service needs systemd"));
+}
+
+#[test]
+fn packages_need_a_known_distribution() {
+    let mut scene =
+        Scene::converged_with(&["a"], "[[step]]\nname = \"tools\"\npackage = [\"jq\", \"dig\"]\n");
+    for step in &mut scene.hosts.get_mut("a").unwrap().desired {
+        for resource in &mut step.resources {
+            if let (Resource::Package(package), "tools") = (resource, step.step.as_str()) {
+                package.distro.clear();
+            }
+        }
+    }
+    let error = refused(&scene);
+    assert!(error.starts_with("a: no package manager is known") && error.ends_with("jq, dig"), "{error}");
+}
+
+#[test]
+fn what_no_run_can_change_is_a_notice_with_all_its_hosts() {
+    let mut scene = Scene::converged(&["a", "b", "c"]);
+    for host in ["a", "c"] {
+        let state = SettingState { value: "0".to_owned(), writable: false };
+        scene.observed(host).settings.insert("/proc/sys/vm/overcommit_memory".to_owned(), state);
+    }
+    let plan = scene.plan().unwrap();
+    assert!(plan.is_empty());
+    let [(notice, hosts)] = &plan.notices.iter().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", plan.notices)
+    };
+    assert!(notice.contains("vm.overcommit_memory is 0"), "{notice}");
+    assert_eq!(hosts.iter().collect::<Vec<_>>(), ["a", "c"]);
+}
+
+fn groups(plan: &Plan) -> Vec<String> {
+    let steps = |stages: &[Stage]| stages.iter().map(|s| s.step.clone()).collect::<Vec<_>>().join(" ");
+    plan.between_barriers().map(steps).collect()
+}
+
+#[test]
+fn hosts_meet_only_where_the_work_needs_it() {
+    let plan = Scene::bare(&["a", "b"]).plan().unwrap();
+    assert_eq!(groups(&plan), ["build build install configure ship start", "form verify"]);
+    // A host of a later batch cannot wait for a builder that has yet to begin.
+    let plan = Scene::bare(&["a", "b"]).rollout(Some(1), 0).plan().unwrap();
+    assert_eq!(groups(&plan), ["build build", "install configure ship start", "form verify"]);
+}
+
+#[test]
+fn restarts_are_the_last_thing_before_a_barrier() {
+    let own =
+        "[[step]]\nname = \"motd\"\nfile = { path = \"/etc/motd\", content = \"hi\" }\nafter = \"start\"\n";
+    let scene = Scene::converged_with(&["a"], own).without_file("a", "/motd");
+    let plan = scene.without_file("a", "7001/redis.conf").plan().unwrap();
+    assert_eq!(groups(&plan), ["configure start", "motd", "form verify"]);
+}
+
+#[test]
+fn a_restart_is_no_start() {
+    let starts = |plan: &Plan| {
+        plan.stages.iter().flat_map(|stage| stage.work.changes()).any(HostChanges::starts_nodes)
+    };
+    assert!(starts(&Scene::bare(&["a"]).plan().unwrap()));
+    assert!(!starts(&Scene::converged(&["a"]).without_file("a", "7001/redis.conf").plan().unwrap()));
+}
+
+#[test]
+fn a_plan_that_undoes_has_one_stage_or_none() {
+    let entry = Entry::CreatedFile { path: "/etc/motd".to_owned(), sha256: None };
+    let undo =
+        |entries| Plan::undo(&fleet(&["a"]), vec![HostUndo { host: "a".into(), entries }], BTreeMap::new());
+    assert_eq!(show(&undo(vec![entry])), ["undo"]);
+    assert!(undo(Vec::new()).is_empty());
+}
+
+#[test]
+fn equal_inputs_give_equal_plans_and_a_saved_plan_is_the_same_plan() {
+    let scene = || Scene::bare(&["a", "b"]).rollout(Some(2), 1).limit(&["a", "b"]);
+    let plan = scene().plan().unwrap();
+    assert_eq!(plan, scene().plan().unwrap());
+    let saved = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&saved).unwrap(), plan);
+    assert_eq!(plan.rollout, Rollout { serial: Some(2), max_failures: 1 });
+}
+
+#[test]
+fn the_baseline_of_a_host_moves_with_what_was_observed_but_for_process_ids() {
+    let fingerprint = |change: &dyn Fn(&mut Scene)| {
+        let mut scene = Scene::converged(&["a"]);
+        change(&mut scene);
+        scene.hosts["a"].baseline().fingerprint
+    };
+    let same = fingerprint(&|_| {});
+    assert_eq!(fingerprint(&|scene| scene.observed("a").processes.get_mut("7001").unwrap().pid = 77), same);
+    assert_ne!(fingerprint(&|scene| scene.observed("a").processes.clear()), same);
+    assert_ne!(fingerprint(&|scene| scene.observed("a").users.clear()), same);
+}
+
+/// An inspection in which these hosts lack the binary.
+fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspection<Vec<Desired>> {
+    let scene = Scene::converged(hosts);
+    let observation = |(name, host): (String, HostSnapshot)| {
+        let missing_binary = lacking.contains(&name.as_str());
+        let HostSnapshot { desired, observed, .. } = host;
+        (name, HostObservation { desired, observed, facts: facts(), missing_binary })
+    };
+    Inspection {
+        hosts: scene.hosts.into_iter().map(observation).collect(),
+        cluster: ClusterObserved { nodes: Vec::new() },
+        cluster_state: state,
+        unreachable: BTreeMap::new(),
+        lost: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn hosts_that_lack_the_binary_get_a_builder_within_the_limit() {
+    let (fleet, all) = (fleet(&["a", "b", "c"]), PlanOptions::default());
+    let input = PlanInput::new(&fleet, inspection(&["a", "b", "c"], &["b", "c"], ClusterState::Formed), &all);
+    assert_eq!((&*input.builders[0].host, &*input.builders[0].consumers), ("b", &["c".to_owned()][..]));
+    assert!(input.form.is_none() && input.hosts.len() == 3);
+    let limited = PlanOptions { limit: Some(["c".to_owned()].into()), ..all };
+    let inspection = inspection(&["a", "b", "c"], &["b", "c"], ClusterState::Formed);
+    let input = PlanInput::new(&fleet, inspection, &limited);
+    assert_eq!((input.builders.len(), &*input.builders[0].host), (1, "c"));
+}
+
+#[test]
+fn what_forming_has_to_do_is_the_state_of_the_cluster() {
+    let (fleet, options) = (fleet(&["a"]), PlanOptions::default());
+    let state = ClusterState::Unformed { no_process_running: true };
+    let input = PlanInput::new(&fleet, inspection(&["a"], &[], state.clone()), &options);
+    assert_eq!(input.form, Some(state.to_string()));
+    assert!(input.builders.is_empty());
+}
+
+#[test]
+fn the_flow_has_the_built_in_steps() {
+    let scene = Scene::converged(&["a"]);
+    let steps: Vec<&str> = scene.hosts["a"].desired.iter().map(|step| step.step.as_str()).collect();
+    assert_eq!(steps, ALL);
+}

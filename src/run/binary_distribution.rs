@@ -89,3 +89,100 @@ impl<'a> BinarySource<'a> {
         Ok(upload)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        artifact::{Provenance, SourceRecord},
+        inventory::{Engine, Version},
+        plan::testing::{cache_at, facts, fleet},
+    };
+
+    fn builder(host: &str, consumers: &[&str]) -> Builder {
+        let consumers = consumers.iter().map(|host| (*host).to_owned()).collect();
+        Builder { host: host.to_owned(), consumers, why: String::new() }
+    }
+
+    fn source<'a>(cache: &'a ArtifactStore, builders: &[Builder]) -> BinarySource<'a> {
+        BinarySource::new(ArtifactSpec::of(&fleet(&["a", "b", "c"])), cache, builders.iter())
+    }
+
+    /// An artifact at a path, whose content need not be a binary.
+    fn artifact(path: &Path, sha256: &str) -> Artifact {
+        let provenance = Provenance {
+            engine: Engine::Redis,
+            version: Version::new(7, 0, 15),
+            source: SourceRecord { sha256: String::new(), from: String::new() },
+            recipe: String::new(),
+            flags: Vec::new(),
+            compiler: String::new(),
+            arch: "x86_64".to_owned(),
+            libc: String::new(),
+            built_at: jiff::Timestamp::UNIX_EPOCH,
+            host: "a".to_owned(),
+            sha256: sha256.to_owned(),
+            size: 1,
+        };
+        Artifact { path: path.to_owned(), sha256: sha256.to_owned(), size: 1, provenance }
+    }
+
+    #[tokio::test]
+    async fn without_a_builder_the_cache_must_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache_at(folder.path());
+        let result = source(&cache, &[]).artifact("a", &facts()).await;
+        assert!(matches!(&result, Err(Error::ArtifactGone { what }) if what == "redis 7.0.15"), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn a_builder_that_gives_up_ends_the_wait_of_its_consumers() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache_at(folder.path());
+        let source = source(&cache, &[builder("a", &["b"]), builder("c", &[])]);
+        let publisher = source.publisher("a").unwrap();
+        let facts = facts();
+        let waiting = source.artifact("b", &facts);
+        let (result, ()) = tokio::join!(waiting, async { drop(publisher) });
+        let Err(Error::NotBuilt { host, builder, .. }) = result else { panic!("{result:?}") };
+        assert_eq!((&*host, &*builder), ("b", "a"));
+    }
+
+    #[test]
+    fn a_publisher_is_taken_once_and_only_builders_have_one() {
+        let cache = cache_at("/nonexistent");
+        let source = source(&cache, &[builder("a", &["b"])]);
+        assert!(source.publisher("b").is_none());
+        let publisher = source.publisher("a");
+        assert!(publisher.is_some() && source.publisher("a").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_run_on_a_consumer_is_not_sent_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache_at(folder.path());
+        let source = source(&cache, &[builder("a", &["b"])]);
+        let publisher = source.publisher("a").unwrap();
+        publisher.send_replace(Some(artifact(&folder.path().join("missing"), "ab")));
+        let result = source.artifact("b", &facts()).await;
+        let Err(Error::Incompatible { host, builder, .. }) = result else { panic!("{result:?}") };
+        assert_eq!((&*host, &*builder), ("b", "a"));
+    }
+
+    #[test]
+    fn a_binary_is_read_once_and_only_if_it_is_the_one_that_was_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, path) = (cache_at(folder.path()), folder.path().join("redis-server"));
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"binary").unwrap();
+        let source = source(&cache, &[]);
+        let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"binary"));
+        let first = source.upload(&artifact(&path, &sha256)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = source.upload(&artifact(&path, &sha256)).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"other").unwrap();
+        assert!(matches!(source.upload(&artifact(&path, "ab")), Err(Error::ArtifactGone { .. })));
+    }
+}

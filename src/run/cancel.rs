@@ -12,8 +12,8 @@ use crate::event::{Event, Events};
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Starts to listen for Ctrl-C. The second Ctrl-C ends the process with exit code 130; scripts that run on hosts
-    /// finish by themselves, and the next run continues from there.
+    /// Starts to listen for Ctrl-C. The second Ctrl-C ends the process with exit code 130; scripts that run
+    /// on hosts finish by themselves, and the next run continues from there.
     pub fn on_ctrl_c(events: &Events) -> Self {
         let (cancel, events) = (Self::default(), events.clone());
         let flag = cancel.clone();
@@ -29,6 +29,11 @@ impl Cancel {
             }
         });
         cancel
+    }
+
+    #[cfg(test)]
+    pub(super) fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 
     pub fn is_raised(&self) -> bool {

@@ -11,8 +11,8 @@ use crate::{
     secret,
 };
 
-/// What every part of a run needs besides its plan: the sessions with the locked hosts, the store, the stream of
-/// events, and the user's wish to stop.
+/// What every part of a run needs besides its plan: the sessions with the locked hosts, the cache, the stream
+/// of events, and the request to stop.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
     sessions: &'a LockedSessions,

@@ -2,7 +2,8 @@
 
 use crate::{artifact, cluster, host, inspect::NoSession, secret};
 
-/// Why a run stopped. What was done until then is in the ledger, and running the same command again continues.
+/// Why a run stopped. What was done until then is in the ledger, and running the same command again
+/// continues.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error(transparent)]
@@ -70,9 +71,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of a run in which these hosts failed. A host that only lacked what another should have compiled adds
-    /// nothing, nor does one that stopped because the user asked for it; the name of a host is empty where the run as a
-    /// whole was interrupted.
+    /// The error of a run in which these hosts failed. A host that only lacked what another should have
+    /// compiled adds nothing, nor does one that stopped because the user asked for it; the name of a host is
+    /// empty where the run as a whole was interrupted.
     pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
         let adds_nothing = |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
         if failed.iter().any(|(_, error)| !adds_nothing(error)) {
@@ -94,4 +95,63 @@ impl Error {
 
 fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_built(host: &str) -> Error {
+        Error::NotBuilt { host: host.to_owned(), what: "redis".to_owned(), builder: "a".to_owned() }
+    }
+
+    fn interrupted(after: &str) -> Error {
+        Error::Interrupted { after: after.to_owned() }
+    }
+
+    fn failed(host: &str) -> Error {
+        Error::Moved { host: host.to_owned() }
+    }
+
+    fn of(errors: Vec<(&str, Error)>) -> Result<(), Error> {
+        Error::of_hosts(errors.into_iter().map(|(host, error)| (host.to_owned(), error)).collect())
+    }
+
+    #[test]
+    fn no_failure_is_no_error() {
+        assert!(of(Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn a_single_failure_is_itself() {
+        assert!(matches!(of(vec![("a", failed("a"))]), Err(Error::Moved { host }) if host == "a"));
+    }
+
+    #[test]
+    fn several_failures_are_listed_with_their_hosts() {
+        let error = of(vec![("a", failed("a")), ("b", failed("b"))]).unwrap_err();
+        assert_eq!(error.to_string(), "2 hosts failed: a, b");
+        assert!(matches!(error, Error::Hosts { errors, .. } if errors.len() == 2));
+    }
+
+    #[test]
+    fn hosts_that_only_waited_for_a_builder_are_left_out() {
+        let result = of(vec![("a", failed("a")), ("b", not_built("b")), ("c", not_built("c"))]);
+        assert!(matches!(result, Err(Error::Moved { host }) if host == "a"));
+    }
+
+    #[test]
+    fn without_another_cause_the_missing_binary_is_the_error() {
+        assert!(matches!(of(vec![("b", not_built("b"))]), Err(Error::NotBuilt { .. })));
+        let error = of(vec![("b", not_built("b")), ("c", not_built("c"))]).unwrap_err();
+        assert_eq!(error.to_string(), "2 hosts failed: b, c");
+    }
+
+    #[test]
+    fn an_interruption_hides_what_followed_from_it_and_no_failure() {
+        let result = of(vec![("b", not_built("b")), ("", interrupted("build")), ("c", interrupted("ship"))]);
+        assert!(matches!(result, Err(Error::Interrupted { after }) if after == "build"));
+        let result = of(vec![("", interrupted("build")), ("a", failed("a"))]);
+        assert!(matches!(result, Err(Error::Moved { .. })));
+    }
 }

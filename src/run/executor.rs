@@ -1,5 +1,5 @@
-//! The executor: takes a plan and carries it out. It reads no flags, no environment, no inventory. Between two barriers
-//! hosts are independent of each other; at a barrier all must have finished.
+//! The executor: takes a plan and carries it out. It reads no flags, no environment, no inventory. Between
+//! two barriers hosts are independent of each other; at a barrier all must have finished.
 
 use std::collections::BTreeSet;
 
@@ -28,8 +28,8 @@ pub struct Outcome {
     pub evidence: Option<Evidence>,
 }
 
-/// Carries out a plan. Stops at the first barrier that not all hosts have reached, or after the current stage when the
-/// user asked to. The outcome has what was done until then in both cases.
+/// Carries out a plan. Stops at the first barrier that not all hosts have reached, or after the current stage
+/// when the user asked to. The outcome has what was done until then in both cases.
 pub async fn execute(context: RunContext<'_>, plan: &Plan) -> (Outcome, Result<(), Error>) {
     let binaries = BinarySource::new(ArtifactSpec::of(&plan.fleet), context.store(), plan.builders());
     let mut executor = Executor { context, plan, binaries, outcome: Outcome::default() };
@@ -50,7 +50,8 @@ impl Executor<'_> {
         self.check_directives()?;
         let plan = self.plan;
         for stages in plan.between_barriers() {
-            // The check is here, before further stages, because after the last one there is nothing to interrupt.
+            // The check is here, before further stages, because after the last one there is nothing to
+            // interrupt.
             if let Some(last) = last.filter(|_| self.context.is_cancelled()) {
                 failed.push((String::new(), Error::Interrupted { after: last.step.clone() }));
                 break;

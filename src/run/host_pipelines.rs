@@ -1,5 +1,5 @@
-//! The stages between two barriers, as one pipeline a host. A host waits for no other, except for the binary that a
-//! builder compiles.
+//! The stages between two barriers, as one pipeline a host. A host waits for no other, except for the binary
+//! that a builder compiles.
 
 use std::collections::BTreeSet;
 

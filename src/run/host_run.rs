@@ -143,3 +143,48 @@ fn name_the_change(error: host::Error, current: Option<String>) -> host::Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use host::Error::{Dial, Script as Failed, ShellLost, Silent};
+
+    use super::*;
+
+    fn named(error: host::Error) -> host::Error {
+        name_the_change(error, Some("file /etc/motd".to_owned()))
+    }
+
+    fn script(output: &[&str]) -> host::Error {
+        let output = output.iter().map(|line| (*line).to_owned()).collect();
+        Failed { host: "a".to_owned(), what: "the change script".to_owned(), status: 1, output }
+    }
+
+    #[test]
+    fn a_failed_script_is_named_by_its_change_and_shows_no_markers() {
+        let Failed { host, what, status, output } = named(script(&["@begin 0", "no space left", "@end 0"]))
+        else {
+            panic!("another kind of error")
+        };
+        assert_eq!((&*host, &*what, status), ("a", "file /etc/motd", 1));
+        assert_eq!(output, ["no space left"]);
+    }
+
+    #[test]
+    fn a_lost_and_a_silent_shell_are_named_by_their_change() {
+        let (host, what, said) = ("a".to_owned(), "the change script".to_owned(), String::new());
+        let lost = named(ShellLost { host: host.clone(), what: what.clone(), said });
+        assert!(matches!(&lost, ShellLost { what, .. } if what == "file /etc/motd"), "{lost}");
+        let silent = named(Silent { host, what, idle: IDLE_TIMEOUT });
+        assert!(matches!(&silent, Silent { what, .. } if what == "file /etc/motd"), "{silent}");
+    }
+
+    #[test]
+    fn an_error_before_the_first_change_or_of_another_kind_stays() {
+        assert!(
+            matches!(name_the_change(script(&[]), None), Failed { what, .. } if what == "the change script")
+        );
+        let source = std::io::ErrorKind::TimedOut.into();
+        let dial = Dial { host: "a".to_owned(), address: ([10, 0, 0, 1], 7001).into(), source };
+        assert!(matches!(named(dial), Dial { .. }));
+    }
+}

@@ -18,8 +18,8 @@ const DIAL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the process of a node that does not accept is checked: it may have ended.
 const PROCESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Waits until all of these nodes accept connections, of clients and of other nodes. One that ended instead is an error
-/// with the end of its log.
+/// Waits until all of these nodes accept connections, of clients and of other nodes. One that ended instead
+/// is an error with the end of its log.
 pub(super) async fn wait_ready(probe: &Probe, processes: &[&Process]) -> Result<(), Error> {
     try_join_all(processes.iter().map(|process| wait_accepting(probe, process))).await.map(drop)
 }
@@ -56,8 +56,9 @@ async fn refuse_ended(probe: &Probe, process: &Process, late: bool) -> Result<()
     Ok(())
 }
 
-/// Whether the process that was started still runs, and the end of its output. It need not be the server yet: systemd
-/// first sets up the sandbox, which takes time on a busy host, and a user's drop-in may put a wrapper in between.
+/// Whether the process that was started still runs, and the end of its output. It need not be the server yet:
+/// systemd first sets up the sandbox, which takes time on a busy host, and a user's drop-in may put a wrapper
+/// in between.
 async fn process_state(probe: &Probe, process: &Process) -> Result<(bool, Vec<String>), Error> {
     let script = format!(
         "{}\n{}\nnode_state {} {} {}\n",

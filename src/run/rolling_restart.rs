@@ -14,7 +14,8 @@ use crate::{
     resource::{Action, Process, Resource},
 };
 
-/// How long a restarted node may take to be a settled member again; loading a large data set is the longest part.
+/// How long a restarted node may take to be a settled member again; loading a large data set is the longest
+/// part.
 const REJOIN_TIMEOUT: Duration = Duration::from_mins(10);
 /// The same in a cluster that was not healthy before.
 const REJOIN_UNHEALTHY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,9 +63,9 @@ impl<'a> RollingRestart<'a> {
         Ok(due.len())
     }
 
-    /// Ensures that a restart loses nothing. In a cluster that was not healthy, the restart may be what lets replicas
-    /// attach: there a master is restarted without a hand-over, if its keys are on disk. The same holds in a fleet without
-    /// replicas.
+    /// Ensures that a restart loses nothing. In a cluster that was not healthy, the restart may be what lets
+    /// replicas attach: there a master is restarted without a hand-over, if its keys are on disk. The same
+    /// holds in a fleet without replicas.
     async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
         let began = Instant::now();
         while cluster::hand_over(servers, address).await? == HandOver::NoReplica {
@@ -84,8 +85,8 @@ impl<'a> RollingRestart<'a> {
         Ok(())
     }
 
-    /// Waits until the node is a settled member again. In a cluster that was not healthy, a later restart may be what makes
-    /// it healthy: there the wait is short, and its end is no failure.
+    /// Waits until the node is a settled member again. In a cluster that was not healthy, a later restart may
+    /// be what makes it healthy: there the wait is short, and its end is no failure.
     async fn wait_rejoined(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
         if self.was_healthy && !self.partial {
             cluster::settled(servers, address, REJOIN_TIMEOUT).await?;

@@ -66,8 +66,8 @@ pub struct Blueprint<'a> {
 }
 
 impl Blueprint<'_> {
-    /// What the playbook desires of a host, in its order. `packages` are what a build needs from the distribution; none
-    /// where nothing has to be compiled. Fails where a template cannot be rendered.
+    /// What the playbook desires of a host, in its order. `packages` are what a build needs from the
+    /// distribution; none where nothing has to be compiled. Fails where a template cannot be rendered.
     pub fn desired_resources(
         &self,
         host: &Host,
