@@ -32,3 +32,4 @@ pub mod report;
 pub mod resource;
 pub mod run;
 pub mod secret;
+pub mod units;

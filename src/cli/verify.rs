@@ -6,19 +6,15 @@ use super::{
     file,
     session::{Project, connect, facts},
 };
-use crate::{
-    cluster,
-    inspect::{host_check_targets, servers},
-    report,
-};
+use crate::{cluster, inspect::host_check_targets, redis::NodeReader, report};
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
     let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
     let connected = connect(&project.fleet, args.inventory.trust).await?;
-    let servers = servers(&project.fleet, &connected.probes)?;
+    let reader = NodeReader::new(&project.fleet, connected.probes.values())?;
     let evidence = cluster::verify(
-        &servers,
+        &reader,
         &project.fleet,
         &host_check_targets(&project.fleet, &facts(&connected.probes).await?),
     )

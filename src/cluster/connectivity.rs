@@ -9,7 +9,7 @@ use crate::{
     event::StepEvents,
     host,
     inventory::{Fleet, Host, Node},
-    redis::Servers,
+    redis::NodeReader,
 };
 
 /// A path that is blocked.
@@ -49,11 +49,11 @@ fn more(count: usize) -> String {
 
 /// Tries all paths between hosts, all hosts at the same time. The started nodes are the listeners.
 pub async fn check_connectivity(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     events: &StepEvents,
 ) -> Result<(), ConnectivityError> {
-    let tries = fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| from(servers, fleet, host));
+    let tries = fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| from(reader, fleet, host));
     let (mut blocked, mut unchecked) = (Vec::new(), 0);
     for answer in join_all(tries).await {
         match answer? {
@@ -77,11 +77,11 @@ pub async fn check_connectivity(
 
 /// The blocked paths from one host; `None` where nothing is there to try them with.
 async fn from(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     host: &Host,
 ) -> Result<Option<Vec<BlockedPath>>, host::Error> {
-    let Some(probe) = servers.probe(&host.name) else { return Ok(Some(Vec::new())) };
+    let Some(probe) = reader.probe(&host.name) else { return Ok(Some(Vec::new())) };
     let others = fleet.nodes().filter(|node| node.host != host.name);
     let paths: BTreeMap<SocketAddr, &Node> = others
         .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))

@@ -16,7 +16,7 @@ mod verify;
 pub use auth_mismatch::{AuthMismatch, auth_mismatch};
 pub use connectivity::{BlockedPath, ConnectivityError, check_connectivity};
 pub use form::{Error as FormError, Formed, form};
-pub use observe::{Observed, State, View};
+pub use observe::{Observed, State, View, observe};
 pub use rolling::{Error as RollingError, HandOver, hand_over, order, settled, survives};
 pub use state::{ClusterState, SafetyViolation, assess};
 pub use topology::{Shard, Topology};

@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     drift,
     form::gaps::online_at,
-    observe::{Observed, State, View, count_keys},
+    observe::{Observed, State, View, observe},
 };
 use crate::{
     inventory::Fleet,
-    redis::{self, Servers, words},
+    redis::{self, InfoSection, KeyspaceInfo, NodeReader, NodeWriter, Query, words},
 };
 
 const POLL: Duration = Duration::from_millis(20);
@@ -94,9 +94,9 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
 ///
 /// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after 5 s.
 /// [`form()`](super::form()) puts that setting back, and I37 tells where it was not.
-pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, Error> {
-    let observed = answering(servers, node).await?;
-    sync_at_once(servers, &observed).await;
+pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<HandOver, Error> {
+    let observed = answering(writer.reader(), node).await?;
+    sync_at_once(writer, &observed).await;
     let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
         return Ok(HandOver::NotNeeded);
     };
@@ -106,13 +106,13 @@ pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, 
     let mut why = "it is still the master".to_owned();
     loop {
         if asked.is_none_or(|at| at.elapsed() > FAILOVER_AGAIN) {
-            let reply = servers.write(replica, &[words("CLUSTER FAILOVER")]).await?.swap_remove(0);
+            let reply = writer.write(replica, &[words("CLUSTER FAILOVER")]).await?.swap_remove(0);
             if let Some(error) = reply.error() {
                 error.clone_into(&mut why);
             }
             asked = Some(Instant::now());
         }
-        let observed = servers.observe().await;
+        let observed = observe(writer.reader()).await;
         if handed_over(&observed, node, replica) {
             return Ok(HandOver::To(replica));
         }
@@ -124,10 +124,10 @@ pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, 
 }
 
 /// Waits until a node answers. One that runs and does not may hold the only copy of its keys.
-async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Error> {
+async fn answering(reader: &NodeReader<'_>, node: SocketAddr) -> Result<Observed, Error> {
     let (mut heard, mut loaded) = (Instant::now(), 0);
     loop {
-        let observed = servers.observe().await;
+        let observed = observe(reader).await;
         if observed.view(node).is_some() {
             return Ok(observed);
         }
@@ -146,11 +146,12 @@ async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Erro
 
 /// Refuses a restart that would lose keys: of a node that has some and does not leave them where its new configuration
 /// looks for them, which is the AOF if there shall be one, and else the RDB file that SIGTERM writes where `save` is set.
-pub async fn survives(servers: &Servers, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
-    let asked = ["INFO keyspace", "CONFIG GET appendonly", "CONFIG GET save"].map(words);
-    let replies = servers.read(node, &asked).await?;
+pub async fn survives(reader: &NodeReader<'_>, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
+    let config = |name: &str| Query::ConfigGet(name.to_owned());
+    let asked = [Query::Info(InfoSection::Keyspace), config("appendonly"), config("save")];
+    let replies = reader.read(node, &asked).await?;
     let [keyspace, appendonly, save] = replies.as_slice() else { return Ok(()) };
-    let keys = count_keys(keyspace.text());
+    let keys = KeyspaceInfo::parse(keyspace.text()).keys;
     let (kept, fix) = if reads_aof(fleet, node) {
         (appendonly.config_value() == Some("yes"), "CONFIG SET appendonly yes")
     } else {
@@ -167,11 +168,11 @@ fn reads_aof(fleet: &Fleet, address: SocketAddr) -> bool {
 }
 
 /// A node that cannot be told is slow to serve its replica, and no worse.
-async fn sync_at_once(servers: &Servers, observed: &Observed) {
+async fn sync_at_once(writer: &NodeWriter<'_>, observed: &Observed) {
     let name = "repl-diskless-sync-delay";
     let slow = observed.views().filter(|(_, view)| view.tuning.get(name).is_some_and(|value| value != "0"));
     let command = words(&format!("CONFIG SET {name} 0"));
-    servers.write_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
+    writer.write_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
 }
 
 fn owns_slots(view: &View) -> bool {
@@ -207,11 +208,15 @@ fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
 
 /// Waits until a restarted node takes part again: it answers, has loaded its data, its replication is up, and no node
 /// says that the cluster is down. Nodes other than this one may be down: their turn comes.
-pub async fn settled(servers: &Servers, node: SocketAddr, deadline: Duration) -> Result<Duration, Error> {
+pub async fn settled(
+    reader: &NodeReader<'_>,
+    node: SocketAddr,
+    deadline: Duration,
+) -> Result<Duration, Error> {
     let began = Instant::now();
     let (mut heard, mut loaded) = (began, 0);
     loop {
-        let observed = servers.observe().await;
+        let observed = observe(reader).await;
         let Some(missing) = unsettled(&observed, node) else { return Ok(began.elapsed()) };
         if let Some(State::Loading(bytes)) = observed.get(node)
             && *bytes > loaded

@@ -1,9 +1,6 @@
 //! Looking at the fleet: everything a plan is computed from, gathered through [`Probe`]s, which cannot change a host.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -17,7 +14,7 @@ use crate::{
         self, Desired, HostSnapshot, Plan, PlanInput, PlanOptions, RenderError, Templates, desired_resources,
     },
     playbook::Playbook,
-    redis::Servers,
+    redis::NodeReader,
     resource::{Binary, Layout, Observed, PASSWORD, Questions, Resource},
     secret,
 };
@@ -66,13 +63,6 @@ pub struct Blueprint<'a> {
     pub playbook: &'a Playbook,
     pub templates: &'a Templates,
     pub cache: &'a Cache,
-}
-
-/// Connections to the servers of a fleet. A password that has yet to be drawn is not drawn here.
-pub fn servers(fleet: &Fleet, probes: &BTreeMap<String, Probe>) -> Result<Servers, secret::Error> {
-    let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
-    let probes: HashMap<String, Probe> = probes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    Ok(Servers::new(fleet, probes, password.transpose()?))
 }
 
 /// Where the proof looks on each host, and what should be there.
@@ -146,7 +136,7 @@ pub async fn cluster_state<'a>(
     facts: &BTreeMap<String, Facts>,
     hosts: impl Fn(&str) -> Option<&'a Observed>,
 ) -> Result<(cluster::Observed, ClusterState), Error> {
-    let servers = servers(fleet, probes)?;
+    let reader = NodeReader::new(fleet, probes.values())?;
     let disk = fleet.nodes().filter_map(|node| {
         let text = hosts(&node.host)?.nodes_conf.get(&node.name)?;
         Some((node.address, text.clone()))
@@ -154,7 +144,7 @@ pub async fn cluster_state<'a>(
     let disk = disk.collect();
     let began = Instant::now();
     loop {
-        let seen = servers.observe().await;
+        let seen = cluster::observe(&reader).await;
         refuse_auth_mismatch(fleet, facts, &hosts, &seen)?;
         let standing = assess(fleet, &seen, &disk)?;
         let converging = matches!(standing, ClusterState::Partial { converging: true, .. });

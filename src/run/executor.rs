@@ -14,10 +14,11 @@ use crate::{
     artifact::{ArtifactSpec, Cache},
     cluster::{self, Evidence, Formed, Topology},
     event::Events,
-    host::{Facts, LockedHost, Probe},
+    host::{Facts, LockedHost},
     inspect,
     inventory::Fleet,
     plan::{HostUndo, Plan, Stage, Work},
+    redis::{NodeReader, NodeWriter},
     resource::Layout,
 };
 
@@ -120,9 +121,9 @@ impl Executor<'_> {
                 outcome.changed += 1;
             }
             Work::Verify => {
-                let servers = inspect::servers(&plan.fleet, &self.probes())?;
+                let reader = NodeReader::new(&plan.fleet, self.hosts.values().map(LockedHost::probe))?;
                 let evidence = cluster::verify(
-                    &servers,
+                    &reader,
                     &plan.fleet,
                     &inspect::host_check_targets(&plan.fleet, self.facts),
                 )
@@ -156,12 +157,12 @@ impl Executor<'_> {
         topology: &Topology,
         started: Option<Instant>,
     ) -> Result<Formed, Error> {
-        let servers = inspect::servers(&plan.fleet, &self.probes())?;
+        let writer = NodeWriter::new(&plan.fleet, self.hosts.values())?;
         let events = self.events.step(step, None);
         if !plan.is_whole() {
-            cluster::check_connectivity(&servers, &plan.fleet, &events).await?;
+            cluster::check_connectivity(writer.reader(), &plan.fleet, &events).await?;
         }
-        Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
+        Ok(cluster::form(&writer, &plan.fleet, topology, started, &events).await?)
     }
 
     async fn undo(
@@ -190,9 +191,5 @@ impl Executor<'_> {
         let (change, facts) = (self.hosts.get(host)?, self.facts.get(host)?);
         let layout = Layout::new(fleet, facts);
         Some(HostRun { change, facts, layout, events: self.events.step(step, Some(host)) })
-    }
-
-    pub(super) fn probes(&self) -> BTreeMap<String, Probe> {
-        self.hosts.iter().map(|(name, change)| (name.clone(), change.probe().clone())).collect()
     }
 }

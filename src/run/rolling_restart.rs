@@ -11,10 +11,9 @@ use super::{Error, executor::Executor};
 use crate::{
     cluster::{self, HandOver, RollingError},
     host::Probe,
-    inspect,
     inventory::Fleet,
     plan::{HostChanges, Planned},
-    redis::Servers,
+    redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource, Script, quote},
 };
 
@@ -48,8 +47,8 @@ impl RollingRestart<'_> {
         if due.is_empty() {
             return Ok(0);
         }
-        let servers = inspect::servers(self.fleet, &self.executor.probes())?;
-        for address in cluster::order(&servers.observe().await) {
+        let writer = NodeWriter::new(self.fleet, self.executor.hosts.values())?;
+        for address in cluster::order(&cluster::observe(writer.reader()).await) {
             let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
             let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else {
                 continue;
@@ -57,23 +56,23 @@ impl RollingRestart<'_> {
             if self.executor.cancel.is_raised() {
                 return Err(Error::Interrupted { after: self.step.to_owned() });
             }
-            self.hand_over(&servers, address).await?;
+            self.hand_over(&writer, address).await?;
             self.restart_node(host, planned, process).await?;
-            self.wait_rejoined(&servers, address).await?;
+            self.wait_rejoined(writer.reader(), address).await?;
         }
         Ok(due.len())
     }
 
     /// Sees that a restart loses nothing. In a cluster that was not healthy, the restart may be what lets replicas attach:
     /// there a master goes without a hand-over, if its keys are on disk. So it does in a fleet without replicas.
-    async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+    async fn hand_over(&self, writer: &NodeWriter<'_>, address: SocketAddr) -> Result<(), Error> {
         let began = Instant::now();
-        while cluster::hand_over(servers, address).await? == HandOver::NoReplica {
+        while cluster::hand_over(writer, address).await? == HandOver::NoReplica {
             if self.partial && self.fleet.replicas > 0 {
                 return Err(RollingError::CandidateUnreachable { node: address }.into());
             }
             if !self.was_healthy || self.fleet.replicas == 0 {
-                return Ok(cluster::survives(servers, self.fleet, address).await?);
+                return Ok(cluster::survives(writer.reader(), self.fleet, address).await?);
             }
             if began.elapsed() > REPLICA_WAIT_TIMEOUT {
                 return Err(
@@ -87,12 +86,12 @@ impl RollingRestart<'_> {
 
     /// Waits until the cluster has the node back. In a cluster that was not healthy to begin with, the restart may be
     /// what makes it healthy, further on: there the wait is short and not held against the run.
-    async fn wait_rejoined(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+    async fn wait_rejoined(&self, reader: &NodeReader<'_>, address: SocketAddr) -> Result<(), Error> {
         if self.was_healthy && !self.partial {
-            cluster::settled(servers, address, SETTLES).await?;
+            cluster::settled(reader, address, SETTLES).await?;
             return Ok(());
         }
-        if let Err(error) = cluster::settled(servers, address, SETTLES_BROKEN).await {
+        if let Err(error) = cluster::settled(reader, address, SETTLES_BROKEN).await {
             self.executor.events.step(self.step, None).notice(format!("going on although {error}"));
         }
         Ok(())

@@ -17,11 +17,11 @@ use self::{
     commands::Step,
     gaps::{Gap, Kind},
 };
-use super::{Observed, SafetyViolation, State, Topology, state};
+use super::{Observed, SafetyViolation, State, Topology, observe, state};
 use crate::{
     event::StepEvents,
     inventory::Fleet,
-    redis::{Command, Reply, Servers},
+    redis::{Command, NodeReader, NodeWriter, Reply},
 };
 
 /// How often the nodes are asked whether they answer yet.
@@ -87,29 +87,29 @@ pub struct Formed {
 /// Makes the nodes one cluster. `started` is when their processes were started, if this run did that: waits are
 /// reported from there.
 pub async fn form(
-    servers: &Servers,
+    writer: &NodeWriter<'_>,
     fleet: &Fleet,
     topology: &Topology,
     started: Option<Instant>,
     events: &StepEvents,
 ) -> Result<Formed, Error> {
-    let before = servers.changes_sent();
-    let observed = answers(servers).await?;
+    let before = writer.changes_sent();
+    let observed = answers(writer.reader()).await?;
     state::refuse_observed(fleet, &observed)?;
-    let mut forming = Forming::new(servers, fleet, topology, started, events);
+    let mut forming = Forming::new(writer, fleet, topology, started, events);
     let result = forming.run(observed).await;
     if result.is_err() {
-        forming.put_back(&servers.observe().await).await;
+        forming.put_back(&observe(writer.reader()).await).await;
     }
     result?;
-    Ok(Formed { reached: forming.report(started), commands: servers.changes_sent() - before })
+    Ok(Formed { reached: forming.report(started), commands: writer.changes_sent() - before })
 }
 
 /// Waits until every node answers as a cluster node and has loaded its data.
-async fn answers(servers: &Servers) -> Result<Observed, Error> {
+async fn answers(reader: &NodeReader<'_>) -> Result<Observed, Error> {
     let (mut heard, mut last) = (Instant::now(), 0);
     loop {
-        let observed = servers.observe().await;
+        let observed = observe(reader).await;
         let nodes: BTreeMap<_, _> =
             observed.down().map(|(node, why)| (node, format!("{node}: {why}"))).collect();
         if nodes.is_empty() {
@@ -132,7 +132,7 @@ fn loaded(observed: &Observed) -> u64 {
 }
 
 struct Forming<'a> {
-    servers: &'a Servers,
+    writer: &'a NodeWriter<'a>,
     fleet: &'a Fleet,
     topology: &'a Topology,
     events: &'a StepEvents,
@@ -148,14 +148,14 @@ struct Forming<'a> {
 
 impl<'a> Forming<'a> {
     fn new(
-        servers: &'a Servers,
+        writer: &'a NodeWriter<'a>,
         fleet: &'a Fleet,
         topology: &'a Topology,
         started: Option<Instant>,
         events: &'a StepEvents,
     ) -> Self {
         Self {
-            servers,
+            writer,
             fleet,
             topology,
             events,
@@ -186,7 +186,7 @@ impl<'a> Forming<'a> {
                 return Err(self.unfinished(gaps, after));
             }
             sleep(POLL).await;
-            observed = self.servers.observe().await;
+            observed = observe(self.writer.reader()).await;
         }
     }
 
@@ -239,7 +239,7 @@ impl<'a> Forming<'a> {
         for (node, step) in steps {
             pipelines.entry(node).or_default().extend(commands::commands(&step, observed.view(node)));
         }
-        for (node, replies) in self.servers.write_each(pipelines.into_iter().collect()).await {
+        for (node, replies) in self.writer.write_each(pipelines.into_iter().collect()).await {
             match replies {
                 Ok(replies) => {
                     if let Some(text) = first_error(&replies) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use crate::redis::{Command, Error, Reply, Row, Servers, parse_nodes, words};
+use crate::redis::{Error, InfoSection, KeyspaceInfo, NodeReader, Query, Reply, Row, parse_nodes};
 
 /// What all nodes said at one moment, in the order of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -128,43 +128,43 @@ impl Observed {
     }
 }
 
-impl Servers {
-    /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not answer the call is
-    /// called once more: its machine may have been busy with something else.
-    pub async fn observe(&self) -> Observed {
-        let questions = questions();
-        let ask = |nodes: Vec<SocketAddr>| {
-            self.read_each(nodes.into_iter().map(|node| (node, questions.clone())).collect())
-        };
-        let mut answers = ask(self.nodes().map(|node| node.address).collect()).await;
-        let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_late);
-        let late = answers.iter().filter(|(_, replies)| is_late(replies)).map(|(node, _)| *node);
-        for (node, replies) in ask(late.collect()).await {
-            if let Some(answer) = answers.iter_mut().find(|(address, _)| *address == node) {
-                answer.1 = replies;
-            }
+/// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept the
+/// connection in time is asked once more: its machine may have been busy with something else.
+pub async fn observe(reader: &NodeReader<'_>) -> Observed {
+    let queries = queries();
+    let ask = |nodes: Vec<SocketAddr>| {
+        reader.read_each(nodes.into_iter().map(|node| (node, queries.clone())).collect())
+    };
+    let mut answers = ask(reader.nodes().map(|node| node.address).collect()).await;
+    let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_connect_timeout);
+    let late = answers.iter().filter(|(_, replies)| is_late(replies)).map(|(node, _)| *node);
+    for (node, replies) in ask(late.collect()).await {
+        if let Some(answer) = answers.iter_mut().find(|(address, _)| *address == node) {
+            answer.1 = replies;
         }
-        Observed { nodes: answers.into_iter().map(|(node, replies)| (node, state(node, replies))).collect() }
     }
+    Observed { nodes: answers.into_iter().map(|(node, replies)| (node, state(node, replies))).collect() }
 }
 
-fn questions() -> Vec<Command> {
-    let fixed = [
-        "CLUSTER MYID",
-        "CLUSTER NODES",
-        "CLUSTER INFO",
-        "INFO server",
-        "INFO replication",
-        "INFO persistence",
-        "INFO stats",
-        "INFO memory",
-        "INFO keyspace",
-        "CONFIG GET cluster-node-timeout",
-        "COMMAND INFO cluster|addslotsrange",
-        "TIME",
+fn queries() -> Vec<Query> {
+    let sections = [
+        InfoSection::Server,
+        InfoSection::Replication,
+        InfoSection::Persistence,
+        InfoSection::Stats,
+        InfoSection::Memory,
+        InfoSection::Keyspace,
     ];
-    let tuning = TUNING.map(|(name, ..)| words(&format!("CONFIG GET {name}")));
-    fixed.iter().map(|text| words(text)).chain(tuning).collect()
+    let config = |name: &str| Query::ConfigGet(name.to_owned());
+    let mut queries = vec![Query::ClusterMyId, Query::ClusterNodes, Query::ClusterInfo];
+    queries.extend(sections.map(Query::Info));
+    queries.extend([
+        config("cluster-node-timeout"),
+        Query::CommandInfo("cluster|addslotsrange"),
+        Query::Time,
+    ]);
+    queries.extend(TUNING.map(|(name, ..)| config(name)));
+    queries
 }
 
 fn state(node: SocketAddr, replies: Result<Vec<Reply>, Error>) -> State {
@@ -238,7 +238,7 @@ fn view(replies: &[Reply]) -> Result<View, String> {
         rows: listing.rows,
         cluster: pairs(cluster.text()).collect(),
         info: info.collect(),
-        keys: count_keys(keyspace.text()),
+        keys: KeyspaceInfo::parse(keyspace.text()).keys,
         tuning: values
             .filter_map(|((name, ..), reply)| reply.config_value().map(|v| (*name, v.to_owned())))
             .collect(),
@@ -257,14 +257,4 @@ fn milliseconds(time: &Reply) -> u64 {
 /// `key:value` lines.
 fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
     text.lines().filter_map(|line| line.trim().split_once(':')).map(|(k, v)| (k.to_owned(), v.to_owned()))
-}
-
-/// Keys in all databases, of `INFO keyspace`.
-pub(super) fn count_keys(keyspace: &str) -> u64 {
-    pairs(keyspace).filter_map(|(_, value)| keys(&value)).sum()
-}
-
-/// The count in `keys=12,expires=0,avg_ttl=0`.
-fn keys(value: &str) -> Option<u64> {
-    value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse().ok())
 }

@@ -8,7 +8,7 @@ use crate::{
     cluster::Observed,
     host::quote,
     inventory::{Fleet, Host},
-    redis::Servers,
+    redis::NodeReader,
     resource::Layout,
 };
 
@@ -45,24 +45,24 @@ const FAULTS: &str = "Failed listening|NOAUTH|Fatal|BUG REPORT|Can.t save in bac
 
 /// Asks every host once, all at the same time.
 pub(super) async fn ask(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     observed: &Observed,
     targets: &BTreeMap<String, HostCheckTarget>,
 ) -> HostFacts {
     let questions = fleet.hosts.iter().filter_map(|host| {
         let target = targets.get(&host.name)?;
-        Some(ask_host(servers, host, script(host, target, observed)))
+        Some(ask_host(reader, host, script(host, target, observed)))
     });
     join_all(questions).await.into_iter().flatten().collect()
 }
 
 async fn ask_host(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     host: &Host,
     script: String,
 ) -> Vec<(SocketAddr, Result<NodeFacts, String>)> {
-    let answer = match servers.probe(&host.name) {
+    let answer = match reader.probe(&host.name) {
         None => Err(format!("there is no connection to {}", host.name)),
         Some(probe) => probe.ask("verify", &script).await.map_err(|error| error.to_string()),
     };

@@ -21,11 +21,11 @@ pub use self::{
     evidence::{Evidence, Invariant, Status},
     host_checks::HostCheckTarget,
 };
-use super::{Observed, Topology, drift};
+use super::{Observed, Topology, drift, observe};
 use crate::{
     event::millis,
     inventory::{Environment, Fleet},
-    redis::{Command, Reply, Servers, words},
+    redis::{InfoSection, NodeReader, Query, Reply},
 };
 
 /// How long what gossip still has to tell is waited for. A master that was away is called failed for twice the node timeout
@@ -50,7 +50,7 @@ pub(super) struct Details {
 /// Judges every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
 /// looked at again until it holds or twenty seconds have passed. `targets` by the host's name.
 pub async fn verify(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     targets: &BTreeMap<String, HostCheckTarget>,
 ) -> Evidence {
@@ -60,11 +60,11 @@ pub async fn verify(
     let mut looks = 0;
     loop {
         looks += 1;
-        let observed = servers.observe().await;
+        let observed = observe(reader).await;
         let (details, hosts, probes) = tokio::join!(
-            details(servers, fleet, &observed),
-            host_checks::ask(servers, fleet, &observed, targets),
-            probe_if_replicating(servers, fleet, &topology, &observed),
+            details(reader, fleet, &observed),
+            host_checks::ask(reader, fleet, &observed, targets),
+            probe_if_replicating(reader, fleet, &topology, &observed),
         );
         let facts =
             Facts { fleet, topology: &topology, observed: &observed, details, probes, hosts, targets };
@@ -117,7 +117,7 @@ fn evidence(
 /// Canaries wait for replicas for up to two seconds, so they run once replication is up; where nodes are down that will
 /// not come by waiting, and they run over what is left.
 async fn probe_if_replicating(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     topology: &Topology,
     observed: &Observed,
@@ -126,17 +126,21 @@ async fn probe_if_replicating(
     if complete && !invariants::replicas_are_up(fleet, topology, observed) {
         return BTreeMap::new();
     }
-    write_probe::run(servers, observed).await
+    write_probe::run(reader, observed).await
 }
 
-async fn details(servers: &Servers, fleet: &Fleet, observed: &Observed) -> BTreeMap<SocketAddr, Details> {
+async fn details(
+    reader: &NodeReader<'_>,
+    fleet: &Fleet,
+    observed: &Observed,
+) -> BTreeMap<SocketAddr, Details> {
     let asked = fleet.nodes().filter(|node| observed.view(node.address).is_some()).map(|node| {
         let managed = drift::managed(fleet, node);
-        let config = managed.keys().map(|name| vec!["CONFIG".to_owned(), "GET".to_owned(), name.clone()]);
-        let fixed = ["ROLE", "CLUSTER LINKS", "INFO stats"].map(words);
-        (node.address, fixed.into_iter().chain(config).collect::<Vec<Command>>())
+        let config = managed.keys().map(|name| Query::ConfigGet(name.clone()));
+        let fixed = [Query::Role, Query::ClusterLinks, Query::Info(InfoSection::Stats)];
+        (node.address, fixed.into_iter().chain(config).collect::<Vec<Query>>())
     });
-    let answers = servers.read_each(asked.collect()).await;
+    let answers = reader.read_each(asked.collect()).await;
     let read = |(node, replies): (SocketAddr, Result<Vec<Reply>, _>)| Some((node, read(&replies.ok()?)));
     answers.into_iter().filter_map(read).collect()
 }

@@ -8,7 +8,7 @@ pub(super) fn i29(facts: &Facts<'_>) -> Check {
         .map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster("cluster_state")))
         .collect();
     wrong.extend(unprobed(facts));
-    let slots: Vec<String> = facts.probes.values().map(|probe| probe.slot.to_string()).collect();
+    let slots: Vec<String> = facts.probes.values().map(|probe| probe.key.slot().to_string()).collect();
     Check::of(wrong, format!("ok on {} nodes; SET, GET, DEL in slots {}", facts.count(), slots.join(", ")))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn i30(facts: &Facts<'_>) -> Check {
 pub(super) fn i31(facts: &Facts<'_>) -> Check {
     let left = facts.probes.iter().filter(|(_, probe)| !probe.removed && probe.trouble.is_none());
     let wrong: Vec<String> =
-        left.map(|(master, probe)| format!("{} is still on {master}", probe.key)).collect();
+        left.map(|(master, probe)| format!("{} is still on {master}", probe.key.name())).collect();
     let keys: u64 = facts.shards().iter().map(|(_, view, _)| view.keys).sum();
     Check::of(wrong, format!("0 of {} left; the cluster holds {keys} keys", facts.probes.len()))
 }
