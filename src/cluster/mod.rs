@@ -11,6 +11,7 @@ mod observe;
 mod rolling;
 mod state;
 mod topology;
+mod tuning;
 mod verify;
 
 pub use auth_mismatch::{AuthMismatch, auth_mismatch};
@@ -20,4 +21,5 @@ pub use observe::{Observed, State, View, observe};
 pub use rolling::{Error as RollingError, HandOver, hand_over, order, settled, survives};
 pub use state::{ClusterState, SafetyViolation, assess};
 pub use topology::{Shard, Topology};
+pub use tuning::{Tunable, Tuning};
 pub use verify::{Evidence, HostCheckTarget, Invariant, Status, verify};

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     drift,
-    form::gaps::online_at,
     observe::{Observed, State, View, observe},
+    tuning::Tunable,
 };
 use crate::{
     inventory::Fleet,
@@ -97,7 +97,7 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
 pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<HandOver, Error> {
     let observed = answering(writer.reader(), node).await?;
     sync_at_once(writer, &observed).await;
-    let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
+    let Some(view) = observed.view(node).filter(|view| view.owns_slots()) else {
         return Ok(HandOver::NotNeeded);
     };
     let Some(replica) = failover_candidate(&observed, node, view) else { return Ok(HandOver::NoReplica) };
@@ -167,29 +167,24 @@ fn reads_aof(fleet: &Fleet, address: SocketAddr) -> bool {
     lines.last().is_none_or(|line| !line.trim().eq_ignore_ascii_case("no"))
 }
 
-/// A node that cannot be told is slow to serve its replica, and no worse.
+/// Best effort: failing to set it only delays the replica's full sync.
 async fn sync_at_once(writer: &NodeWriter<'_>, observed: &Observed) {
-    let name = "repl-diskless-sync-delay";
-    let slow = observed.views().filter(|(_, view)| view.tuning.get(name).is_some_and(|value| value != "0"));
-    let command = words(&format!("CONFIG SET {name} 0"));
+    let directive = Tunable::SyncDelay;
+    let slow =
+        observed.views().filter(|(_, view)| view.tuning.get(directive).is_some_and(|value| value != "0"));
+    let command = words(&format!("CONFIG SET {} 0", directive.name()));
     writer.write_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
-}
-
-fn owns_slots(view: &View) -> bool {
-    view.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty())
 }
 
 /// The online replica with the highest offset; the earlier in the inventory of equals.
 fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAddr> {
-    let follows = |peer: &View| peer.myself().is_some_and(|own| own.master.as_deref() == Some(&view.id));
+    let online = |(address, peer): &(SocketAddr, &View)| {
+        view.info.replication.has_online(*address) && peer.info.replication.link_is_up()
+    };
     observed
-        .views()
-        .filter(|(address, peer)| {
-            *address != master
-                && follows(peer)
-                && online_at(view, *address)
-                && peer.info("master_link_status") == "up"
-        })
+        .replicas_of(&view.id)
+        .filter(|(address, _)| *address != master)
+        .filter(online)
         .min_by_key(|(_, peer)| std::cmp::Reverse(peer.offset()))
         .map(|(address, _)| address)
 }
@@ -203,7 +198,7 @@ fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
         let follows = view.rows.iter().any(|row| row.id == old_view.id && row.is_replica());
         leads && follows
     });
-    heard && old_view.info("master_link_status") == "up"
+    heard && old_view.info.replication.link_is_up()
 }
 
 /// Waits until a restarted node takes part again: it answers, has loaded its data, its replication is up, and no node
@@ -237,12 +232,9 @@ fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
         State::Loading(bytes) => return Some(format!("it has loaded {bytes} bytes of its data so far")),
         State::Up(view) => view,
     };
-    if view.is_replica() && view.info("master_link_status") != "up" {
-        return Some(format!(
-            "it has no replication link to {}:{}",
-            view.info("master_host"),
-            view.info("master_port")
-        ));
+    let replication = &view.info.replication;
+    if view.is_replica() && !replication.link_is_up() {
+        return Some(format!("it has no replication link to {}", replication.master_address()));
     }
     let cut = view
         .peers()
@@ -257,6 +249,6 @@ fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
     if let Some(other) = suspects {
         return Some(format!("{other} does not reach it yet"));
     }
-    let bad = observed.views().find(|(_, view)| view.cluster("cluster_state") != "ok");
-    bad.map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster("cluster_state")))
+    let bad = observed.views().find(|(_, view)| !view.cluster.is_ok());
+    bad.map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster.state))
 }

@@ -18,7 +18,7 @@ mod slots;
 mod writer;
 
 pub use cluster_info::ClusterInfo;
-pub use cluster_nodes::{Listing, Malformed, Row, parse as parse_nodes};
+pub use cluster_nodes::{ClusterNodes, MalformedNodes, NodeRow, parse as parse_nodes};
 pub(crate) use command::words;
 pub use command::{Command, InfoSection, Query};
 pub use error::Error;

@@ -2,36 +2,34 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{
-    gaps::{self, mismatch},
-    target::TargetRoles,
-};
+use super::{gaps::mismatch, target::TargetRoles};
 use crate::{
     cluster::{
-        observe::TUNING,
-        {Observed, View},
+        Observed, View,
+        tuning::{self, Tunable},
     },
-    inventory::{Fleet, Node},
+    inventory::Fleet,
     redis::{Command, SlotRange, join_slots},
+    units::NodeId,
 };
 
 /// One thing to tell a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::cluster) enum Step {
     /// Set a directive to this value.
-    Tune(&'static str, String),
+    Tune(Tunable, String),
     /// One MULTI: the config epoch, where it can still be set, and slots.
     Claim { epoch: Option<u64>, slots: Vec<SlotRange> },
     /// Take a new config epoch: a master that has none loses every argument about its slots.
     Bump,
     /// Drop an id that no node has any more.
-    Forget(String),
+    Forget(NodeId),
     /// Shake hands with this node.
     Meet(SocketAddr),
     /// The same, for a pair that should have found each other through gossip: sent only after some patience.
     MeetAgain(SocketAddr),
     /// Become the replica of this id.
-    Replicate(String),
+    Replicate(NodeId),
 }
 
 /// The largest fleet whose every pair is introduced by hand; beyond, gossip is the cheaper messenger.
@@ -43,7 +41,7 @@ pub(in crate::cluster) fn next(
     observed: &Observed,
     target: &TargetRoles,
 ) -> Vec<(SocketAddr, Step)> {
-    let steps = Steps { observed, target, fleet };
+    let steps = Steps { observed, target };
     let mut list = steps.claims();
     list.extend(steps.bump());
     list.extend(steps.forgets());
@@ -52,32 +50,23 @@ pub(in crate::cluster) fn next(
     if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_))) {
         return list;
     }
-    let mut all = steps.tune(|_, value| value);
+    let mut all = tune(tuning::not_tuned(fleet, observed));
     all.append(&mut list);
     all
 }
 
 /// The commands that put the directives back which formation changed, also in a run that did not end.
-pub(in crate::cluster) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
-    let target = TargetRoles::default();
-    let steps = Steps { observed, target: &target, fleet };
-    steps.tune(|(node, name), _| resting_value(fleet, node, name))
+pub(super) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
+    tune(tuning::not_restored(fleet, observed))
 }
 
-/// What a tuned directive is when no formation is going on: what the inventory says, else the engine's default.
-pub(in crate::cluster) fn resting_value(fleet: &Fleet, node: &Node, name: &str) -> String {
-    let old_name = name.replace("replica", "slave");
-    let told = [&node.config, &fleet.config]
-        .into_iter()
-        .find_map(|config| config.get(name).or_else(|| config.get(&old_name))?.last());
-    let default = || TUNING.iter().find(|(known, ..)| *known == name).map_or("", |(.., default)| default);
-    told.map_or_else(|| default().to_owned(), Clone::clone)
+fn tune(changes: Vec<tuning::Change>) -> Vec<(SocketAddr, Step)> {
+    changes.into_iter().map(|(node, directive, value)| (node, Step::Tune(directive, value))).collect()
 }
 
 struct Steps<'a> {
     observed: &'a Observed,
     target: &'a TargetRoles,
-    fleet: &'a Fleet,
 }
 
 impl Steps<'_> {
@@ -90,25 +79,9 @@ impl Steps<'_> {
         from.row(&to.id).is_some()
     }
 
-    fn tune(&self, value: impl Fn((&Node, &str), String) -> String) -> Vec<(SocketAddr, Step)> {
-        let mut list = Vec::new();
-        for node in self.fleet.nodes() {
-            let Some(view) = self.view(node.address) else { continue };
-            for (name, bootstrap, _) in TUNING {
-                let value = value((node, name), bootstrap.to_owned());
-                if view.tuning.get(name).is_some_and(|current| *current != value) {
-                    list.push((node.address, Step::Tune(name, value)));
-                }
-            }
-        }
-        list
-    }
-
     /// A node alone in its world may set its epoch, which spares the cluster from settling collisions one by one.
     fn claims(&self) -> Vec<(SocketAddr, Step)> {
-        let newest =
-            self.observed.views().filter_map(|(_, view)| view.cluster("cluster_current_epoch").parse().ok());
-        let base: u64 = newest.max().unwrap_or(0);
+        let base = self.observed.newest_epoch();
         let mut list = Vec::new();
         for (index, master) in (1u64..).zip(&self.target.masters) {
             let Some(view) = self.view(*master) else { continue };
@@ -129,12 +102,12 @@ impl Steps<'_> {
     /// none. One at a time: two that bump at once would collide again.
     fn bump(&self) -> Option<(SocketAddr, Step)> {
         let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
-        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && gaps::lacks_epoch(view))?;
+        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && view.lacks_epoch())?;
         Some((master, Step::Bump))
     }
 
     fn forgets(&self) -> Vec<(SocketAddr, Step)> {
-        let lists = |id: &String| {
+        let lists = |id: &NodeId| {
             let id = id.clone();
             self.observed
                 .views()
@@ -165,8 +138,8 @@ impl Steps<'_> {
     /// Whether a replica says itself that it follows the wanted master.
     fn attached(&self, replica: SocketAddr) -> bool {
         let master = self.target.replicas.get(&replica).and_then(|master| self.view(*master));
-        let own = self.view(replica).and_then(View::myself);
-        matches!((master, own), (Some(master), Some(own)) if own.is_replica() && own.master.as_ref() == Some(&master.id))
+        let own = self.view(replica);
+        matches!((master, own), (Some(master), Some(own)) if own.follows(&master.id))
     }
 
     /// Pairs of different shards meet once their shards are complete, so that the first packet between them already
@@ -224,14 +197,16 @@ impl Steps<'_> {
 pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Command> {
     let word = |text: &str| text.to_owned();
     match step {
-        Step::Tune(name, value) => vec![vec![word("CONFIG"), word("SET"), word(name), value.clone()]],
+        Step::Tune(directive, value) => {
+            vec![vec![word("CONFIG"), word("SET"), word(directive.name()), value.clone()]]
+        }
         Step::Claim { epoch, slots } => claim(*epoch, slots, view.is_some_and(|view| view.slot_ranges)),
         Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
-        Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.clone()]],
+        Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.to_string()]],
         Step::Meet(to) | Step::MeetAgain(to) => {
             vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]
         }
-        Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.clone()]],
+        Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is still missing to a cluster: the invariants formation ends on, each gap in words.
 
-use std::net::SocketAddr;
-
 use super::target::TargetRoles;
 use crate::{
     cluster::{Observed, View},
@@ -58,11 +56,6 @@ pub(in crate::cluster) fn find(fleet: &Fleet, observed: &Observed, target: &Targ
     gaps.found
 }
 
-/// Whether a node owns slots under the epoch nodes are born with.
-pub(in crate::cluster) fn lacks_epoch(view: &View) -> bool {
-    view.myself().is_some_and(|own| own.is_master() && own.epoch == 0 && !own.slots.is_empty())
-}
-
 struct Gaps<'a> {
     observed: &'a Observed,
     target: &'a TargetRoles,
@@ -99,14 +92,17 @@ impl Gaps<'_> {
     }
 
     fn roles(&mut self, replicas: usize) {
-        let ids = |node| self.observed.view(node).map(|view| view.id.as_str());
         let wrong: Vec<String> = self
             .target
             .replicas
             .iter()
             .filter(|(replica, master)| {
-                let own = self.observed.view(**replica).and_then(View::myself);
-                !own.is_some_and(|own| own.is_replica() && own.master.as_deref() == ids(**master))
+                let master = self.observed.view(**master);
+                !self
+                    .observed
+                    .view(**replica)
+                    .zip(master)
+                    .is_some_and(|(own, master)| own.follows(&master.id))
             })
             .map(|(replica, master)| format!("{replica} is not a replica of {master} yet"))
             .collect();
@@ -149,12 +145,13 @@ impl Gaps<'_> {
 
     /// The newest epoch anybody knows is known to all.
     fn epochs(&mut self) {
-        let epoch = |view: &View| view.cluster("cluster_current_epoch").parse::<u64>().unwrap_or(0);
-        let newest = self.observed.views().map(|(_, view)| epoch(view)).max().unwrap_or(0);
-        for (node, view) in self.observed.views().filter(|(_, view)| epoch(view) != newest) {
-            self.add(Kind::Link, format!("{node} is at epoch {} and not at {newest} yet", epoch(view)));
+        let newest = self.observed.newest_epoch();
+        for (node, epoch) in self.observed.views().map(|(node, view)| (node, view.current_epoch())) {
+            if epoch != newest {
+                self.add(Kind::Link, format!("{node} is at epoch {epoch} and not at {newest} yet"));
+            }
         }
-        for (node, _) in self.observed.views().filter(|(_, view)| lacks_epoch(view)) {
+        for (node, _) in self.observed.views().filter(|(_, view)| view.lacks_epoch()) {
             self.add(Kind::Link, format!("{node} owns slots and has no config epoch"));
         }
     }
@@ -165,9 +162,9 @@ impl Gaps<'_> {
             else {
                 continue;
             };
-            if view.is_replica() && view.info("master_link_status") != "up" {
+            if view.is_replica() && !view.info.replication.link_is_up() {
                 self.add(Kind::Sync, format!("{replica} has no replication link to {master} yet"));
-            } else if !online_at(theirs, *replica) {
+            } else if !theirs.info.replication.has_online(*replica) {
                 self.add(Kind::Sync, format!("{master} does not count {replica} as online yet"));
             }
         }
@@ -175,26 +172,11 @@ impl Gaps<'_> {
 
     fn state(&mut self) {
         for (node, view) in self.observed.views() {
-            let state = view.cluster("cluster_state");
-            if state != "ok" {
-                self.add(Kind::State, format!("{node} says cluster_state:{state}"));
+            if !view.cluster.is_ok() {
+                self.add(Kind::State, format!("{node} says cluster_state:{}", view.cluster.state));
             }
         }
     }
-}
-
-/// Whether a master's `INFO replication` has the replica as online.
-pub(in crate::cluster) fn online_at(master: &View, replica: SocketAddr) -> bool {
-    let (ip, port) = (format!("ip={}", replica.ip()), format!("port={}", replica.port()));
-    master.info.iter().filter(|(key, _)| is_replica_key(key)).any(|(_, value)| {
-        let parts: Vec<&str> = value.split(',').collect();
-        parts.contains(&ip.as_str()) && parts.contains(&port.as_str()) && parts.contains(&"state=online")
-    })
-}
-
-/// `slave0`, `slave1`…
-pub(in crate::cluster) fn is_replica_key(key: &str) -> bool {
-    key.strip_prefix("slave").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// In what a node's knowledge of a peer differs from the peer's own.

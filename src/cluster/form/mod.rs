@@ -17,7 +17,7 @@ use self::{
     commands::Step,
     gaps::{Gap, Kind},
 };
-use super::{Observed, SafetyViolation, State, Topology, observe, state};
+use super::{Observed, SafetyViolation, State, Topology, observe, state, tuning::Tunable};
 use crate::{
     event::StepEvents,
     inventory::Fleet,
@@ -213,7 +213,7 @@ impl<'a> Forming<'a> {
     /// Holds back what was sent a moment ago, and what may still come by itself.
     fn due(&mut self, observed: &Observed, steps: Vec<(SocketAddr, Step)>) -> Vec<(SocketAddr, Step)> {
         let now = Instant::now();
-        let prompt = observed.views().all(|(_, view)| view.tuning.contains_key("cluster-ping-interval"));
+        let prompt = observed.views().all(|(_, view)| view.tuning.get(Tunable::PingInterval).is_some());
         let patience = if prompt { NEWS } else { NEWS_WITHOUT_INTERVAL };
         let recent = |at: Option<&Instant>, pause| at.is_some_and(|at| now - *at < pause);
         self.wanted_since.retain(|key, _| steps.contains(key));
@@ -301,7 +301,7 @@ impl Patience {
 
     /// The limit, once it has passed.
     fn ends(&mut self, observed: &Observed, gaps: &[Gap]) -> Option<Duration> {
-        let read = |view: &super::View| view.info("master_sync_read_bytes").parse::<u64>().unwrap_or(0);
+        let read = |view: &super::View| view.info.replication.master_sync_read_bytes.unwrap_or(0);
         let synced = observed.views().map(|(_, view)| read(view)).sum::<u64>() + loaded(observed);
         if gaps.len() < self.fewest || synced > self.synced {
             self.since = Instant::now();

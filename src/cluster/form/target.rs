@@ -9,6 +9,7 @@ use crate::{
     cluster::{Observed, Topology, View},
     inventory::Fleet,
     redis::{SLOTS, SlotRange, join_slots},
+    units::NodeId,
 };
 
 /// The roles that make a cluster of what is there with the fewest changes.
@@ -20,7 +21,7 @@ pub(in crate::cluster) struct TargetRoles {
     /// Slots nobody owns, and who shall have them.
     pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
     /// Ids that no node of ours has any more, and which nothing waits for: to be forgotten.
-    pub(in crate::cluster) stale_ids: Vec<String>,
+    pub(in crate::cluster) stale_ids: Vec<NodeId>,
     /// What the engine has to decide first, in words: elections and conflicts it settles itself.
     pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
 }
@@ -51,7 +52,7 @@ struct TargetBuilder<'a> {
     fleet: &'a Fleet,
     topology: &'a Topology,
     views: Vec<(SocketAddr, &'a View)>,
-    ids: HashMap<&'a str, SocketAddr>,
+    ids: HashMap<&'a NodeId, SocketAddr>,
     /// Slots that are owned, or that a replica is about to inherit.
     taken: Vec<bool>,
     target: TargetRoles,
@@ -60,7 +61,7 @@ struct TargetBuilder<'a> {
 impl<'a> TargetBuilder<'a> {
     fn new(fleet: &'a Fleet, topology: &'a Topology, observed: &'a Observed) -> Self {
         let views: Vec<_> = observed.views().collect();
-        let ids = views.iter().map(|(address, view)| (view.id.as_str(), *address)).collect();
+        let ids = views.iter().map(|(address, view)| (&view.id, *address)).collect();
         let taken = vec![false; usize::from(SLOTS)];
         Self { fleet, topology, views, ids, taken, target: TargetRoles::default() }
     }
@@ -96,21 +97,17 @@ impl<'a> TargetBuilder<'a> {
 
     /// Ids nobody has any more. One that owns slots and still has a replica of ours is being replaced by it.
     fn elections(&mut self) {
-        let mut stale_ids: BTreeMap<&str, Vec<SlotRange>> = BTreeMap::new();
+        let mut stale_ids: BTreeMap<&NodeId, Vec<SlotRange>> = BTreeMap::new();
         for row in self.views.iter().flat_map(|(_, view)| view.peers()) {
-            if !self.ids.contains_key(row.id.as_str()) {
+            if !self.ids.contains_key(&row.id) {
                 stale_ids.entry(&row.id).or_default().extend(&row.slots);
             }
         }
         for (id, slots) in stale_ids {
-            let orphans: Vec<SocketAddr> = self
-                .views
-                .iter()
-                .filter(|(_, view)| view.myself().is_some_and(|own| own.master.as_deref() == Some(id)))
-                .map(|(address, _)| *address)
-                .collect();
+            let orphans: Vec<SocketAddr> =
+                self.views.iter().filter(|(_, view)| view.follows(id)).map(|(address, _)| *address).collect();
             if orphans.is_empty() {
-                self.target.stale_ids.push(id.to_owned());
+                self.target.stale_ids.push(id.clone());
             } else if slots.iter().flat_map(|range| range.iter()).any(|slot| !self.taken[usize::from(slot)]) {
                 for slot in slots.iter().flat_map(|range| range.iter()) {
                     self.taken[usize::from(slot)] = true;
@@ -130,11 +127,7 @@ impl<'a> TargetBuilder<'a> {
         if lacking == 0 || self.taken.iter().all(|taken| *taken) {
             return;
         }
-        let has_replicas = |id: &str| {
-            self.views
-                .iter()
-                .any(|(_, view)| view.myself().is_some_and(|own| own.master.as_deref() == Some(id)))
-        };
+        let has_replicas = |id: &NodeId| self.views.iter().any(|(_, view)| view.follows(id));
         let mut blank: Vec<(u8, SocketAddr)> = self
             .views
             .iter()
@@ -196,7 +189,7 @@ impl<'a> TargetBuilder<'a> {
             if self.target.masters.contains(address) || self.target.pending.contains_key(address) {
                 continue;
             }
-            let master = view.myself().and_then(|own| self.ids.get(own.master.as_deref()?)).copied();
+            let master = view.myself().and_then(|own| self.ids.get(own.master.as_ref()?)).copied();
             match master.filter(|master| self.target.masters.contains(master)) {
                 Some(master) => drop(self.target.replicas.insert(*address, master)),
                 None => unassigned.push(*address),

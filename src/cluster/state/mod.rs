@@ -10,11 +10,13 @@ use std::{
 
 use super::{
     Observed, Topology, View,
-    form::{commands, gaps, target},
+    form::{gaps, target},
+    tuning,
 };
 use crate::{
     inventory::Fleet,
-    redis::{Row, SLOTS, parse_nodes},
+    redis::{NodeRow, SLOTS, parse_nodes},
+    units::NodeId,
 };
 
 /// How far a cluster is.
@@ -38,7 +40,7 @@ pub enum SafetyViolation {
         "if {address} belongs to this cluster, add it to the inventory; if {node} was part of another cluster, stop it, \
          move its data folder away and apply again. Nothing was changed: joining the two would merge them for good"
     ))]
-    Foreign { node: SocketAddr, id: String, address: String },
+    Foreign { node: SocketAddr, id: NodeId, address: String },
     #[error(
         "{node} belongs to another cluster: it knows only nodes like {id} at {address}, and none of this fleet"
     )]
@@ -46,13 +48,13 @@ pub enum SafetyViolation {
         "stop {node}, move its data folder away and apply again, or take it out of the inventory. \
          Nothing was changed: joining the two would merge them for good"
     ))]
-    OtherCluster { node: SocketAddr, id: String, address: String },
+    OtherCluster { node: SocketAddr, id: NodeId, address: String },
     #[error("{one} and {other} have the same node id {id}")]
     #[diagnostic(help(
         "one data folder is a copy of the other, or both addresses reach one process: \
          stop the copy, delete its nodes.conf and apply again"
     ))]
-    SameId { one: SocketAddr, other: SocketAddr, id: String },
+    SameId { one: SocketAddr, other: SocketAddr, id: NodeId },
     #[error("{one} and {other} both own slot {slot} and do not know each other: they belong to two clusters")]
     #[diagnostic(help(
         "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again. \
@@ -89,13 +91,10 @@ pub fn assess(
 fn completeness(fleet: &Fleet, topology: &Topology, observed: &Observed) -> ClusterState {
     let target = target::decide(fleet, topology, observed);
     let gaps = gaps::find(fleet, observed, &target);
-    let left: Vec<String> = commands::restore(fleet, observed)
+    let left: Vec<String> = tuning::not_restored(fleet, observed)
         .into_iter()
-        .filter_map(|(node, step)| match step {
-            commands::Step::Tune(name, value) => {
-                Some(format!("{node} still has {name} as formation set it, and not {value}"))
-            }
-            _ => None,
+        .map(|(node, directive, value)| {
+            format!("{node} still has {} as formation set it, and not {value}", directive.name())
         })
         .collect();
     if gaps.is_empty() && left.is_empty() {
@@ -112,8 +111,8 @@ fn completeness(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Clus
 /// What is known of a node, from itself or from its file.
 struct Member {
     address: SocketAddr,
-    id: String,
-    rows: Vec<Row>,
+    id: NodeId,
+    rows: Vec<NodeRow>,
     /// `None` where only the file speaks.
     keys: Option<u64>,
 }
@@ -124,7 +123,7 @@ impl Member {
         own.flat_map(|row| row.slots.iter().flat_map(|range| range.iter()))
     }
 
-    fn peers(&self) -> impl Iterator<Item = &Row> {
+    fn peers(&self) -> impl Iterator<Item = &NodeRow> {
         self.rows.iter().filter(|row| !row.is_myself() && !row.is_handshake())
     }
 }
@@ -136,7 +135,7 @@ fn members(fleet: &Fleet, observed: &Observed, disk: &BTreeMap<SocketAddr, Strin
                 address,
                 id: view.id.clone(),
                 rows: view.rows.clone(),
-                keys: Some(view.keys),
+                keys: Some(view.keys()),
             });
         }
         // A file the engine could not read either is no ground to refuse: the node itself will say so.
@@ -153,7 +152,7 @@ pub(super) fn refuse_observed(fleet: &Fleet, observed: &Observed) -> Result<(), 
 }
 
 fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
-    let mut ids: HashMap<&str, SocketAddr> = HashMap::new();
+    let mut ids: HashMap<&NodeId, SocketAddr> = HashMap::new();
     for member in members {
         if let Some(one) = ids.insert(&member.id, member.address) {
             return Err(SafetyViolation::SameId { one, other: member.address, id: member.id.clone() });
@@ -170,7 +169,7 @@ fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
 /// was called before it lost its `nodes.conf`. A node of ours that has not said its id may be any id at its address.
 fn refuse_strangers(
     fleet: &Fleet,
-    ids: &HashMap<&str, SocketAddr>,
+    ids: &HashMap<&NodeId, SocketAddr>,
     member: &Member,
 ) -> Result<(), SafetyViolation> {
     let node = member.address;
@@ -178,7 +177,7 @@ fn refuse_strangers(
         fleet.nodes().any(|node| node.address == address) && !ids.values().any(|known| *known == address)
     };
     let mut stranger = None;
-    for row in member.peers().filter(|row| !ids.contains_key(row.id.as_str())) {
+    for row in member.peers().filter(|row| !ids.contains_key(&row.id)) {
         match row.address() {
             Some(address) if silent(address) => {}
             Some(address) if !fleet.nodes().any(|node| node.address == address) => {
@@ -191,8 +190,7 @@ fn refuse_strangers(
             _ => stranger = Some(row),
         }
     }
-    let knows_us =
-        member.peers().any(|row| ids.contains_key(row.id.as_str()) || row.address().is_some_and(silent));
+    let knows_us = member.peers().any(|row| ids.contains_key(&row.id) || row.address().is_some_and(silent));
     match stranger {
         Some(row) if !knows_us => {
             Err(SafetyViolation::OtherCluster { node, id: row.id.clone(), address: row.written_address() })

@@ -2,9 +2,9 @@ use std::fmt::Write;
 
 use super::*;
 use crate::{
-    cluster::{State, View},
+    cluster::{State, Tuning, View},
     inventory::{Address, Engine, Host, Node, Source, Version},
-    redis::parse_nodes,
+    redis::{ClusterInfo, Info, KeyspaceInfo, parse_nodes},
 };
 
 fn fleet() -> Fleet {
@@ -46,10 +46,9 @@ fn up(port: u16, rows: &str, keys: u64) -> (SocketAddr, State) {
     let view = View {
         id: rows.iter().find(|row| row.is_myself()).unwrap().id.clone(),
         rows,
-        cluster: BTreeMap::new(),
-        info: BTreeMap::new(),
-        keys,
-        tuning: BTreeMap::new(),
+        cluster: ClusterInfo::default(),
+        info: Info { keyspace: KeyspaceInfo { keys }, ..Info::default() },
+        tuning: Tuning::default(),
         node_timeout_ms: 15_000,
         now_ms: 0,
         slot_ranges: true,
@@ -81,11 +80,8 @@ fn blank_nodes_are_unformed() {
 fn an_address_outside_the_fleet_is_foreign() {
     let rows = myself(7002, "") + &row("id7001", "127.0.0.1:7001", "") + &row("alien", "10.9.9.9:6379", "");
     let refused = judge(vec![up(7001, &myself(7001, ""), 0), up(7002, &rows, 0)]).unwrap_err();
-    let expected = SafetyViolation::Foreign {
-        node: at(7002),
-        id: "alien".to_owned(),
-        address: "10.9.9.9:6379".to_owned(),
-    };
+    let expected =
+        SafetyViolation::Foreign { node: at(7002), id: "alien".into(), address: "10.9.9.9:6379".to_owned() };
     assert_eq!(refused, expected);
     assert!(refused.to_string().contains("127.0.0.1:7002 knows node alien at 10.9.9.9:6379"));
 }

@@ -79,8 +79,8 @@ fn script(host: &Host, target: &HostCheckTarget, observed: &Observed) -> String 
     let binary = target.binary.as_deref().map_or_else(|| "''".to_owned(), quote);
     for node in &host.nodes {
         let paths = target.layout.node(node);
-        let pid = observed.view(node.address).map_or("", |view| view.info("process_id"));
-        let pid = if pid.bytes().all(|byte| byte.is_ascii_digit()) { pid } else { "" };
+        let pid = observed.view(node.address).and_then(|view| view.info.server.process_id);
+        let pid = pid.map_or_else(String::new, |pid| pid.to_string());
         let unit = if target.units { quote(&paths.unit) } else { "''".to_owned() };
         let (conf, log) = (quote(&format!("{}/nodes.conf", paths.data)), quote(&paths.log));
         lines.push(format!("look {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));

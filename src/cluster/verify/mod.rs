@@ -1,5 +1,6 @@
 //! The proof: look at everything at once, write a write probe through every master, and judge each numbered invariant.
 
+mod details;
 mod evidence;
 mod host_checks;
 mod invariants;
@@ -21,11 +22,11 @@ pub use self::{
     evidence::{Evidence, Invariant, Status},
     host_checks::HostCheckTarget,
 };
-use super::{Observed, Topology, drift, observe};
+use super::{Observed, Topology, observe};
 use crate::{
     event::millis,
     inventory::{Environment, Fleet},
-    redis::{InfoSection, NodeReader, Query, Reply},
+    redis::NodeReader,
 };
 
 /// How long what gossip still has to tell is waited for. A master that was away is called failed for twice the node timeout
@@ -34,18 +35,6 @@ const CONVERGE: Duration = Duration::from_secs(20);
 /// So often at least, however slow a look is.
 const LOOKS: u32 = 3;
 const POLL: Duration = Duration::from_millis(30);
-
-/// What a node says about itself beyond [`View`](super::View).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Details {
-    /// `ROLE`'s first word.
-    pub(super) role: String,
-    /// How many links `to` and `from` each id; `None` where the engine does not tell.
-    pub(super) links: Option<HashMap<String, (usize, usize)>>,
-    pub(super) sync_full: String,
-    /// `CONFIG GET` of the directives the inventory manages.
-    pub(super) config: BTreeMap<String, String>,
-}
 
 /// Judges every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
 /// looked at again until it holds or twenty seconds have passed. `targets` by the host's name.
@@ -62,7 +51,7 @@ pub async fn verify(
         looks += 1;
         let observed = observe(reader).await;
         let (details, hosts, probes) = tokio::join!(
-            details(reader, fleet, &observed),
+            details::ask(reader, fleet, &observed),
             host_checks::ask(reader, fleet, &observed, targets),
             probe_if_replicating(reader, fleet, &topology, &observed),
         );
@@ -127,49 +116,4 @@ async fn probe_if_replicating(
         return BTreeMap::new();
     }
     write_probe::run(reader, observed).await
-}
-
-async fn details(
-    reader: &NodeReader<'_>,
-    fleet: &Fleet,
-    observed: &Observed,
-) -> BTreeMap<SocketAddr, Details> {
-    let asked = fleet.nodes().filter(|node| observed.view(node.address).is_some()).map(|node| {
-        let managed = drift::managed(fleet, node);
-        let config = managed.keys().map(|name| Query::ConfigGet(name.clone()));
-        let fixed = [Query::Role, Query::ClusterLinks, Query::Info(InfoSection::Stats)];
-        (node.address, fixed.into_iter().chain(config).collect::<Vec<Query>>())
-    });
-    let answers = reader.read_each(asked.collect()).await;
-    let read = |(node, replies): (SocketAddr, Result<Vec<Reply>, _>)| Some((node, read(&replies.ok()?)));
-    answers.into_iter().filter_map(read).collect()
-}
-
-fn read(replies: &[Reply]) -> Details {
-    let [role, links, stats, config @ ..] = replies else { return Details::default() };
-    let sync_full = stats.text().lines().find_map(|line| line.trim().strip_prefix("sync_full:"));
-    let config = config.iter().filter_map(|reply| {
-        let name = reply.list().first()?.text().to_owned();
-        Some((name, reply.config_value()?.to_owned()))
-    });
-    Details {
-        role: role.list().first().map_or("", Reply::text).to_owned(),
-        links: links.error().is_none().then(|| count_links(links)),
-        sync_full: sync_full.unwrap_or_default().to_owned(),
-        config: config.collect(),
-    }
-}
-
-/// Each link is a flat list of `name, value` pairs.
-fn count_links(reply: &Reply) -> HashMap<String, (usize, usize)> {
-    let mut links: HashMap<String, (usize, usize)> = HashMap::new();
-    for link in reply.list() {
-        let field = |name: &str| {
-            let pairs = link.list().chunks_exact(2);
-            pairs.filter(|pair| pair[0].text() == name).map(|pair| pair[1].text()).next().unwrap_or_default()
-        };
-        let (to, from) = links.entry(field("node").to_owned()).or_default();
-        if field("direction") == "to" { *to += 1 } else { *from += 1 }
-    }
-    links
 }

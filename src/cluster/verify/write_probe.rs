@@ -30,10 +30,7 @@ pub(super) struct WriteProbe {
 /// One probe a master, all at the same time.
 pub(super) async fn run(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<SocketAddr, WriteProbe> {
     let prober = Prober { reader, writer: ProbeWriter::new(reader), observed };
-    let masters: Vec<(SocketAddr, &View)> = observed
-        .views()
-        .filter(|(_, view)| view.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty()))
-        .collect();
+    let masters: Vec<(SocketAddr, &View)> = observed.slot_owners().collect();
     let probes = masters.iter().map(|(master, view)| {
         let other = masters.iter().map(|(other, _)| *other).find(|other| other != master);
         prober.probe(*master, view, other)
@@ -56,12 +53,8 @@ impl Prober<'_> {
     ) -> (SocketAddr, WriteProbe) {
         let own = view.myself();
         let owns = |slot| own.is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)));
-        let replicas: Vec<SocketAddr> = self
-            .observed
-            .views()
-            .filter(|(_, peer)| peer.myself().is_some_and(|own| own.master.as_deref() == Some(&view.id)))
-            .map(|(replica, _)| replica)
-            .collect();
+        let replicas: Vec<SocketAddr> =
+            self.observed.replicas_of(&view.id).map(|(replica, _)| replica).collect();
         let mut probe = WriteProbe {
             key: self.writer.key(owns),
             trouble: None,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Facts, Row};
+use super::{Check, Facts, NodeRow};
 use crate::{
-    cluster::{drift, form::commands},
+    cluster::{drift, tuning},
     redis::{join_slots, parse_nodes, show_slots},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn i33(facts: &Facts<'_>) -> Check {
 }
 
 /// The parts of the rows that change only when the cluster does.
-fn lasting(rows: &[Row]) -> BTreeSet<String> {
+fn lasting(rows: &[NodeRow]) -> BTreeSet<String> {
     rows.iter()
         .map(|row| {
             let slots = show_slots(&join_slots(row.slots.iter().flat_map(|range| range.iter())));
@@ -36,13 +36,15 @@ fn lasting(rows: &[Row]) -> BTreeSet<String> {
 pub(super) fn i34(facts: &Facts<'_>) -> Check {
     let planned = facts.fleet.config.get("appendonly").and_then(|lines| lines.last());
     facts.each("last AOF write, rewrite and RDB save are ok", |node, view| {
-        let keys = ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"];
-        if let Some(key) = keys.into_iter().find(|key| !matches!(view.info(key), "ok" | "")) {
-            return Some(format!("{node} says {key}:{}", view.info(key)));
+        let persistence = &view.info.persistence;
+        if let Some(fault) = persistence.fault() {
+            return Some(format!("{node} says {fault}"));
         }
-        let on = planned.map(|value| if value.trim() == "yes" { "1" } else { "0" })?;
-        (view.info("aof_enabled") != on)
-            .then(|| format!("{node} has aof_enabled:{}", view.info("aof_enabled")))
+        let planned = planned.map(|value| value.trim() == "yes")?;
+        (persistence.aof_enabled != Some(planned)).then(|| {
+            let running = persistence.aof_enabled.map_or("unknown", |on| if on { "1" } else { "0" });
+            format!("{node} has aof_enabled:{running}")
+        })
     })
 }
 
@@ -78,10 +80,8 @@ pub(super) fn i36(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn i37(facts: &Facts<'_>) -> Check {
+    let left = tuning::not_restored(facts.fleet, facts.observed).into_iter();
     let left =
-        commands::restore(facts.fleet, facts.observed).into_iter().filter_map(|(node, step)| match step {
-            commands::Step::Tune(name, value) => Some(format!("{node} should have {name} {value} again")),
-            _ => None,
-        });
+        left.map(|(node, directive, value)| format!("{node} should have {} {value} again", directive.name()));
     Check::of(left.collect(), "ping interval, sync delay, replica ping period")
 }

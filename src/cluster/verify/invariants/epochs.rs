@@ -34,11 +34,10 @@ pub(super) fn i17(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn i18(facts: &Facts<'_>) -> Check {
-    let current = |view: &super::View| view.cluster("cluster_current_epoch").parse::<u64>().unwrap_or(0);
-    let newest = facts.observed.views().map(|(_, view)| current(view)).max().unwrap_or(0);
+    let newest = facts.observed.newest_epoch();
     facts.each(format!("epoch {newest}"), |node, view| {
-        let own = view.cluster("cluster_my_epoch").parse::<u64>().unwrap_or(0);
-        (current(view) != newest || own > newest)
-            .then(|| format!("{node} is at epoch {}, others at {newest}", current(view)))
+        let (current, own) = (view.current_epoch(), view.cluster.my_epoch.unwrap_or(0));
+        (current != newest || own > newest)
+            .then(|| format!("{node} is at epoch {current}, others at {newest}"))
     })
 }

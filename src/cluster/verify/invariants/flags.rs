@@ -30,16 +30,15 @@ pub(super) fn i8(facts: &Facts<'_>) -> Check {
         .observed
         .views()
         .map(|(node, view)| {
-            let named = |row: &&super::Row| {
-                links(node).and_then(|l| l.get(&row.id)).is_some_and(|(_, from)| *from > 0)
-            };
+            let named =
+                |row: &&super::NodeRow| links(node).is_some_and(|links| links.with(&row.id).inbound > 0);
             view.peers().filter(named).count()
         })
         .sum();
     let all = facts.count() * facts.count().saturating_sub(1);
     facts.gather(format!("{all} outbound links, {inbound} inbound ones named so far"), |node, view| {
         let missing =
-            |row: &&super::Row| links(node).and_then(|l| l.get(&row.id)).is_none_or(|(to, _)| *to == 0);
+            |row: &&super::NodeRow| links(node).is_none_or(|links| links.with(&row.id).outbound == 0);
         view.peers()
             .filter(missing)
             .map(|row| format!("{node} has no link to {}", row.written_address()))

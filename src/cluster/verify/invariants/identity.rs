@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Check, Facts};
+use crate::units::NodeId;
 
 pub(super) fn i1(facts: &Facts<'_>) -> Check {
-    let mut ids: BTreeMap<&str, _> = BTreeMap::new();
+    let mut ids: BTreeMap<&NodeId, _> = BTreeMap::new();
     let mut twice = Vec::new();
     for (node, view) in facts.observed.views() {
         if let Some(other) = ids.insert(&view.id, node) {
@@ -17,14 +18,14 @@ pub(super) fn i1(facts: &Facts<'_>) -> Check {
 
 /// A node that is down has no id to compare with, but its peers still list what stands at its address.
 pub(super) fn i2(facts: &Facts<'_>) -> Check {
-    let ids: HashSet<&str> = facts.observed.views().map(|(_, view)| view.id.as_str()).collect();
+    let ids: HashSet<&NodeId> = facts.observed.views().map(|(_, view)| &view.id).collect();
     facts.gather(format!("{} nodes on all {} lists", facts.count(), facts.count()), |node, view| {
-        let foreign = view.peers().filter(|row| !ids.contains(row.id.as_str())).filter(|row| {
+        let foreign = view.peers().filter(|row| !ids.contains(&row.id)).filter(|row| {
             !row.address().is_some_and(|address| facts.observed.down().any(|(down, _)| down == address))
         });
         let foreign =
             foreign.map(|row| format!("{node} knows stranger {} at {}", row.id, row.written_address()));
-        let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != **id));
+        let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != ***id));
         let unknown = unknown.map(|id| format!("{node} does not know {}", facts.name(id)));
         foreign.chain(unknown).collect()
     })
@@ -52,20 +53,14 @@ pub(super) fn i3(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn i4(facts: &Facts<'_>) -> Check {
-    let build = |view: &super::View| {
-        let parts =
-            ["server_name", "redis_version", "valkey_version", "redis_build_id"].map(|key| view.info(key));
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-    };
-    let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| build(view)).collect();
+    let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| view.info.server.build()).collect();
     let fine = builds.first().cloned().unwrap_or_default();
     if builds.len() > 1 {
-        return facts.each("", |node, view| Some(format!("{node} is {}", build(view))));
+        return facts.each("", |node, view| Some(format!("{node} is {}", view.info.server.build())));
     }
     facts.each(fine, |node, view| {
-        let mode = view.info("redis_mode");
-        (mode != "cluster" && view.info("server_mode") != "cluster")
-            .then(|| format!("{node} runs in mode {mode:?}"))
+        let mode = view.info.server.mode.as_deref().unwrap_or("unknown");
+        (mode != "cluster").then(|| format!("{node} runs in mode {mode:?}"))
     })
 }
 

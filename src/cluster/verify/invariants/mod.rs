@@ -13,7 +13,7 @@ mod slots;
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
-    Details,
+    details::Details,
     evidence::Check,
     host_checks::{HostCheckTarget, HostFacts, NodeFacts},
     write_probe::WriteProbe,
@@ -24,7 +24,7 @@ use crate::{
         form::{gaps, target},
     },
     inventory::Fleet,
-    redis::Row,
+    redis::NodeRow,
 };
 
 /// Everything the checks may look at.
@@ -130,7 +130,7 @@ impl Facts<'_> {
             .filter(|(_, view)| view.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty()));
         masters
             .map(|(address, view)| {
-                let follows = |row: &Row| row.is_replica() && row.master.as_deref() == Some(&view.id);
+                let follows = |row: &NodeRow| row.is_replica() && row.master.as_deref() == Some(&view.id);
                 let replicas =
                     self.observed.views().filter(|(_, peer)| own(peer).as_ref().is_some_and(follows));
                 (address, view, replicas.collect())

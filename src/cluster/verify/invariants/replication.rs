@@ -1,44 +1,42 @@
 //! I22–I28: what is written arrives.
 
 use super::{Check, Facts};
-use crate::cluster::form::gaps::{is_replica_key, online_at};
+use crate::{cluster::Tunable, redis::Role};
 
 pub(super) fn i22(facts: &Facts<'_>) -> Check {
     facts.each_replica("state=online, lag at most 1 s", |(replica, _), (master, view)| {
-        if !online_at(view, replica) {
+        let replication = &view.info.replication;
+        if !replication.has_online(replica) {
             return Some(format!("{master} does not have {replica} online"));
         }
-        let port = format!("port={}", replica.port());
-        let lines = view.info.iter().filter(|(key, _)| is_replica_key(key)).map(|(_, line)| line);
-        let mine = lines.filter(|line| line.split(',').any(|part| part == port));
-        let lag = mine.filter_map(|line| {
-            line.split(',').find_map(|part| part.strip_prefix("lag=")?.parse::<i64>().ok())
-        });
-        lag.max().filter(|lag| *lag > 1).map(|lag| format!("{replica} lags {lag} s behind {master}"))
+        let lag = replication.lag_of(replica).filter(|lag| *lag > 1)?;
+        Some(format!("{replica} lags {lag} s behind {master}"))
     })
 }
 
 pub(super) fn i23(facts: &Facts<'_>) -> Check {
     facts.each_replica("link up, no sync in progress, read-only", |(replica, view), (master, _)| {
-        let period: i64 =
-            view.tuning.get("repl-ping-replica-period").and_then(|v| v.parse().ok()).unwrap_or(10);
-        let heard: i64 = view.info("master_last_io_seconds_ago").parse().unwrap_or(i64::MAX);
-        if view.info("master_link_status") != "up" {
+        let period = view.tuning.get(Tunable::ReplicaPingPeriod).and_then(|value| value.parse().ok());
+        let period: i64 = period.unwrap_or(10);
+        let replication = &view.info.replication;
+        let heard = replication.master_last_io_seconds_ago.unwrap_or(i64::MAX);
+        if !replication.link_is_up() {
             return Some(format!("{replica} has no link to {master}"));
         }
-        if view.info("master_sync_in_progress") != "0" {
+        if replication.master_sync_in_progress != Some(false) {
             return Some(format!("{replica} still syncs from {master}"));
         }
-        if view.info("slave_read_only") != "1" {
+        if replication.replica_read_only != Some(true) {
             return Some(format!("{replica} is writable"));
         }
-        (heard > period + 1).then(|| format!("{replica} has not heard of {master} for {heard} s"))
+        (heard > period.saturating_add(1))
+            .then(|| format!("{replica} has not heard of {master} for {heard} s"))
     })
 }
 
 pub(super) fn i24(facts: &Facts<'_>) -> Check {
     facts.each_replica("the same on master and replica", |(replica, view), (master, theirs)| {
-        let differ = view.info("master_replid") != theirs.info("master_replid");
+        let differ = view.info.replication.master_replid != theirs.info.replication.master_replid;
         differ.then(|| format!("{replica} has another replication id than {master}"))
     })
 }
@@ -91,20 +89,22 @@ pub(super) fn unprobed(facts: &Facts<'_>) -> Vec<String> {
 }
 
 pub(super) fn i27(facts: &Facts<'_>) -> Check {
-    let mut told = Vec::new();
-    for (_, view, _) in facts.shards() {
-        told.push(view.info("sync_full").to_owned());
-    }
-    facts.each(format!("full syncs so far: {}; none in progress", told.join(", ")), |node, view| {
-        let later = facts.details.get(&node).map_or("", |details| details.sync_full.as_str());
-        (later != view.info("sync_full")).then(|| format!("{node} began another full sync just now"))
+    let shown = |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let so_far: Vec<String> =
+        facts.shards().iter().map(|(_, view, _)| shown(view.info.stats.sync_full)).collect();
+    facts.each(format!("full syncs so far: {}; none in progress", so_far.join(", ")), |node, view| {
+        let later = facts.details.get(&node).and_then(|details| details.sync_full);
+        (later != view.info.stats.sync_full).then(|| format!("{node} began another full sync just now"))
     })
 }
 
 pub(super) fn i28(facts: &Facts<'_>) -> Check {
     facts.each("on every node", |node, view| {
-        let role = facts.details.get(&node).map_or("", |details| details.role.as_str());
-        let own = if view.is_replica() { "slave" } else { "master" };
-        (role != own).then(|| format!("{node} says {role:?}, the cluster {own:?}"))
+        let role = facts.details.get(&node).and_then(|details| details.role);
+        let own = if view.is_replica() { Role::Replica } else { Role::Master };
+        (role != Some(own)).then(|| {
+            let role = role.map_or_else(|| "unknown".to_owned(), |role| role.to_string());
+            format!("{node} says its role is {role}, the cluster says {own}")
+        })
     })
 }

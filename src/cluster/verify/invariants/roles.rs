@@ -28,7 +28,7 @@ pub(super) fn i19(facts: &Facts<'_>) -> Check {
 
 pub(super) fn i20(facts: &Facts<'_>) -> Check {
     facts.each_replica("no chains, no detours", |(replica, view), (master, _)| {
-        let told = format!("{}:{}", view.info("master_host"), view.info("master_port"));
+        let told = view.info.replication.master_address();
         let expected = format!("{}:{}", master.ip(), master.port());
         (told != expected).then(|| format!("{replica} follows {told}, its master is {expected}"))
     })

@@ -3,10 +3,9 @@
 use super::{Check, Facts, replication::unprobed};
 
 pub(super) fn i29(facts: &Facts<'_>) -> Check {
-    let states = facts.observed.views().filter(|(_, view)| view.cluster("cluster_state") != "ok");
-    let mut wrong: Vec<String> = states
-        .map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster("cluster_state")))
-        .collect();
+    let states = facts.observed.views().filter(|(_, view)| !view.cluster.is_ok());
+    let mut wrong: Vec<String> =
+        states.map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster.state)).collect();
     wrong.extend(unprobed(facts));
     let slots: Vec<String> = facts.probes.values().map(|probe| probe.key.slot().to_string()).collect();
     Check::of(wrong, format!("ok on {} nodes; SET, GET, DEL in slots {}", facts.count(), slots.join(", ")))
@@ -28,7 +27,7 @@ pub(super) fn i31(facts: &Facts<'_>) -> Check {
     let left = facts.probes.iter().filter(|(_, probe)| !probe.removed && probe.trouble.is_none());
     let wrong: Vec<String> =
         left.map(|(master, probe)| format!("{} is still on {master}", probe.key.name())).collect();
-    let keys: u64 = facts.shards().iter().map(|(_, view, _)| view.keys).sum();
+    let keys: u64 = facts.shards().iter().map(|(_, view, _)| view.keys()).sum();
     Check::of(wrong, format!("0 of {} left; the cluster holds {keys} keys", facts.probes.len()))
 }
 
