@@ -220,7 +220,8 @@ async fn a_rolling_restart_keeps_every_key() {
         println!("{node} restarted and settled after {took:?}");
     }
     let observed = observe(writer.reader()).await;
-    let keys: u64 = observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys()).sum();
+    let keys: u64 =
+        observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys()).sum();
     assert_eq!(keys, 300);
     lab.form(&writer).await.unwrap();
     lab.prove(writer.reader()).await;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     drift,
     observe::{Observed, State, View, observe},
-    tuning::Tunable,
+    tunable::Tunable,
 };
 use crate::{
     inventory::Fleet,

@@ -1,88 +1,9 @@
-//! The directives that formation and hand-over set for a while, and what they are otherwise.
+//! Which nodes have other values of the [`Tunable`] directives than they should have.
 
 use std::net::SocketAddr;
 
-use super::Observed;
-use crate::{
-    inventory::{Fleet, Node},
-    redis::Reply,
-};
-
-/// A directive that is changed while a cluster forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tunable {
-    /// Milliseconds between the pings of a node to its peers; only newer engines have it.
-    PingInterval,
-    /// Seconds a master waits for more replicas before it begins a full synchronisation.
-    SyncDelay,
-    /// Seconds between the pings of a master to its replicas.
-    ReplicaPingPeriod,
-}
-
-impl Tunable {
-    pub(super) const ALL: [Self; 3] = [Self::PingInterval, Self::SyncDelay, Self::ReplicaPingPeriod];
-
-    /// The directive's name in every supported version.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PingInterval => "cluster-ping-interval",
-            Self::SyncDelay => "repl-diskless-sync-delay",
-            Self::ReplicaPingPeriod => "repl-ping-replica-period",
-        }
-    }
-
-    /// The value while a cluster forms: news travels within 0.1 s, and replicas synchronise at once.
-    pub(super) fn forming_value(self) -> &'static str {
-        match self {
-            Self::PingInterval => "100",
-            Self::SyncDelay => "0",
-            Self::ReplicaPingPeriod => "1",
-        }
-    }
-
-    /// The engine's default in every supported version.
-    fn default_value(self) -> &'static str {
-        match self {
-            Self::PingInterval => "0",
-            Self::SyncDelay => "5",
-            Self::ReplicaPingPeriod => "10",
-        }
-    }
-
-    /// The value when no formation is going on: the inventory's, else the engine's default.
-    pub(super) fn resting_value(self, fleet: &Fleet, node: &Node) -> String {
-        let old_name = self.name().replace("replica", "slave");
-        let configured = [&node.config, &fleet.config]
-            .into_iter()
-            .find_map(|config| config.get(self.name()).or_else(|| config.get(&old_name))?.last());
-        configured.map_or_else(|| self.default_value().to_owned(), Clone::clone)
-    }
-}
-
-/// The running values of one node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tuning([Option<String>; 3]);
-
-impl Tuning {
-    /// From the answers to `CONFIG GET`, in the order of [`Tunable::ALL`].
-    pub(super) fn parse(replies: &[Reply]) -> Self {
-        let mut tuning = Self::default();
-        for (value, reply) in tuning.0.iter_mut().zip(replies) {
-            *value = reply.config_value().map(str::to_owned);
-        }
-        tuning
-    }
-
-    /// The running value; `None` where the engine does not know the directive.
-    pub fn get(&self, directive: Tunable) -> Option<&str> {
-        self.0[directive as usize].as_deref()
-    }
-
-    #[cfg(test)]
-    pub(super) fn set(&mut self, directive: Tunable, value: &str) {
-        self.0[directive as usize] = Some(value.to_owned());
-    }
-}
+use super::{observe::Observed, tunable::Tunable};
+use crate::inventory::{Fleet, Node};
 
 /// A node, a directive that has another value there, and the value it should have.
 pub(super) type Change = (SocketAddr, Tunable, String);

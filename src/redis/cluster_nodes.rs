@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::SlotRange;
+use super::slots::SlotRange;
 use crate::units::NodeId;
 
 /// One line: a node as another (or the same) node sees it.

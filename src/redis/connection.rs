@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{Command, Error, Reply};
+use super::{command::Command, error::Error, reply::Reply};
 use crate::{
     host::Probe,
     inventory::Node,
@@ -15,7 +15,7 @@ use crate::{
 /// How long a reply may take. The crate's own default, 500 ms, is too short for a host under load.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting and authenticating may take.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A node, and the connection to it once it was needed.
 pub(super) struct Connection<'a> {
@@ -71,8 +71,7 @@ impl<'a> Connection<'a> {
             authenticate(node, &mut connection, secret).await?;
             Ok(connection)
         });
-        let silent = || Error::Silent { node, doing: "connecting".to_owned(), after: CONNECT_TIMEOUT };
-        connected.await.map_err(|_| silent())?
+        connected.await.map_err(|_| Error::ConnectTimeout { node, after: CONNECT_TIMEOUT })?
     }
 
     fn failed(&self, error: &RedisError, commands: &[Command]) -> Error {

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::connection::CONNECT_TIMEOUT;
 use crate::host;
 
 /// Why a node could not be talked to.
@@ -19,6 +18,11 @@ pub enum Error {
     #[error("{node}: did not accept the connection: {reason}")]
     #[diagnostic(help("the password of the inventory must be the one the node was started with"))]
     Refused { node: SocketAddr, reason: String },
+    #[error("{node}: no reply within {}s while connecting", after.as_secs())]
+    #[diagnostic(help(
+        "the process may hang or its machine be overloaded: look at its log, then run the command again"
+    ))]
+    ConnectTimeout { node: SocketAddr, after: Duration },
     #[error("{node}: no reply within {}s while {doing}", after.as_secs())]
     #[diagnostic(help(
         "the process may hang or its machine be overloaded: look at its log, then run the command again"
@@ -35,7 +39,7 @@ impl Error {
     /// Whether connecting took too long, as opposed to a refusal, or to a server that is connected and hangs.
     pub fn is_connect_timeout(&self) -> bool {
         match self {
-            Self::Silent { after, .. } => *after == CONNECT_TIMEOUT,
+            Self::ConnectTimeout { .. } => true,
             Self::Dial { source: host::Error::Dial { source, .. }, .. } => {
                 source.kind() == std::io::ErrorKind::TimedOut
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Reply;
+use super::reply::Reply;
 use crate::units::NodeId;
 
 /// How many links a node has with each other one.

@@ -6,7 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Error, NodeReader, ReplicationInfo, Reply, slot_of_key, words};
+use super::{
+    command::words, error::Error, info::ReplicationInfo, reader::NodeReader, reply::Reply,
+    slots::of_key as slot_of_key,
+};
 
 /// How long WAIT waits for the replicas, in milliseconds.
 const WAIT_TIMEOUT_MS: u32 = 2_000;

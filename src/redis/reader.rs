@@ -5,7 +5,12 @@ use std::{collections::HashMap, net::SocketAddr};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::{Command, Error, Query, Reply, connection::Connection};
+use super::{
+    command::{Command, Query},
+    connection::Connection,
+    error::Error,
+    reply::Reply,
+};
 use crate::{
     host::Probe,
     inventory::{Fleet, Node},

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Reply;
+use super::reply::Reply;
 
 /// Whether a server takes writes, or follows one that does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

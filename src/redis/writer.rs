@@ -7,7 +7,12 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::{Command, Error, NodeReader, Reply, reader::NodeReplies};
+use super::{
+    command::Command,
+    error::Error,
+    reader::{NodeReader, NodeReplies},
+    reply::Reply,
+};
 use crate::{host::LockedHost, inventory::Fleet, secret};
 
 /// May change every node of a fleet. Only the lock of a host gives one: it is made from [`LockedHost`]s alone, and

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use super::{gaps::mismatch, target::TargetRoles};
 use crate::{
     cluster::{
-        Observed, View,
-        tuning::{self, Tunable},
+        observe::{Observed, View},
+        tunable::Tunable,
+        tuning,
     },
     inventory::Fleet,
     redis::{Command, SlotRange, join_slots},

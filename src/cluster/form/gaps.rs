@@ -2,7 +2,7 @@
 
 use super::target::TargetRoles;
 use crate::{
-    cluster::{Observed, View},
+    cluster::observe::{Observed, View},
     inventory::Fleet,
     redis::{SLOTS, SlotRange, count_slots},
 };

@@ -17,7 +17,12 @@ use self::{
     commands::Step,
     gaps::{Gap, Kind},
 };
-use super::{Observed, SafetyViolation, State, Topology, observe, state, tuning::Tunable};
+use super::{
+    observe::{Observed, State, View, observe},
+    safety::{self, SafetyViolation},
+    topology::Topology,
+    tunable::Tunable,
+};
 use crate::{
     event::StepEvents,
     inventory::Fleet,
@@ -95,7 +100,7 @@ pub async fn form(
 ) -> Result<Formed, Error> {
     let before = writer.changes_sent();
     let observed = answers(writer.reader()).await?;
-    state::refuse_observed(fleet, &observed)?;
+    safety::check(fleet, &observed, &BTreeMap::new())?;
     let mut forming = Forming::new(writer, fleet, topology, started, events);
     let result = forming.run(observed).await;
     if result.is_err() {
@@ -301,7 +306,7 @@ impl Patience {
 
     /// The limit, once it has passed.
     fn ends(&mut self, observed: &Observed, gaps: &[Gap]) -> Option<Duration> {
-        let read = |view: &super::View| view.info.replication.master_sync_read_bytes.unwrap_or(0);
+        let read = |view: &View| view.info.replication.master_sync_read_bytes.unwrap_or(0);
         let synced = observed.views().map(|(_, view)| read(view)).sum::<u64>() + loaded(observed);
         if gaps.len() < self.fewest || synced > self.synced {
             self.since = Instant::now();

@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    cluster::{Observed, Topology, View},
+    cluster::{
+        observe::{Observed, View},
+        topology::Topology,
+    },
     inventory::Fleet,
     redis::{SLOTS, SlotRange, join_slots},
     units::NodeId,

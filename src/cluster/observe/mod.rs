@@ -1,6 +1,6 @@
 //! Looking at every node: one pipelined round trip each, all at the same time.
 
-mod answer;
+mod exchange;
 mod observed;
 mod view;
 
@@ -9,23 +9,12 @@ use std::net::SocketAddr;
 pub use observed::{Observed, State};
 pub use view::View;
 
-use super::tuning::Tunable;
-use crate::redis::{Error, InfoSection, NodeReader, Query};
-
-/// The sections of `INFO` a node is asked for, in the order their answers are read.
-const SECTIONS: [InfoSection; 6] = [
-    InfoSection::Server,
-    InfoSection::Replication,
-    InfoSection::Persistence,
-    InfoSection::Stats,
-    InfoSection::Memory,
-    InfoSection::Keyspace,
-];
+use crate::redis::{Error, NodeReader};
 
 /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept the
 /// connection in time is asked once more: its machine may have been busy with something else.
 pub async fn observe(reader: &NodeReader<'_>) -> Observed {
-    let queries = queries();
+    let queries = exchange::queries();
     let ask = |nodes: Vec<SocketAddr>| {
         reader.read_each(nodes.into_iter().map(|node| (node, queries.clone())).collect())
     };
@@ -37,19 +26,6 @@ pub async fn observe(reader: &NodeReader<'_>) -> Observed {
             answer.1 = replies;
         }
     }
-    let states = answers.into_iter().map(|(node, replies)| (node, answer::state(node, replies)));
+    let states = answers.into_iter().map(|(node, replies)| (node, exchange::state(node, replies)));
     Observed { nodes: states.collect() }
-}
-
-fn queries() -> Vec<Query> {
-    let config = |name: &str| Query::ConfigGet(name.to_owned());
-    let mut queries = vec![Query::ClusterMyId, Query::ClusterNodes, Query::ClusterInfo];
-    queries.extend(SECTIONS.map(Query::Info));
-    queries.extend([
-        config("cluster-node-timeout"),
-        Query::CommandInfo("cluster|addslotsrange"),
-        Query::Time,
-    ]);
-    queries.extend(Tunable::ALL.map(|directive| config(directive.name())));
-    queries
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::View;
+use super::view::View;
 
 /// What all nodes answered at one moment, in the order of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! A node's own view of itself and its peers.
 
 use crate::{
-    cluster::tuning::Tuning,
+    cluster::tunable::Tuning,
     redis::{ClusterInfo, Info, NodeRow},
     units::NodeId,
 };

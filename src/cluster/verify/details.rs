@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
-    cluster::{Observed, drift},
+    cluster::{drift, observe::Observed},
     inventory::Fleet,
     redis::{ClusterLinks, InfoSection, NodeReader, Query, Reply, Role, StatsInfo, parse_config},
 };

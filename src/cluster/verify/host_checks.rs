@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use futures_util::future::join_all;
 
 use crate::{
-    cluster::Observed,
+    cluster::observe::Observed,
     host::quote,
     inventory::{Fleet, Host},
     redis::NodeReader,

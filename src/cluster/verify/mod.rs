@@ -1,4 +1,4 @@
-//! The proof: look at everything at once, write a write probe through every master, and judge each numbered invariant.
+//! The proof: look at everything at once, write a probe key through every master, and check each numbered invariant.
 
 mod details;
 mod evidence;
@@ -16,28 +16,33 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     evidence::Check,
-    invariants::{Facts, TABLE},
+    invariants::{Facts, InvariantCheck, TABLE},
+    write_probe::WriteProbe,
 };
 pub use self::{
     evidence::{Evidence, Invariant, Status},
     host_checks::HostCheckTarget,
 };
-use super::{Observed, Topology, observe};
+use super::{
+    form::{gaps, target},
+    observe::{Observed, observe},
+    topology::Topology,
+};
 use crate::{
     event::millis,
     inventory::{Environment, Fleet},
     redis::NodeReader,
 };
 
-/// How long what gossip still has to tell is waited for. A master that was away is called failed for twice the node timeout
+/// How long gossip may take to make an invariant hold. A master that was away is called failed for twice the node timeout
 /// after it is back (`CLUSTER_FAIL_UNDO_TIME_MULT`).
-const CONVERGE: Duration = Duration::from_secs(20);
-/// So often at least, however slow a look is.
-const LOOKS: u32 = 3;
-const POLL: Duration = Duration::from_millis(30);
+const CONVERGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The fewest looks before the proof gives up, however slow each is.
+const MIN_LOOKS: u32 = 3;
+const LOOK_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Judges every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
-/// looked at again until it holds or twenty seconds have passed. `targets` by the host's name.
+/// Checks every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
+/// checked again until it holds or 20 s have passed. `targets` by the host's name.
 pub async fn verify(
     reader: &NodeReader<'_>,
     fleet: &Fleet,
@@ -59,30 +64,28 @@ pub async fn verify(
             Facts { fleet, topology: &topology, observed: &observed, details, probes, hosts, targets };
         let judged = judge(&facts);
         let now = millis(began.elapsed());
-        for (id, _, check) in &judged {
+        for (invariant, check) in &judged {
             if !matches!(check, Check::Fail(_)) {
-                held.entry(id).or_insert(now);
+                held.entry(invariant.id).or_insert(now);
             }
         }
-        let hopeless = observed.down().next().is_some() || !judged.iter().any(may_converge);
-        if hopeless || (looks >= LOOKS && began.elapsed() > CONVERGE) {
+        let hopeless = !observed.all_up() || !judged.iter().any(may_converge);
+        if hopeless || (looks >= MIN_LOOKS && began.elapsed() > CONVERGE_TIMEOUT) {
             return evidence(fleet.environment, judged, &held, millis(began.elapsed()));
         }
-        sleep(POLL).await;
+        sleep(LOOK_INTERVAL).await;
     }
 }
 
-/// What is judged but cannot change by waiting: binaries, logs, configuration, units.
-const FIXED: [&str; 6] = ["I1", "I4", "I5", "I32", "I35", "I36"];
+/// An invariant, and what its check found.
+type Judged = (&'static InvariantCheck, Check);
 
-fn may_converge((id, _, check): &(&str, &str, Check)) -> bool {
-    matches!(check, Check::Fail(_)) && !FIXED.contains(id)
+fn may_converge((invariant, check): &Judged) -> bool {
+    invariant.converges && matches!(check, Check::Fail(_))
 }
 
-type Judged = (&'static str, &'static str, Check);
-
 fn judge(facts: &Facts<'_>) -> Vec<Judged> {
-    TABLE.iter().map(|(id, title, check)| (*id, *title, check(facts))).collect()
+    TABLE.iter().map(|invariant| (invariant, (invariant.check)(facts))).collect()
 }
 
 fn evidence(
@@ -91,29 +94,34 @@ fn evidence(
     held: &HashMap<&str, u64>,
     took_ms: u64,
 ) -> Evidence {
-    let invariants = judged.into_iter().map(|(id, title, check)| {
+    let invariants = judged.into_iter().map(|(InvariantCheck { id, title, .. }, check)| {
         let (status, evidence) = match check {
             Check::Pass(text) => (Status::Pass, text),
             Check::Fail(text) => (Status::Fail, text),
             Check::NotApplicable(text) => (Status::NotApplicable, text),
         };
         let took_ms = if status == Status::Fail { took_ms } else { held.get(id).copied().unwrap_or(took_ms) };
-        Invariant { id: id.to_owned(), title: title.to_owned(), status, evidence, took_ms }
+        Invariant { id: (*id).to_owned(), title: (*title).to_owned(), status, evidence, took_ms }
     });
     Evidence { environment, invariants: invariants.collect(), took_ms }
 }
 
-/// Canaries wait for replicas for up to two seconds, so they run once replication is up; where nodes are down that will
-/// not come by waiting, and they run over what is left.
+/// A probe waits up to two seconds for replicas, so none is written before replication is up. Where nodes are down, which
+/// waiting does not change, the remaining masters are probed.
 async fn probe_if_replicating(
     reader: &NodeReader<'_>,
     fleet: &Fleet,
     topology: &Topology,
     observed: &Observed,
-) -> BTreeMap<SocketAddr, write_probe::WriteProbe> {
-    let complete = observed.down().next().is_none();
-    if complete && !invariants::replicas_are_up(fleet, topology, observed) {
+) -> BTreeMap<SocketAddr, WriteProbe> {
+    if observed.all_up() && !is_complete(fleet, topology, observed) {
         return BTreeMap::new();
     }
     write_probe::run(reader, observed).await
+}
+
+/// Whether formation would find nothing left to do, above all no replica that is not online.
+fn is_complete(fleet: &Fleet, topology: &Topology, observed: &Observed) -> bool {
+    let target = target::decide(fleet, topology, observed);
+    gaps::find(fleet, observed, &target).is_empty()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use futures_util::future::join_all;
 
 use crate::{
-    cluster::{Observed, View},
+    cluster::observe::{Observed, View},
     redis::{InfoSection, NodeReader, ProbeKey, ProbeTrouble, ProbeWriter, Query, ReplicationInfo, Reply},
 };
 

@@ -6,8 +6,8 @@ mod replication;
 pub use replication::{ReplicaLine, ReplicationInfo};
 
 use super::{
-    Reply,
     fields::{Fields, clean, pairs},
+    reply::Reply,
 };
 
 /// The sections that are read of a node.

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::redis::{
-    Role,
     fields::{Fields, clean, pairs},
+    role::Role,
 };
 
 /// More replicas than one master ever has.

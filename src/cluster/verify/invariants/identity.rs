@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Check, Facts};
-use crate::units::NodeId;
+use super::facts::Facts;
+use crate::{cluster::verify::evidence::Check, units::NodeId};
 
-pub(super) fn i1(facts: &Facts<'_>) -> Check {
+pub(super) fn distinct_ids(facts: &Facts<'_>) -> Check {
     let mut ids: BTreeMap<&NodeId, _> = BTreeMap::new();
     let mut twice = Vec::new();
     for (node, view) in facts.observed.views() {
@@ -17,7 +17,7 @@ pub(super) fn i1(facts: &Facts<'_>) -> Check {
 }
 
 /// A node that is down has no id to compare with, but its peers still list what stands at its address.
-pub(super) fn i2(facts: &Facts<'_>) -> Check {
+pub(super) fn known_nodes(facts: &Facts<'_>) -> Check {
     let ids: HashSet<&NodeId> = facts.observed.views().map(|(_, view)| &view.id).collect();
     facts.gather(format!("{} nodes on all {} lists", facts.count(), facts.count()), |node, view| {
         let foreign = view.peers().filter(|row| !ids.contains(&row.id)).filter(|row| {
@@ -31,7 +31,7 @@ pub(super) fn i2(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i3(facts: &Facts<'_>) -> Check {
+pub(super) fn addresses(facts: &Facts<'_>) -> Check {
     let fine = format!("{} addresses with their bus ports", facts.count() * facts.count());
     facts.gather(fine, |node, view| {
         let known = view.rows.iter().filter_map(|row| Some((row, facts.observed.address_of(&row.id)?)));
@@ -52,7 +52,7 @@ pub(super) fn i3(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i4(facts: &Facts<'_>) -> Check {
+pub(super) fn one_build(facts: &Facts<'_>) -> Check {
     let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| view.info.server.build()).collect();
     let fine = builds.first().cloned().unwrap_or_default();
     if builds.len() > 1 {
@@ -64,7 +64,7 @@ pub(super) fn i4(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i5(facts: &Facts<'_>) -> Check {
+pub(super) fn installed_binary(facts: &Facts<'_>) -> Check {
     if facts.targets.values().all(|target| target.binary.is_none()) {
         return Check::not_applicable("no installed binary to compare with");
     }

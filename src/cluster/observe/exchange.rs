@@ -1,19 +1,42 @@
-//! From a node's replies to its state.
+//! What a node is asked, and its state from the replies.
 
 use std::net::SocketAddr;
 
-use super::{SECTIONS, State, View};
+use super::{observed::State, view::View};
 use crate::{
-    cluster::tuning::Tuning,
+    cluster::tunable::{Tunable, Tuning},
     redis::{
-        ClusterInfo, Error, Info, KeyspaceInfo, MemoryInfo, PersistenceInfo, ReplicationInfo, Reply,
-        ServerInfo, StatsInfo, parse_nodes,
+        ClusterInfo, Error, Info, InfoSection, KeyspaceInfo, MemoryInfo, PersistenceInfo, Query,
+        ReplicationInfo, Reply, ServerInfo, StatsInfo, parse_nodes,
     },
     units::NodeId,
 };
 
 /// The engine's default for `cluster-node-timeout`, in milliseconds.
 const DEFAULT_NODE_TIMEOUT_MS: u64 = 15_000;
+
+/// The sections of `INFO` a node is asked for, in the order their answers are read.
+const SECTIONS: [InfoSection; 6] = [
+    InfoSection::Server,
+    InfoSection::Replication,
+    InfoSection::Persistence,
+    InfoSection::Stats,
+    InfoSection::Memory,
+    InfoSection::Keyspace,
+];
+
+pub(super) fn queries() -> Vec<Query> {
+    let config = |name: &str| Query::ConfigGet(name.to_owned());
+    let mut queries = vec![Query::ClusterMyId, Query::ClusterNodes, Query::ClusterInfo];
+    queries.extend(SECTIONS.map(Query::Info));
+    queries.extend([
+        config("cluster-node-timeout"),
+        Query::CommandInfo("cluster|addslotsrange"),
+        Query::Time,
+    ]);
+    queries.extend(Tunable::ALL.map(|directive| config(directive.name())));
+    queries
+}
 
 pub(super) fn state(node: SocketAddr, replies: Result<Vec<Reply>, Error>) -> State {
     let replies = match replies {
