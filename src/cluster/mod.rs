@@ -11,6 +11,8 @@ mod observe;
 mod rolling;
 mod safety;
 mod state;
+#[cfg(test)]
+mod testing;
 mod topology;
 mod tunable;
 mod tuning;

@@ -9,7 +9,7 @@ use crate::{
 
 /// What a gap is about, in the order they close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cluster) enum Kind {
+pub(in crate::cluster) enum GapKind {
     Process,
     Slots,
     Role,
@@ -18,7 +18,7 @@ pub(in crate::cluster) enum Kind {
     State,
 }
 
-impl Kind {
+impl GapKind {
     pub(in crate::cluster) const ALL: [Self; 6] =
         [Self::Process, Self::Slots, Self::Role, Self::Link, Self::Sync, Self::State];
 
@@ -38,7 +38,7 @@ impl Kind {
 /// One thing that is not yet as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster) struct Gap {
-    pub(in crate::cluster) kind: Kind,
+    pub(in crate::cluster) kind: GapKind,
     pub(in crate::cluster) text: String,
 }
 
@@ -63,30 +63,30 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    fn add(&mut self, kind: Kind, text: String) {
+    fn add(&mut self, kind: GapKind, text: String) {
         self.found.push(Gap { kind, text });
     }
 
     fn processes(&mut self) {
         for (node, reason) in self.observed.down() {
-            self.add(Kind::Process, format!("{node} {reason}"));
+            self.add(GapKind::Process, format!("{node} {reason}"));
         }
     }
 
     fn slots(&mut self) {
         for (master, ranges) in &self.target.slot_assignments {
             self.add(
-                Kind::Slots,
+                GapKind::Slots,
                 format!("{} slots that {master} shall have are nobody's", count_slots(ranges)),
             );
         }
         for text in self.target.pending.values() {
-            self.add(Kind::Slots, text.clone());
+            self.add(GapKind::Slots, text.clone());
         }
         for (node, view) in self.observed.views() {
             let known: usize = view.rows.iter().map(|row| count_slots(&row.slots)).sum();
             if known != usize::from(SLOTS) {
-                self.add(Kind::Link, format!("{node} knows the owners of {known} slots only"));
+                self.add(GapKind::Link, format!("{node} knows the owners of {known} slots only"));
             }
         }
     }
@@ -115,7 +115,7 @@ impl Gaps<'_> {
             .map(|(master, count)| format!("{master} has {count} of its {replicas} replicas"))
             .collect();
         for text in wrong.into_iter().chain(under_replicated) {
-            self.add(Kind::Role, text);
+            self.add(GapKind::Role, text);
         }
     }
 
@@ -129,16 +129,16 @@ impl Gaps<'_> {
                     row.written_address(),
                     row.bus_port
                 );
-                self.add(Kind::Link, text);
+                self.add(GapKind::Link, text);
             }
             for (to, peer) in views.iter().filter(|(to, _)| to != from) {
                 if let Some(text) = mismatch(view, peer) {
                     let bus = to.port().saturating_add(10_000);
-                    self.add(Kind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
+                    self.add(GapKind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
                 }
             }
             for id in self.target.stale_ids.iter().filter(|id| view.row(id).is_some()) {
-                self.add(Kind::Link, format!("{from} still lists {id}, which no node is any more"));
+                self.add(GapKind::Link, format!("{from} still lists {id}, which no node is any more"));
             }
         }
     }
@@ -148,11 +148,11 @@ impl Gaps<'_> {
         let newest = self.observed.newest_epoch();
         for (node, epoch) in self.observed.views().map(|(node, view)| (node, view.current_epoch())) {
             if epoch != newest {
-                self.add(Kind::Link, format!("{node} is at epoch {epoch} and not at {newest} yet"));
+                self.add(GapKind::Link, format!("{node} is at epoch {epoch} and not at {newest} yet"));
             }
         }
         for (node, _) in self.observed.views().filter(|(_, view)| view.lacks_epoch()) {
-            self.add(Kind::Link, format!("{node} owns slots and has no config epoch"));
+            self.add(GapKind::Link, format!("{node} owns slots and has no config epoch"));
         }
     }
 
@@ -163,9 +163,9 @@ impl Gaps<'_> {
                 continue;
             };
             if view.is_replica() && !view.info.replication.link_is_up() {
-                self.add(Kind::Sync, format!("{replica} has no replication link to {master} yet"));
+                self.add(GapKind::Sync, format!("{replica} has no replication link to {master} yet"));
             } else if !theirs.info.replication.has_online(*replica) {
-                self.add(Kind::Sync, format!("{master} does not count {replica} as online yet"));
+                self.add(GapKind::Sync, format!("{master} does not count {replica} as online yet"));
             }
         }
     }
@@ -173,7 +173,7 @@ impl Gaps<'_> {
     fn state(&mut self) {
         for (node, view) in self.observed.views() {
             if !view.cluster.is_ok() {
-                self.add(Kind::State, format!("{node} says cluster_state:{}", view.cluster.state));
+                self.add(GapKind::State, format!("{node} says cluster_state:{}", view.cluster.state));
             }
         }
     }

@@ -55,7 +55,7 @@ fn completeness(fleet: &Fleet, topology: &Topology, observed: &Observed) -> Clus
     }
     let knows_all = |view: &View| observed.views().all(|(_, peer)| view.row(&peer.id).is_some());
     let converging = left.is_empty()
-        && gaps.iter().all(|gap| gap.kind >= gaps::Kind::Link)
+        && gaps.iter().all(|gap| gap.kind >= gaps::GapKind::Link)
         && observed.views().all(|(_, view)| knows_all(view));
     let missing = gaps.into_iter().map(|gap| gap.text).chain(left).collect();
     ClusterState::Partial { missing, converging }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     evidence::Check,
+    host_checks::Scope,
     invariants::{Facts, InvariantCheck, TABLE},
     write_probe::WriteProbe,
 };
@@ -60,8 +61,15 @@ pub async fn verify(
             host_checks::ask(reader, fleet, &observed, targets),
             probe_if_replicating(reader, fleet, &topology, &observed),
         );
-        let facts =
-            Facts { fleet, topology: &topology, observed: &observed, details, probes, hosts, targets };
+        let facts = Facts {
+            fleet,
+            topology: &topology,
+            observed: &observed,
+            details,
+            probes,
+            hosts,
+            scope: Scope::of(targets),
+        };
         let judged = judge(&facts);
         let now = millis(began.elapsed());
         for (invariant, check) in &judged {

@@ -65,7 +65,7 @@ pub(super) fn running_config(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn units_enabled(facts: &Facts<'_>) -> Check {
-    if !facts.targets.values().any(|target| target.units) {
+    if !facts.scope.units {
         return Check::not_applicable("nodes are processes of our own here, not units of systemd");
     }
     // A crash after which systemd restarted the node is reported and does not fail the proof: only a restart resets the count.

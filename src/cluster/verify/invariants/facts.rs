@@ -9,7 +9,7 @@ use crate::{
         verify::{
             details::Details,
             evidence::Check,
-            host_checks::{HostCheckTarget, HostFacts, NodeFacts},
+            host_checks::{HostFacts, NodeFacts, Scope},
             write_probe::WriteProbe,
         },
     },
@@ -24,7 +24,7 @@ pub(in crate::cluster::verify) struct Facts<'a> {
     pub(in crate::cluster::verify) details: BTreeMap<SocketAddr, Details>,
     pub(in crate::cluster::verify) probes: BTreeMap<SocketAddr, WriteProbe>,
     pub(in crate::cluster::verify) hosts: HostFacts,
-    pub(in crate::cluster::verify) targets: &'a BTreeMap<String, HostCheckTarget>,
+    pub(in crate::cluster::verify) scope: Scope,
 }
 
 /// A master that owns slots, and its replicas, as the nodes themselves say.
@@ -68,7 +68,7 @@ impl Facts<'_> {
         fine: impl Into<String>,
         wrong: impl Fn(SocketAddr, &NodeFacts) -> Option<String>,
     ) -> Check {
-        if self.targets.is_empty() {
+        if !self.scope.hosts {
             return Check::not_applicable("the hosts were not asked");
         }
         let found = self.hosts.iter().filter_map(|(node, facts)| match facts {

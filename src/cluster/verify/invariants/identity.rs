@@ -65,7 +65,7 @@ pub(super) fn one_build(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn installed_binary(facts: &Facts<'_>) -> Check {
-    if facts.targets.values().all(|target| target.binary.is_none()) {
+    if !facts.scope.binary {
         return Check::not_applicable("no installed binary to compare with");
     }
     facts.each_host("the same file, by device and inode", |node, facts| {
