@@ -17,10 +17,10 @@ use crate::{
 pub struct BlockedPath {
     /// The host that tried.
     pub from: String,
-    /// The host that could not be reached, and where on it.
+    /// The host that was not reached.
     pub to: String,
     pub port: u16,
-    /// What the kernel said: `Connection refused`, `No route to host`, or that nothing came.
+    /// The kernel's reason, or that no answer came.
     pub why: String,
 }
 

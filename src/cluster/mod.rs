@@ -1,7 +1,7 @@
 //! The cluster itself: what it should be ([`Topology`]), what it is ([`Observed`], [`assess()`]), how it gets there
 //! ([`form()`]) and the proof ([`verify()`]). Commands travel as RESP through each host's own connection.
 //!
-//! Nodes are named by their client address everywhere in here: it is the only name that is unique in a fleet.
+//! This room names nodes by their client address, the only name that is unique in a fleet.
 
 mod auth_mismatch;
 mod connectivity;

@@ -28,7 +28,7 @@ impl Tunable {
         }
     }
 
-    /// The value while a cluster forms: news travels within 0.1 s, and replicas synchronise at once.
+    /// The value while a cluster forms: gossip goes out within 0.1 s, and replicas synchronise at once.
     pub(super) fn forming_value(self) -> &'static str {
         match self {
             Self::PingInterval => "100",

@@ -16,7 +16,7 @@ pub struct ClusterInfo {
     pub known_nodes: Option<u64>,
     /// Masters that own slots.
     pub size: Option<u64>,
-    /// The highest epoch the node has heard of.
+    /// The highest epoch the node knows.
     pub current_epoch: Option<u64>,
     /// The config epoch of the node itself, of its master where it is a replica.
     pub my_epoch: Option<u64>,

@@ -102,7 +102,7 @@ async fn send(
     connection.send_packed_commands(&pipeline, 0, commands.len()).await
 }
 
-/// Not left to the crate: it drops the reply, and only that tells a wrong password from a node that has none.
+/// Not left to the crate: it drops the reply, which alone distinguishes a wrong password from a node without one.
 async fn authenticate(
     node: SocketAddr,
     connection: &mut MultiplexedConnection,

@@ -17,7 +17,7 @@ const WAIT_TIMEOUT_MS: u32 = 2_000;
 const EXPIRY_SECONDS: u32 = 60;
 /// What every probe key begins with.
 const PREFIX: &str = "provision:probe";
-/// How many keys are tried until one falls into a slot of the wanted node: about as many as there are masters.
+/// How many keys are tried until one falls into a slot of the right master: about as many as there are masters.
 const MAX_TRIES: u32 = 1_000_000;
 
 /// May write and remove the probe keys of one run of the proof, and nothing else.
@@ -155,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn a_written_key_tells_offset_and_replicas() {
+    fn a_written_key_has_an_offset_and_its_replicas() {
         let write = read_write(&replies(ok(), 2, "v"), "v");
         assert_eq!(write, ProbeWrite { offset: 1234, acknowledged: 2, trouble: None });
     }
 
     #[test]
-    fn a_refused_write_and_a_changed_value_are_told_apart() {
+    fn a_refused_write_is_not_a_changed_value() {
         let refused = read_write(&replies(Reply::Error("CLUSTERDOWN x".to_owned()), 0, ""), "v");
         assert_eq!(refused.trouble, Some(ProbeTrouble::Refused("CLUSTERDOWN x".to_owned())));
         let changed = read_write(&replies(ok(), 1, "w"), "v");

@@ -76,7 +76,7 @@ impl Observed {
         })
     }
 
-    /// The highest epoch any node has heard of; 0 where none has.
+    /// The highest epoch that any node knows; 0 where none knows any.
     pub(in crate::cluster) fn newest_epoch(&self) -> u64 {
         self.views().map(|(_, view)| view.current_epoch()).max().unwrap_or(0)
     }

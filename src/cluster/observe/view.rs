@@ -60,7 +60,7 @@ impl View {
         self.owns_slots() && self.myself().is_some_and(|own| own.epoch == 0)
     }
 
-    /// The highest epoch it has heard of; 0 where it does not tell.
+    /// The highest epoch it knows; 0 where its answer lacks it.
     pub(in crate::cluster) fn current_epoch(&self) -> u64 {
         self.cluster.current_epoch.unwrap_or(0)
     }

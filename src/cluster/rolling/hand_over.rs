@@ -36,7 +36,7 @@ pub enum HandOver {
 /// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is lost.
 ///
 /// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after 5 s.
-/// [`form()`](crate::cluster::form()) puts that setting back, and I37 tells where it was not.
+/// [`form()`](crate::cluster::form()) puts that setting back, and I37 fails where it was not.
 pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<HandOver, Error> {
     let observed = answering(writer.reader(), node).await?;
     sync_at_once(writer, &observed).await;
@@ -68,7 +68,7 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<Hand
 
 /// Waits until a node answers. One that runs and does not may hold the only copy of its keys.
 async fn answering(reader: &NodeReader<'_>, node: SocketAddr) -> Result<Observed, Error> {
-    let (mut heard, mut loaded) = (Instant::now(), 0);
+    let (mut progressed, mut loaded) = (Instant::now(), 0);
     loop {
         let observed = observe(reader).await;
         if observed.view(node).is_some() {
@@ -77,9 +77,9 @@ async fn answering(reader: &NodeReader<'_>, node: SocketAddr) -> Result<Observed
         if let Some(State::Loading(bytes)) = observed.get(node)
             && *bytes > loaded
         {
-            (heard, loaded) = (Instant::now(), *bytes);
+            (progressed, loaded) = (Instant::now(), *bytes);
         }
-        if heard.elapsed() > ANSWER_TIMEOUT {
+        if progressed.elapsed() > ANSWER_TIMEOUT {
             let why = unsettled(&observed, node).unwrap_or_default();
             return Err(Error::NotResponding { node, why, after: ANSWER_TIMEOUT });
         }
@@ -109,14 +109,99 @@ fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> O
         .map(|(address, _)| address)
 }
 
-/// The old master follows, the new one leads, every node that answers has heard of both, and the old one replicates.
+/// The old master is a replica, the new one owns slots, every node that answers knows both, and the old one replicates.
 fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
     let (Some(old_view), Some(new_view)) = (observed.view(old), observed.view(new)) else { return false };
-    let heard = observed.views().all(|(_, view)| {
+    let all_know = observed.views().all(|(_, view)| {
         let leads =
             view.rows.iter().any(|row| row.id == new_view.id && row.is_master() && !row.slots.is_empty());
         let follows = view.rows.iter().any(|row| row.id == old_view.id && row.is_replica());
         leads && follows
     });
-    heard && old_view.info.replication.link_is_up()
+    all_know && old_view.info.replication.link_is_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::{SIX, at, cluster, row_mut, view_mut};
+
+    const THREE: &str = "7001 master 0-16383\n7002 replica 7001 offset=90\n7003 replica 7001 offset=95\n";
+
+    fn candidate(observed: &Observed) -> Option<SocketAddr> {
+        failover_candidate(observed, at("7001"), observed.view(at("7001")).unwrap())
+    }
+
+    #[test]
+    fn the_replica_with_the_highest_offset_takes_over() {
+        assert_eq!(candidate(&cluster(THREE)), Some(at("7003")));
+    }
+
+    #[test]
+    fn of_equals_the_first_in_the_inventory_takes_over() {
+        assert_eq!(candidate(&cluster(&THREE.replace("95", "90"))), Some(at("7002")));
+    }
+
+    #[test]
+    fn a_replica_without_a_link_never_takes_over() {
+        let cut = THREE.replace("offset=95", "offset=95 link=down");
+        assert_eq!(candidate(&cluster(&cut)), Some(at("7002")));
+    }
+
+    #[test]
+    fn a_replica_the_master_does_not_have_online_never_takes_over() {
+        let mut observed = cluster(THREE);
+        for line in &mut view_mut(&mut observed, "7001").info.replication.replicas {
+            line.online = line.port != 7003;
+        }
+        assert_eq!(candidate(&observed), Some(at("7002")));
+        for line in &mut view_mut(&mut observed, "7001").info.replication.replicas {
+            line.online = false;
+        }
+        assert_eq!(candidate(&observed), None);
+    }
+
+    #[test]
+    fn a_replica_of_another_master_never_takes_over() {
+        assert_eq!(candidate(&cluster(SIX)), Some(at("7004")));
+        assert_eq!(
+            candidate(&cluster("7001 master 0-8191\n7002 master 8192-16383\n7003 replica 7002")),
+            None
+        );
+    }
+
+    /// 7004 has taken over from 7001.
+    const AFTER: &str = "\
+        7001 replica 7004
+        7002 master 5461-10922
+        7003 master 10923-16383
+        7004 master 0-5460
+        7005 replica 7002
+        7006 down x
+    ";
+
+    #[test]
+    fn a_hand_over_is_done_when_every_node_that_answers_knows_it() {
+        let (old, new) = (at("7001"), at("7004"));
+        assert!(!handed_over(&cluster(SIX), old, new));
+        let mut observed = cluster(AFTER);
+        assert!(handed_over(&observed, old, new));
+        row_mut(&mut observed, "7005", "7004").slots.clear();
+        assert!(!handed_over(&observed, old, new), "7005 does not know the slots of the new master");
+    }
+
+    #[test]
+    fn a_hand_over_is_not_done_before_the_old_master_replicates() {
+        let cut = AFTER.replace("replica 7004", "replica 7004 link=down");
+        assert!(!handed_over(&cluster(&cut), at("7001"), at("7004")));
+        let gone = AFTER.replace("7001 replica 7004", "7001 down x");
+        assert!(!handed_over(&cluster(&gone), at("7001"), at("7004")));
+    }
+
+    #[test]
+    fn a_node_that_still_has_the_old_master_as_one_is_waited_for() {
+        let mut observed = cluster(AFTER);
+        row_mut(&mut observed, "7003", "7001").flags = vec!["master".to_owned()];
+        assert!(!handed_over(&observed, at("7001"), at("7004")));
+    }
 }

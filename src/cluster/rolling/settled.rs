@@ -21,16 +21,16 @@ pub async fn settled(
     deadline: Duration,
 ) -> Result<Duration, Error> {
     let began = Instant::now();
-    let (mut heard, mut loaded) = (began, 0);
+    let (mut progressed, mut loaded) = (began, 0);
     loop {
         let observed = observe(reader).await;
         let Some(missing) = unsettled(&observed, node) else { return Ok(began.elapsed()) };
         if let Some(State::Loading(bytes)) = observed.get(node)
             && *bytes > loaded
         {
-            (heard, loaded) = (Instant::now(), *bytes);
+            (progressed, loaded) = (Instant::now(), *bytes);
         }
-        if heard.elapsed() > deadline {
+        if progressed.elapsed() > deadline {
             return Err(Error::NotSettled { node, missing, after: deadline });
         }
         sleep(OBSERVE_INTERVAL).await;
@@ -63,4 +63,65 @@ pub(super) fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String>
     }
     let bad = observed.views().find(|(_, view)| !view.cluster.is_ok());
     bad.map(|(node, view)| format!("{node} says cluster_state:{}", view.cluster.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::{SIX, at, cluster, row_mut, view_mut};
+
+    fn missing(observed: &Observed, node: &str) -> Option<String> {
+        unsettled(observed, at(node))
+    }
+
+    #[test]
+    fn a_node_of_a_healthy_cluster_is_settled() {
+        let observed = cluster(SIX);
+        for node in ["7001", "7002", "7003", "7004", "7005", "7006"] {
+            assert_eq!(missing(&observed, node), None, "{node}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_or_loads_is_not_settled() {
+        let down = cluster("7001 down connection refused");
+        assert_eq!(missing(&down, "7001").as_deref(), Some("connection refused"));
+        let loading = cluster("7001 loading 4096");
+        assert_eq!(missing(&loading, "7001").as_deref(), Some("it has loaded 4096 bytes of its data so far"));
+    }
+
+    #[test]
+    fn a_replica_is_not_settled_without_its_link() {
+        let observed = cluster(&SIX.replace("replica 7001", "replica 7001 link=down"));
+        let text = missing(&observed, "7004").unwrap();
+        assert_eq!(text, "it has no replication link to 10.0.0.1:7001");
+        assert_eq!(missing(&observed, "7001"), None, "its master is settled all the same");
+    }
+
+    #[test]
+    fn a_missing_link_counts_only_towards_nodes_that_answer() {
+        let mut observed = cluster(SIX);
+        row_mut(&mut observed, "7001", "7005").connected = false;
+        assert_eq!(missing(&observed, "7001").as_deref(), Some("it has no link to 10.0.0.1:7005"));
+        let mut observed = cluster(&SIX.replace("7005 replica 7002", "7005 down x"));
+        row_mut(&mut observed, "7001", "7005").connected = false;
+        assert_eq!(missing(&observed, "7001"), None);
+    }
+
+    #[test]
+    fn a_node_that_others_suspect_is_not_settled() {
+        for flag in ["fail", "fail?"] {
+            let mut observed = cluster(SIX);
+            row_mut(&mut observed, "7003", "7001").flags.push(flag.to_owned());
+            assert_eq!(missing(&observed, "7001").as_deref(), Some("10.0.0.1:7003 does not reach it yet"));
+            assert_eq!(missing(&observed, "7002"), None, "it is about another node");
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_down_for_any_node_is_not_settled() {
+        let mut observed = cluster(SIX);
+        view_mut(&mut observed, "7006").cluster.state = "fail".to_owned();
+        assert_eq!(missing(&observed, "7001").as_deref(), Some("10.0.0.1:7006 says cluster_state:fail"));
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct Details {
     /// `ROLE`; `None` where the node gave none.
     pub(super) role: Option<Role>,
-    /// `None` where the engine does not tell.
+    /// `None` where the engine lacks the command.
     pub(super) links: Option<ClusterLinks>,
     /// Full synchronisations begun here, a moment after the view was taken.
     pub(super) sync_full: Option<u64>,

@@ -63,11 +63,11 @@ impl Check {
             return Self::Pass(fine.into());
         }
         let more = wrong.len().saturating_sub(4);
-        let mut told: Vec<String> = wrong.into_iter().take(4).collect();
+        let mut listed: Vec<String> = wrong.into_iter().take(4).collect();
         if more > 0 {
-            told.push(format!("and {more} more"));
+            listed.push(format!("and {more} more"));
         }
-        Self::Fail(told.join("; "))
+        Self::Fail(listed.join("; "))
     }
 
     pub(super) fn not_applicable(why: &str) -> Self {

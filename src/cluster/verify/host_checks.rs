@@ -1,4 +1,4 @@
-//! What only the hosts can tell about their nodes: one read-only script a host.
+//! Facts about nodes that only their hosts have: one read-only script a host.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -22,7 +22,7 @@ pub struct HostCheckTarget {
     pub units: bool,
 }
 
-/// What a host tells about one node.
+/// One host's facts about one node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct NodeFacts {
     /// `device:inode` of the running executable, and of the installed one.

@@ -54,7 +54,7 @@ impl ServerInfo {
         self.valkey_version.as_deref().or(self.redis_version.as_deref())
     }
 
-    /// All that tells one build from another, in one line.
+    /// All that distinguishes one build from another, in one line.
     pub fn build(&self) -> String {
         let parts = [&self.server_name, &self.redis_version, &self.valkey_version, &self.build_id];
         parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")

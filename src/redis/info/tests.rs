@@ -146,7 +146,7 @@ fn a_master_lists_its_replicas() {
         lag: Some(1),
     };
     assert_eq!(info.replicas, [line]);
-    assert!(!info.link_is_up(), "a master follows nobody");
+    assert!(!info.link_is_up(), "a master follows no node");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_replica_over_ipv6_is_found() {
 }
 
 #[test]
-fn a_replica_tells_of_its_master() {
+fn a_replica_names_its_master() {
     let info = ReplicationInfo::parse(REDIS_7);
     assert_eq!(info.role, Some(Role::Replica));
     assert_eq!(info.master_address(), "10.0.0.1:7001");
@@ -202,7 +202,7 @@ fn keys_of_all_databases_are_summed_up() {
 }
 
 #[test]
-fn a_loading_server_says_how_far_it_is() {
+fn a_loading_server_counts_the_bytes_it_has_read() {
     let text = "loading:1\r\nloading_start_time:1\r\nloading_loaded_bytes:4096\r\n";
     assert_eq!(PersistenceInfo::parse(text).loaded_bytes, Some(4096));
 }

@@ -1,4 +1,4 @@
-//! I16–I18: the epochs that decide who owns what.
+//! I16–I18: the epochs that decide conflicts about slots.
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,7 @@ impl Facts<'_> {
         Check::of(silent.chain(found).collect(), fine)
     }
 
-    /// As [`each`](Self::each), for what only the nodes' hosts can tell.
+    /// As [`each`](Self::each), for facts that only the nodes' hosts have.
     pub(super) fn each_host(
         &self,
         fine: impl Into<String>,

@@ -1,4 +1,4 @@
-//! I6–I9: what nodes hold of each other.
+//! I6–I9: flags, links and pings between nodes.
 
 use super::facts::Facts;
 use crate::{cluster::verify::evidence::Check, redis::NodeRow};

@@ -1,4 +1,4 @@
-//! I1–I5: who is who.
+//! I1–I5: identities, addresses and builds.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -23,8 +23,9 @@ pub(super) fn known_nodes(facts: &Facts<'_>) -> Check {
         let foreign = view.peers().filter(|row| !ids.contains(&row.id)).filter(|row| {
             !row.address().is_some_and(|address| facts.observed.down().any(|(down, _)| down == address))
         });
-        let foreign =
-            foreign.map(|row| format!("{node} knows stranger {} at {}", row.id, row.written_address()));
+        let foreign = foreign.map(|row| {
+            format!("{node} knows {} at {}, which is the id of no node", row.id, row.written_address())
+        });
         let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != ***id));
         let unknown = unknown.map(|id| format!("{node} does not know {}", facts.name(id)));
         foreign.chain(unknown).collect()

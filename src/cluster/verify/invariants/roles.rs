@@ -1,4 +1,4 @@
-//! I19–I21: who follows whom, and where.
+//! I19–I21: masters, replicas and their hosts.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Which node is to be what. Live roles win over planned ones: after a failover nothing is wrong.
+//! The role each node is to have. Live roles win over planned ones: a failover leaves nothing to repair.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,11 +21,11 @@ pub(in crate::cluster) struct TargetRoles {
     pub(in crate::cluster) masters: Vec<SocketAddr>,
     /// Replica → its master.
     pub(in crate::cluster) replicas: BTreeMap<SocketAddr, SocketAddr>,
-    /// Slots nobody owns, and who shall have them.
+    /// Slots without an owner, by the master that is to own them.
     pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
-    /// Ids that no node of ours has any more, and which nothing waits for: to be forgotten.
+    /// Ids that no node of the fleet has now, and no election needs: to be forgotten.
     pub(in crate::cluster) stale_ids: Vec<NodeId>,
-    /// What the engine has to decide first, in words: elections and conflicts it settles itself.
+    /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves itself.
     pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
 }
 
@@ -98,7 +98,7 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Ids nobody has any more. One that owns slots and still has a replica of ours is being replaced by it.
+    /// Ids that no node has now. One that owns slots and still has a replica in the fleet is being replaced by it.
     fn elections(&mut self) {
         let mut stale_ids: BTreeMap<&NodeId, Vec<SlotRange>> = BTreeMap::new();
         for row in self.views.iter().flat_map(|(_, view)| view.peers()) {
@@ -123,8 +123,8 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Where slots are free and masters too few, nodes that are nothing yet become masters: first those that already
-    /// have replicas, then those the topology plans, then any.
+    /// Where slots are free and masters too few, nodes without a role become masters: first those that already have
+    /// replicas, then those the topology plans, then any.
     fn more_masters(&mut self) {
         let lacking = self.topology.shards.len().saturating_sub(self.target.masters.len());
         if lacking == 0 || self.taken.iter().all(|taken| *taken) {
@@ -151,7 +151,7 @@ impl<'a> TargetBuilder<'a> {
         self.target.masters.sort_by_key(|master| order.get(master));
     }
 
-    /// Free slots go to the master that stands for the shard they are planned for.
+    /// Free slots go to the master of the shard they are planned for.
     fn slot_assignments(&mut self) {
         for (shard, master) in self.shard_masters() {
             let planned = self.topology.shards[shard].slots.iter().flat_map(|range| range.iter());
@@ -165,7 +165,7 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// For each planned shard a master: a member of it, else one that stands for no other, else any in turn.
+    /// For each planned shard a master: a member of it, else one that no other shard has, else any in turn.
     fn shard_masters(&self) -> Vec<(usize, SocketAddr)> {
         let shards = &self.topology.shards;
         let mut left = self.target.masters.clone();
@@ -185,7 +185,7 @@ impl<'a> TargetBuilder<'a> {
             .collect()
     }
 
-    /// Everyone else is a replica: where it is one of a master already it stays, unless that master has too many.
+    /// All other nodes are replicas. One that already follows a master stays there, unless that master has too many.
     fn replicas(&mut self) {
         let mut unassigned = Vec::new();
         for (address, view) in &self.views {
@@ -217,8 +217,8 @@ impl<'a> TargetBuilder<'a> {
         let shard = self.topology.shard_of(replica);
         self.target.masters.iter().copied().min_by_key(|master| {
             let count = self.replica_count(*master);
-            let stranger = self.topology.shard_of(*master) != shard;
-            (count >= self.fleet.replicas, stranger, self.share_a_host(replica, *master), count)
+            let other_shard = self.topology.shard_of(*master) != shard;
+            (count >= self.fleet.replicas, other_shard, self.share_a_host(replica, *master), count)
         })
     }
 
@@ -242,3 +242,6 @@ impl<'a> TargetBuilder<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

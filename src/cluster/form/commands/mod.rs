@@ -1,4 +1,4 @@
-//! The next commands on the way to a cluster: a pure function of what was observed.
+//! The next commands towards a cluster: a pure function of the observation.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -14,16 +14,16 @@ use crate::{
     units::NodeId,
 };
 
-/// One thing to tell a node.
+/// One change to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::cluster) enum Step {
     /// Set a directive to this value.
     Tune(Tunable, String),
     /// One MULTI: the config epoch, where it can still be set, and slots.
     Claim { epoch: Option<u64>, slots: Vec<SlotRange> },
-    /// Take a new config epoch: a master that has none loses every argument about its slots.
+    /// Take a new config epoch: a master without a config epoch loses slot conflicts.
     Bump,
-    /// Drop an id that no node has any more.
+    /// Drop an id that no node has now.
     Forget(NodeId),
     /// Shake hands with this node.
     Meet(SocketAddr),
@@ -33,10 +33,10 @@ pub(in crate::cluster) enum Step {
     Replicate(NodeId),
 }
 
-/// The largest fleet whose every pair is introduced by hand; beyond, gossip is the cheaper messenger.
+/// The largest fleet whose every pair is introduced by MEET; in a larger one gossip is cheaper.
 const INTRODUCE: usize = 50;
 
-/// What to tell whom, in this order. Nothing where all that is left is to wait.
+/// The next steps and their nodes, in this order. None where only waiting is left.
 pub(in crate::cluster) fn next(
     fleet: &Fleet,
     observed: &Observed,
@@ -80,7 +80,8 @@ impl Steps<'_> {
         from.row(&to.id).is_some()
     }
 
-    /// A node alone in its world may set its epoch, which spares the cluster from settling collisions one by one.
+    /// SET-CONFIG-EPOCH is only allowed on a node that knows no peers. It spares the cluster from resolving collisions of
+    /// epochs one by one.
     fn claims(&self) -> Vec<(SocketAddr, Step)> {
         let base = self.observed.newest_epoch();
         let mut list = Vec::new();
@@ -88,7 +89,7 @@ impl Steps<'_> {
             let Some(view) = self.view(*master) else { continue };
             let alone = view.rows.len() == 1 && view.myself().is_some_and(|own| own.epoch == 0);
             let epoch = alone.then_some(base + index);
-            // What it believes to be somebody's is refused; that somebody is forgotten first.
+            // A slot that the node believes to have an owner is refused; that owner is forgotten first.
             let busy = |slot| view.rows.iter().any(|row| row.slots.iter().any(|range| range.contains(slot)));
             let granted = self.target.slot_assignments.get(master).into_iter().flatten();
             let slots = join_slots(granted.flat_map(|range| range.iter()).filter(|slot| !busy(*slot)));
@@ -99,8 +100,8 @@ impl Steps<'_> {
         list
     }
 
-    /// Masters that met before they were given an epoch settle who has which among themselves, and one is left with
-    /// none. One at a time: two that bump at once would collide again.
+    /// Masters that met before they had an epoch resolve the collision among themselves, and one is left without. One at a
+    /// time: two that bump at once would collide again.
     fn bump(&self) -> Option<(SocketAddr, Step)> {
         let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
         let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && view.lacks_epoch())?;
@@ -136,7 +137,7 @@ impl Steps<'_> {
         list
     }
 
-    /// Whether a replica says itself that it follows the wanted master.
+    /// Whether a replica itself says that it follows its target master.
     fn attached(&self, replica: SocketAddr) -> bool {
         let master = self.target.replicas.get(&replica).and_then(|master| self.view(*master));
         let own = self.view(replica);
@@ -144,7 +145,7 @@ impl Steps<'_> {
     }
 
     /// Pairs of different shards meet once their shards are complete, so that the first packet between them already
-    /// tells the final role; and a replica is introduced only to who knows its master, or its role would be lost.
+    /// carries the final role. A replica is introduced only to nodes that know its master: others would ignore its role.
     fn introductions(&self) -> Vec<(SocketAddr, Step)> {
         let complete: BTreeMap<SocketAddr, bool> = self
             .target
@@ -188,7 +189,7 @@ impl Steps<'_> {
         if strangers && prepared && (masters || by_hand) {
             return vec![(one, Step::Meet(other))];
         }
-        // A handshake tells the one who is met of the one who meets, and not the other way round.
+        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and none back.
         let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
         news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }
@@ -228,3 +229,6 @@ fn claim(epoch: Option<u64>, slots: &[SlotRange], ranges: bool) -> Vec<Command> 
     list.push(vec![word("EXEC")]);
     list
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ impl Gaps<'_> {
         for (master, ranges) in &self.target.slot_assignments {
             self.add(
                 GapKind::Slots,
-                format!("{} slots that {master} shall have are nobody's", count_slots(ranges)),
+                format!("{} slots planned for {master} have no owner", count_slots(ranges)),
             );
         }
         for text in self.target.pending.values() {
@@ -138,12 +138,12 @@ impl Gaps<'_> {
                 }
             }
             for id in self.target.stale_ids.iter().filter(|id| view.row(id).is_some()) {
-                self.add(GapKind::Link, format!("{from} still lists {id}, which no node is any more"));
+                self.add(GapKind::Link, format!("{from} still lists {id}, which is the id of no node"));
             }
         }
     }
 
-    /// The newest epoch anybody knows is known to all.
+    /// Every node knows the newest epoch that any node knows.
     fn epochs(&mut self) {
         let newest = self.observed.newest_epoch();
         for (node, epoch) in self.observed.views().map(|(node, view)| (node, view.current_epoch())) {
@@ -204,3 +204,6 @@ pub(in crate::cluster) fn mismatch(view: &View, peer: &View) -> Option<String> {
     };
     (sorted(&row.slots) != sorted(&own.slots)).then(|| "has not heard of its slots yet".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

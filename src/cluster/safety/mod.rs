@@ -116,15 +116,16 @@ fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
         }
     }
     for member in members {
-        refuse_strangers(fleet, &ids, member)?;
+        refuse_foreign(fleet, &ids, member)?;
     }
     refuse_double_owners(members)?;
     members.iter().try_for_each(refuse_flush)
 }
 
-/// An unknown id is foreign when its address is, or when the node knows nobody else. Otherwise it is what one of ours
-/// was called before it lost its `nodes.conf`. A node of ours that has not said its id may be any id at its address.
-fn refuse_strangers(
+/// An unknown id is foreign when its address is, or when the node knows no node of the fleet. Otherwise it is the
+/// former id of a node of the fleet that lost its `nodes.conf`. A node that did not answer may have any id that is listed
+/// at its address.
+fn refuse_foreign(
     fleet: &Fleet,
     ids: &HashMap<&NodeId, SocketAddr>,
     member: &Member,
@@ -133,7 +134,7 @@ fn refuse_strangers(
     let silent = |address: SocketAddr| {
         fleet.nodes().any(|node| node.address == address) && !ids.values().any(|known| *known == address)
     };
-    let mut stranger = None;
+    let mut unknown = None;
     for row in member.peers().filter(|row| !ids.contains_key(&row.id)) {
         match row.address() {
             Some(address) if silent(address) => {}
@@ -144,11 +145,11 @@ fn refuse_strangers(
                     address: row.written_address(),
                 });
             }
-            _ => stranger = Some(row),
+            _ => unknown = Some(row),
         }
     }
     let knows_us = member.peers().any(|row| ids.contains_key(&row.id) || row.address().is_some_and(silent));
-    match stranger {
+    match unknown {
         Some(row) if !knows_us => {
             Err(SafetyViolation::OtherCluster { node, id: row.id.clone(), address: row.written_address() })
         }
@@ -180,3 +181,6 @@ fn refuse_flush(member: &Member) -> Result<(), SafetyViolation> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
