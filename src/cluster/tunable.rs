@@ -80,3 +80,36 @@ impl Tuning {
         self.0[directive as usize] = Some(value.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::six;
+
+    #[test]
+    fn a_directive_rests_at_the_value_of_the_node_the_fleet_or_the_engine() {
+        let mut fleet = six();
+        let value = |fleet: &Fleet| Tunable::SyncDelay.resting_value(fleet, &fleet.hosts[0].nodes[0]);
+        assert_eq!(value(&fleet), "5");
+        fleet.config.insert("repl-diskless-sync-delay".to_owned(), vec!["7".to_owned()]);
+        assert_eq!(value(&fleet), "7");
+        let own = vec!["8".to_owned(), "9".to_owned()];
+        fleet.hosts[0].nodes[0].config.insert("repl-diskless-sync-delay".to_owned(), own);
+        assert_eq!(value(&fleet), "9", "the last line counts");
+    }
+
+    #[test]
+    fn the_older_name_of_a_directive_counts_too() {
+        let mut fleet = six();
+        fleet.config.insert("repl-ping-slave-period".to_owned(), vec!["3".to_owned()]);
+        assert_eq!(Tunable::ReplicaPingPeriod.resting_value(&fleet, &fleet.hosts[0].nodes[0]), "3");
+    }
+
+    #[test]
+    fn values_are_read_in_the_order_of_the_queries() {
+        let value = |value: &str| Reply::List(vec![Reply::Nil, Reply::Text(value.to_owned())]);
+        let tuning = Tuning::parse(&[value("100"), Reply::List(Vec::new()), value("1")]);
+        let values = Tunable::ALL.map(|directive| tuning.get(directive).map(str::to_owned));
+        assert_eq!(values, [Some("100".to_owned()), None, Some("1".to_owned())]);
+    }
+}

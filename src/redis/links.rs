@@ -34,6 +34,11 @@ impl ClusterLinks {
         Some(links)
     }
 
+    #[cfg(test)]
+    pub(crate) fn both_ways(ids: impl IntoIterator<Item = NodeId>) -> Self {
+        Self { by_node: ids.into_iter().map(|id| (id, LinkCount { outbound: 1, inbound: 1 })).collect() }
+    }
+
     /// The links with one node.
     pub fn with(&self, id: &str) -> LinkCount {
         self.by_node.get(id).copied().unwrap_or_default()

@@ -35,6 +35,11 @@ pub struct ProbeKey {
 }
 
 impl ProbeKey {
+    #[cfg(test)]
+    pub(crate) fn for_test(name: &str) -> Self {
+        Self { name: name.to_owned(), slot: slot_of_key(name) }
+    }
+
     /// The key's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -29,11 +29,11 @@ pub(super) struct WriteProbe {
 
 /// One probe a master, all at the same time.
 pub(super) async fn run(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<SocketAddr, WriteProbe> {
-    let prober = Prober { reader, writer: ProbeWriter::new(reader), observed };
+    let run = Prober { reader, writer: ProbeWriter::new(reader), observed };
     let masters: Vec<(SocketAddr, &View)> = observed.slot_owners().collect();
     let probes = masters.iter().map(|(master, view)| {
         let other = masters.iter().map(|(other, _)| *other).find(|other| other != master);
-        prober.probe(*master, view, other)
+        run.probe(*master, view, other)
     });
     join_all(probes).await.into_iter().collect()
 }

@@ -72,3 +72,6 @@ pub(super) const TABLE: [InvariantCheck; 37] = [
     lasting("I36", "units start at boot", durability::units_enabled),
     converging("I37", "settings of the formation are put back", durability::settings_restored),
 ];
+
+#[cfg(test)]
+mod tests;
