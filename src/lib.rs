@@ -35,3 +35,4 @@ pub mod report;
 pub mod resource;
 pub mod run;
 pub mod secret;
+pub mod units;

@@ -8,19 +8,15 @@ use super::{
     session::open,
     unreachable::reporting_unreachable,
 };
-use crate::{
-    cluster,
-    inspect::{host_check_targets, servers},
-    report,
-};
+use crate::{cluster, inspect::host_check_targets, redis::NodeReader, report};
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
     let Project { fleet, .. } = Project::new(&args.inventory.path, args.inventory.single_host)?;
     reporting_unreachable(async |unreachable| {
         let sessions = open(&fleet, args.inventory.trust, unreachable).await?;
-        let servers = servers(&fleet, &sessions)?;
-        let evidence = cluster::verify(&servers, &fleet, &host_check_targets(&fleet, &sessions)).await;
+        let reader = NodeReader::new(&fleet, sessions.probes())?;
+        let evidence = cluster::verify(&reader, &fleet, &host_check_targets(&fleet, &sessions)).await;
         if let Some(path) = &args.junit {
             file::write("the evidence", path, report::junit(&evidence, &fleet.name).as_bytes())?;
         }

@@ -9,7 +9,7 @@ use crate::{
     event::StepEvents,
     host,
     inventory::{Fleet, Host, Node},
-    redis::Servers,
+    redis::NodeReader,
 };
 
 /// A path that is blocked.
@@ -17,10 +17,10 @@ use crate::{
 pub struct BlockedPath {
     /// The host that tried.
     pub from: String,
-    /// The host that could not be reached, and where on it.
+    /// The host that was not reached.
     pub to: String,
     pub port: u16,
-    /// What the kernel said: `Connection refused`, `No route to host`, or that nothing came.
+    /// The kernel's reason, or that no answer came.
     pub why: String,
 }
 
@@ -29,6 +29,9 @@ impl fmt::Display for BlockedPath {
         write!(f, "{} → {}:{} {}", self.from, self.to, self.port, self.why)
     }
 }
+
+/// Tries paths, and prints the blocked ones.
+const TRY_PATHS: &str = include_str!("connectivity.sh");
 
 /// Hosts do not reach each other.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -49,11 +52,12 @@ fn more(count: usize) -> String {
 
 /// Tries all paths between hosts, all hosts at the same time. The started nodes are the listeners.
 pub async fn check_connectivity(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     events: &StepEvents,
 ) -> Result<(), ConnectivityError> {
-    let tries = fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| from(servers, fleet, host));
+    let tries =
+        fleet.hosts.iter().filter(|_| fleet.hosts.len() > 1).map(|host| blocked_from(reader, fleet, host));
     let (mut blocked, mut unchecked) = (Vec::new(), 0);
     for answer in join_all(tries).await {
         match answer? {
@@ -67,34 +71,43 @@ pub async fn check_connectivity(
     if blocked.is_empty() {
         return Ok(());
     }
-    let mut wanted: Vec<u16> = blocked.iter().map(|path| path.port).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
+    let mut ports: Vec<u16> = blocked.iter().map(|path| path.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
     let (first, all) =
-        (wanted.first().copied().unwrap_or_default(), wanted.iter().map(|port| format!("{port}/tcp")));
+        (ports.first().copied().unwrap_or_default(), ports.iter().map(|port| format!("{port}/tcp")));
     Err(ConnectivityError::BlockedPath { ports: all.collect::<Vec<_>>().join(", "), first, blocked })
 }
 
-/// The blocked paths from one host; `None` where nothing is there to try them with.
-async fn from(
-    servers: &Servers,
+/// The blocked paths from one host; `None` where the host has no bash to try them with.
+async fn blocked_from(
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     host: &Host,
 ) -> Result<Option<Vec<BlockedPath>>, host::Error> {
-    let Some(probe) = servers.probe(&host.name) else { return Ok(Some(Vec::new())) };
-    let others = fleet.nodes().filter(|node| node.host != host.name);
-    let paths: BTreeMap<SocketAddr, &Node> = others
-        .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))
-        .collect();
-    let list: String = paths.keys().map(|path| format!("{} {}\n", path.ip(), path.port())).collect();
-    // The open ones take a millisecond each, and far longer where many hosts share a processor.
-    let patience = 2 + paths.len() / 20;
-    let script = format!("patience={patience} paths={}\n{TRY}", host::quote(&list));
+    let Some(probe) = reader.probe(&host.name) else { return Ok(Some(Vec::new())) };
+    let paths = paths_from(fleet, host);
+    let script = script(paths.keys());
     let lines = probe.ask("which ports of the other hosts it reaches", &script).await?;
     if lines.first().is_some_and(|line| line == "no bash") {
         return Ok(None);
     }
     Ok(Some(lines.iter().filter_map(|line| blocked(host, &paths, line)).collect()))
+}
+
+/// The client and bus ports of the nodes on all other hosts.
+fn paths_from<'a>(fleet: &'a Fleet, host: &Host) -> BTreeMap<SocketAddr, &'a Node> {
+    let others = fleet.nodes().filter(|node| node.host != host.name);
+    others
+        .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))
+        .collect()
+}
+
+fn script<'a>(paths: impl Iterator<Item = &'a SocketAddr>) -> String {
+    let list: Vec<String> = paths.map(|path| format!("{} {}\n", path.ip(), path.port())).collect();
+    // An open path takes a millisecond, and far longer where many hosts share a processor.
+    let patience = 2 + list.len() / 20;
+    format!("patience={patience} paths={}\n{}", host::quote(&list.concat()), host::minify(TRY_PATHS))
 }
 
 /// `10.0.0.2 17001 bash: connect: Connection refused`
@@ -111,55 +124,65 @@ fn blocked(host: &Host, paths: &BTreeMap<SocketAddr, &Node>, line: &str) -> Opti
     Some(BlockedPath { from: host.name.clone(), to, port: path.port(), why })
 }
 
-/// Prints the paths that are blocked, with what the kernel says. The open ones are tried in one process, one after the
-/// other, which takes no time; what is left when that hangs is tried again, many at once, and what says nothing a third time:
-/// a busy host may be slow.
-const TRY: &str = r#"
-command -v bash >/dev/null || { echo 'no bash'; exit 0; }
-open=$(printf %s "$paths" | timeout "$patience" bash -c '
-  while read -r ip port; do
-    if { exec 3<>"/dev/tcp/$ip/$port"; } 2>/dev/null; then exec 3>&-; echo "$ip $port"; fi
-  done')
-printf %s "$paths" | {
-tried=0
-while read -r path; do
-  case "
-$open
-" in *"
-$path
-"*) continue ;; esac
-  {
-    for patience in 5 5; do
-      said=$(timeout $patience bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash ${path% *} ${path#* } 2>&1) && exit
-      [ -z "$said" ] || break
-    done
-    echo "$path $(echo "$said" | head -n 1 | sed 's/^bash: connect: //')"
-  } &
-  tried=$((tried + 1))
-  [ $((tried % 32)) -ne 0 ] || wait
-done
-wait
-}
-"#;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::testing::{at, hosts};
+
+    fn parse(line: &str) -> Option<BlockedPath> {
+        let fleet = hosts(&[1, 1], 0);
+        let paths = paths_from(&fleet, &fleet.hosts[0]);
+        blocked(&fleet.hosts[0], &paths, line)
+    }
 
     #[test]
     fn the_script_tells_open_from_closed() {
         let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (listener, gone) = (listen(), listen());
-        let [open, shut] = [&listener, &gone].map(|listener| listener.local_addr().unwrap().port());
+        let [open, shut] = [&listener, &gone].map(|listener| listener.local_addr().unwrap());
         drop(gone);
-        let script = format!("patience=2 paths='127.0.0.1 {open}\n127.0.0.1 {shut}\n'\n{TRY}");
+        let script = script([&open, &shut].into_iter());
         #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            said.contains(&format!("127.0.0.1 {shut} ")) && said.contains("Connection refused"),
-            "{said}"
-        );
-        assert!(!said.contains(&format!("127.0.0.1 {open} ")), "{said}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        assert!(printed.starts_with(&format!("127.0.0.1 {} ", shut.port())), "{printed}");
+        assert!(printed.contains("Connection refused"), "{printed}");
+    }
+
+    #[test]
+    fn every_port_of_the_other_hosts_is_tried() {
+        let fleet = hosts(&[1, 2], 0);
+        let paths = paths_from(&fleet, &fleet.hosts[0]);
+        let expected = ["10.0.0.2:7001", "10.0.0.2:7002", "10.0.0.2:17001", "10.0.0.2:17002"].map(at);
+        assert_eq!(paths.keys().copied().collect::<Vec<_>>(), expected);
+        assert!(paths.values().all(|node| node.host == "h1"));
+    }
+
+    #[test]
+    fn a_refused_path_names_both_hosts() {
+        let path = parse("10.0.0.2 17001 Connection refused").unwrap();
+        assert_eq!(path.to_string(), "h0 → h1:17001 refused: firewalld, or does it listen?");
+    }
+
+    #[test]
+    fn what_bash_adds_in_front_is_left_out() {
+        let path = parse("10.0.0.2 7001 bash: line 1: /dev/tcp/10.0.0.2/7001: No route to host").unwrap();
+        assert_eq!(path.why, "no route: firewalld rejects it, or the host is off");
+    }
+
+    #[test]
+    fn silence_is_a_dropping_firewall_and_an_unknown_reason_is_kept() {
+        assert_eq!(parse("10.0.0.2 7001 ").unwrap().why, "no answer within 5s, twice: a firewall drops it");
+        assert_eq!(parse("10.0.0.2 7001 Network is down").unwrap().why, "Network is down");
+    }
+
+    #[test]
+    fn lines_about_other_paths_are_left_out() {
+        for line in
+            ["", "10.0.0.2", "10.0.0.2 x refused", "10.0.0.9 7001 Connection refused", "a login banner"]
+        {
+            assert_eq!(parse(line), None, "{line}");
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Whether a running node's directives are what the inventory says, whatever way either of them is written.
+//! Whether a running node's directives have the values of the inventory, in whatever notation each is written.
 
 use crate::inventory::{Directives, Fleet, Node};
 
-/// Directives that say nothing here: secrets, and what the engine does not give back or names anew at start.
+/// Directives that cannot be compared: secrets, and what the engine does not return or renames at start.
 const NOT_COMPARED: [&str; 8] = [
     "requirepass",
     "masterauth",

@@ -1,10 +1,6 @@
 //! The cluster: what its nodes say, and whether they may be changed at all.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -12,25 +8,14 @@ use super::{Error, HostHandle, Sessions};
 use crate::{
     artifact::ArtifactSpec,
     cluster::{self, ClusterState, HostCheckTarget, assess},
-    host::Probe,
     inventory::{Fleet, Node},
-    redis::Servers,
+    redis::NodeReader,
     resource::{Binary, Observed, PASSWORD},
-    secret,
 };
 
 /// How long to wait for news that nodes still have to hear of each other: each node pings one other a second.
 const GOSSIP_TIMEOUT: Duration = Duration::from_secs(5);
 const GOSSIP_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Connections to the servers of a fleet, through the sessions' own connections. A password that has yet to
-/// be generated is not generated here.
-pub fn servers<H: HostHandle>(fleet: &Fleet, sessions: &Sessions<H>) -> Result<Servers, secret::Error> {
-    let password = fleet.auth.as_ref().filter(|auth| !auth.is_missing()).map(secret::SecretSource::reveal);
-    let probes: HashMap<String, Probe> =
-        sessions.probes().map(|probe| (probe.name().to_owned(), probe.clone())).collect();
-    Ok(Servers::new(fleet, probes, password.transpose()?))
-}
 
 /// Where `verify` looks on each host, and what must be there.
 pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<String, HostCheckTarget> {
@@ -50,7 +35,7 @@ pub async fn cluster_state<'a, H: HostHandle>(
     sessions: &Sessions<H>,
     observed: impl Fn(&str) -> Option<&'a Observed>,
 ) -> Result<(cluster::Observed, ClusterState), Error> {
-    let servers = servers(fleet, sessions)?;
+    let reader = NodeReader::new(fleet, sessions.probes())?;
     let disk = fleet.nodes().filter_map(|node| {
         let text = observed(&node.host)?.nodes_conf.get(&node.name)?;
         Some((node.address, text.clone()))
@@ -58,7 +43,7 @@ pub async fn cluster_state<'a, H: HostHandle>(
     let disk: BTreeMap<SocketAddr, String> = disk.collect();
     let began = Instant::now();
     loop {
-        let seen = servers.observe().await;
+        let seen = cluster::observe(&reader).await;
         refuse_auth_mismatch(fleet, sessions, &observed, &seen)?;
         let state = assess(fleet, &seen, &disk)?;
         let converging = matches!(state, ClusterState::Partial { converging: true, .. });

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 
 use self::host::{Inspected, inspect_host};
 pub use self::{
-    cluster::{cluster_state, host_check_targets, servers},
+    cluster::{cluster_state, host_check_targets},
     error::Error,
     host::{HostObservation, Resources, observe},
     session::{HostHandle, LockedSessions, NoSession, ProbeSessions, Session, Sessions},

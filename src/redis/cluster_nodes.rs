@@ -1,13 +1,14 @@
-//! What a node knows of its cluster: the text of `CLUSTER NODES`, which is also the text of `nodes.conf`.
+//! The table of nodes that each node keeps: the text of `CLUSTER NODES`, which is also the text of `nodes.conf`.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::SlotRange;
+use super::slots::SlotRange;
+use crate::units::NodeId;
 
 /// One line: a node as another (or the same) node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    pub id: String,
+pub struct NodeRow {
+    pub id: NodeId,
     /// Empty for `myself` until the node has been met.
     pub ip: String,
     pub port: u16,
@@ -17,17 +18,17 @@ pub struct Row {
     /// `shard-id`, `tls-port`… of newer versions.
     pub aux: Vec<(String, String)>,
     pub flags: Vec<String>,
-    pub master: Option<String>,
+    pub master: Option<NodeId>,
     pub ping_sent: u64,
     pub pong_received: u64,
     pub epoch: u64,
     pub connected: bool,
     pub slots: Vec<SlotRange>,
-    /// Slots on the move, as written: `[93-<-id]` or `[93->-id]`.
+    /// Slots that are being migrated, as written: `[93-<-id]` or `[93->-id]`.
     pub moving: Vec<String>,
 }
 
-impl Row {
+impl NodeRow {
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|f| f == flag)
     }
@@ -44,7 +45,7 @@ impl Row {
         self.has("slave")
     }
 
-    /// A peer that has not said yet who it is: its id is a random placeholder.
+    /// A peer that has not named itself yet: its id is a random placeholder.
     pub fn is_handshake(&self) -> bool {
         self.has("handshake")
     }
@@ -61,16 +62,16 @@ impl Row {
     }
 }
 
-/// A whole view.
+/// A whole table of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listing {
-    pub rows: Vec<Row>,
+pub struct ClusterNodes {
+    pub rows: Vec<NodeRow>,
     /// From the `vars` line, which only the file has.
     pub current_epoch: Option<u64>,
 }
 
-impl Listing {
-    pub fn myself(&self) -> Option<&Row> {
+impl ClusterNodes {
+    pub fn myself(&self) -> Option<&NodeRow> {
         self.rows.iter().find(|row| row.is_myself())
     }
 }
@@ -78,27 +79,27 @@ impl Listing {
 /// A line that is not one of a node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is not a cluster node: {text:?}")]
-pub struct Malformed {
+pub struct MalformedNodes {
     pub line: usize,
     pub text: String,
 }
 
 /// Reads the text of any version from 3.0 to 9.1.
-pub fn parse(text: &str) -> Result<Listing, Malformed> {
-    let mut listing = Listing::default();
+pub fn parse(text: &str) -> Result<ClusterNodes, MalformedNodes> {
+    let mut nodes = ClusterNodes::default();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() {
             continue;
         }
         if let Some(vars) = line.strip_prefix("vars ") {
-            listing.current_epoch = vars_epoch(vars);
+            nodes.current_epoch = vars_epoch(vars);
             continue;
         }
-        let malformed = || Malformed { line: index + 1, text: line.chars().take(120).collect() };
-        listing.rows.push(row(line).ok_or_else(malformed)?);
+        let malformed = || MalformedNodes { line: index + 1, text: line.chars().take(120).collect() };
+        nodes.rows.push(row(line).ok_or_else(malformed)?);
     }
-    Ok(listing)
+    Ok(nodes)
 }
 
 fn vars_epoch(vars: &str) -> Option<u64> {
@@ -107,12 +108,12 @@ fn vars_epoch(vars: &str) -> Option<u64> {
     words.next()?.parse().ok()
 }
 
-fn row(line: &str) -> Option<Row> {
+fn row(line: &str) -> Option<NodeRow> {
     let mut words = line.split_whitespace();
-    let id = words.next()?.to_owned();
+    let id = NodeId::from(words.next()?);
     let place = place(words.next()?)?;
     let flags = words.next()?.split(',').filter(|f| *f != "noflags").map(str::to_owned).collect();
-    let master = words.next().map(|word| (word != "-").then(|| word.to_owned()))?;
+    let master = words.next().map(|word| (word != "-").then(|| NodeId::from(word)))?;
     let mut number = || words.next()?.parse::<u64>().ok();
     let (ping_sent, pong_received, epoch) = (number()?, number()?, number()?);
     let connected = words.next()? == "connected";
@@ -125,7 +126,7 @@ fn row(line: &str) -> Option<Row> {
         }
     }
     let Place { ip, port, bus_port, hostname, aux } = place;
-    Some(Row {
+    Some(NodeRow {
         id,
         ip,
         port,
@@ -188,14 +189,14 @@ vars currentEpoch 6 lastVoteEpoch 0
 
     #[test]
     fn reads_rows_of_redis_5_and_its_file() {
-        let listing = parse(REDIS_5).unwrap();
-        assert_eq!(listing.current_epoch, Some(6));
-        let own = listing.myself().unwrap();
+        let nodes = parse(REDIS_5).unwrap();
+        assert_eq!(nodes.current_epoch, Some(6));
+        let own = nodes.myself().unwrap();
         assert_eq!(own.address(), Some("127.0.0.1:30001".parse().unwrap()));
         assert_eq!(own.slots, [SlotRange::new(0, 5460), SlotRange::new(7000, 7000)]);
         assert_eq!(own.moving.len(), 1);
-        assert!(!listing.rows[1].connected);
-        assert_eq!(listing.rows[0].master.as_deref(), Some(own.id.as_str()));
+        assert!(!nodes.rows[1].connected);
+        assert_eq!(nodes.rows[0].master.as_deref(), Some(&*own.id));
     }
 
     #[test]
@@ -211,9 +212,9 @@ vars currentEpoch 6 lastVoteEpoch 0
     }
 
     #[test]
-    fn a_node_nobody_met_has_no_address() {
-        let listing = parse("a :7001@17001 myself,master - 0 0 0 connected").unwrap();
-        assert_eq!(listing.rows[0].address(), None);
+    fn a_node_without_peers_has_no_address() {
+        let nodes = parse("a :7001@17001 myself,master - 0 0 0 connected").unwrap();
+        assert_eq!(nodes.rows[0].address(), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The 16384 slots: ranges, who gets which, and which slot a key is in.
+//! The 16384 slots: ranges, their division among masters, and the slot of a key.
 
 use std::{fmt, str::FromStr};
 
@@ -48,7 +48,7 @@ impl FromStr for SlotRange {
     }
 }
 
-/// Ranges as people read them: `0-5460, 7000`.
+/// Ranges for a message: `0-5460, 7000`.
 pub(crate) fn show(ranges: &[SlotRange]) -> String {
     ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_range() {
+    fn malformed_text_is_no_range() {
         for text in ["", "-", "5-3", "16384", "1-16384", "a-b"] {
             assert_eq!(text.parse::<SlotRange>(), Err(()), "{text}");
         }

@@ -97,23 +97,16 @@ impl NodeStatus {
             self.state = "replica".to_owned();
             self.role =
                 master.map_or_else(|| "of ?".to_owned(), |row| format!("of {}", row.written_address()));
-            if view.info("master_link_status") != "up" {
+            if !view.info.replication.link_is_up() {
                 self.problem = Some("its link to the master is down".to_owned());
             }
         } else {
             self.state = "master".to_owned();
             self.role = myself.map_or_else(String::new, |row| show_slots(&row.slots));
         }
-        self.keys = Some(view.keys);
-        self.memory = Some(view.info("used_memory_human").to_owned());
-        self.version = Some(
-            ["valkey_version", "redis_version"]
-                .map(|key| view.info(key))
-                .into_iter()
-                .find(|v| !v.is_empty())
-                .unwrap_or_default()
-                .to_owned(),
-        );
+        self.keys = Some(view.keys());
+        self.memory = view.info.memory.used_human.clone();
+        self.version = view.info.server.version().map(str::to_owned);
     }
 }
 

@@ -5,9 +5,9 @@ use crate::{
     artifact::ArtifactStore,
     event::{Events, StepEvents},
     host::LockedHost,
-    inspect::{self, LockedSessions, NoSession, Session},
+    inspect::{LockedSessions, NoSession, Session},
     inventory::Fleet,
-    redis::Servers,
+    redis::NodeWriter,
     secret,
 };
 
@@ -54,8 +54,8 @@ impl<'a> RunContext<'a> {
         self.cancel.is_raised()
     }
 
-    /// Connections to the servers of the fleet.
-    pub(super) fn servers(&self, fleet: &Fleet) -> Result<Servers, secret::Error> {
-        inspect::servers(fleet, self.sessions)
+    /// The right to change the servers of the fleet, which the locked hosts give.
+    pub(super) fn writer(&self, fleet: &Fleet) -> Result<NodeWriter<'a>, secret::Error> {
+        NodeWriter::new(fleet, self.sessions.locked_hosts())
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     cluster::{self, Evidence, Formed, Topology},
     inspect,
     plan::{HostUndo, Plan, Stage, Work},
+    redis::NodeReader,
 };
 
 /// What a run did.
@@ -127,12 +128,12 @@ impl Executor<'_> {
 
     async fn form(&mut self, step: &str, topology: &Topology) -> Result<(), Error> {
         let fleet = &self.plan.fleet;
-        let servers = self.context.servers(fleet)?;
+        let writer = self.context.writer(fleet)?;
         let events = self.context.step(step, None);
         if !self.plan.is_whole() {
-            cluster::check_connectivity(&servers, fleet, &events).await?;
+            cluster::check_connectivity(writer.reader(), fleet, &events).await?;
         }
-        let formed = cluster::form(&servers, fleet, topology, self.outcome.started, &events).await?;
+        let formed = cluster::form(&writer, fleet, topology, self.outcome.started, &events).await?;
         self.outcome.formed = Some(formed);
         self.outcome.changed += 1;
         Ok(())
@@ -140,9 +141,9 @@ impl Executor<'_> {
 
     async fn verify(&mut self) -> Result<(), Error> {
         let fleet = &self.plan.fleet;
-        let servers = self.context.servers(fleet)?;
+        let reader = NodeReader::new(fleet, self.context.sessions().probes())?;
         let targets = inspect::host_check_targets(fleet, self.context.sessions());
-        let evidence = cluster::verify(&servers, fleet, &targets).await;
+        let evidence = cluster::verify(&reader, fleet, &targets).await;
         let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
         self.outcome.evidence = Some(evidence);
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }

@@ -10,7 +10,7 @@ use crate::{
     cluster::{self, HandOver, RollingError},
     inventory::Fleet,
     plan::{HostChanges, Plan, Planned},
-    redis::Servers,
+    redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource},
 };
 
@@ -46,8 +46,8 @@ impl<'a> RollingRestart<'a> {
         if due.is_empty() {
             return Ok(0);
         }
-        let servers = self.context.servers(self.fleet)?;
-        for address in cluster::order(&servers.observe().await) {
+        let writer = self.context.writer(self.fleet)?;
+        for address in cluster::order(&cluster::observe(writer.reader()).await) {
             let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
             let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else {
                 continue;
@@ -56,9 +56,9 @@ impl<'a> RollingRestart<'a> {
                 return Err(Error::Interrupted { after: self.step.to_owned() });
             }
             let run = HostRun::new(self.context, self.step, host)?;
-            self.hand_over(&servers, address).await?;
+            self.hand_over(&writer, address).await?;
             run.restart(planned, process).await?;
-            self.wait_rejoined(&servers, address).await?;
+            self.wait_rejoined(writer.reader(), address).await?;
         }
         Ok(due.len())
     }
@@ -66,14 +66,14 @@ impl<'a> RollingRestart<'a> {
     /// Ensures that a restart loses nothing. In a cluster that was not healthy, the restart may be what lets
     /// replicas attach: there a master is restarted without a hand-over, if its keys are on disk. The same
     /// holds in a fleet without replicas.
-    async fn hand_over(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+    async fn hand_over(&self, writer: &NodeWriter<'_>, address: SocketAddr) -> Result<(), Error> {
         let began = Instant::now();
-        while cluster::hand_over(servers, address).await? == HandOver::NoReplica {
+        while cluster::hand_over(writer, address).await? == HandOver::NoReplica {
             if self.partial && self.fleet.replicas > 0 {
                 return Err(RollingError::CandidateUnreachable { node: address }.into());
             }
             if !self.was_healthy || self.fleet.replicas == 0 {
-                return Ok(cluster::survives(servers, self.fleet, address).await?);
+                return Ok(cluster::survives(writer.reader(), self.fleet, address).await?);
             }
             if began.elapsed() > REPLICA_WAIT_TIMEOUT {
                 return Err(
@@ -87,12 +87,12 @@ impl<'a> RollingRestart<'a> {
 
     /// Waits until the node is a settled member again. In a cluster that was not healthy, a later restart may
     /// be what makes it healthy: there the wait is short, and its end is no failure.
-    async fn wait_rejoined(&self, servers: &Servers, address: SocketAddr) -> Result<(), Error> {
+    async fn wait_rejoined(&self, reader: &NodeReader<'_>, address: SocketAddr) -> Result<(), Error> {
         if self.was_healthy && !self.partial {
-            cluster::settled(servers, address, REJOIN_TIMEOUT).await?;
+            cluster::settled(reader, address, REJOIN_TIMEOUT).await?;
             return Ok(());
         }
-        if let Err(error) = cluster::settled(servers, address, REJOIN_UNHEALTHY_TIMEOUT).await {
+        if let Err(error) = cluster::settled(reader, address, REJOIN_UNHEALTHY_TIMEOUT).await {
             self.context.step(self.step, None).notice(format!("going on although {error}"));
         }
         Ok(())

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use crate::servers::{Lab, command, simulated, tell, write};
 use provision::cluster::{
-    ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, order, settled,
+    ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, observe, order,
+    settled,
 };
-use provision::redis::{Reply, Servers, slot_of_key};
+use provision::redis::{NodeWriter, Reply, slot_of_key};
 use tokio::time::{Instant, sleep};
 
 const NOTHING: BTreeMap<SocketAddr, String> = BTreeMap::new();
@@ -14,11 +15,12 @@ const NOTHING: BTreeMap<SocketAddr, String> = BTreeMap::new();
 #[tokio::test(flavor = "multi_thread")]
 async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
     let lab = Lab::start(6, 1);
-    let servers = lab.servers().await;
-    let formed = lab.form(&servers).await.unwrap();
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    let formed = lab.form(&writer).await.unwrap();
     println!("formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
-    assert_eq!(assess(&lab.fleet, &servers.observe().await, &NOTHING), Ok(ClusterState::Formed));
-    let evidence = lab.prove(&servers).await;
+    assert_eq!(assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING), Ok(ClusterState::Formed));
+    let evidence = lab.prove(writer.reader()).await;
     println!("proven after {:?}", lab.started.elapsed());
     for i in &evidence.invariants {
         println!("{:>4} {:?} {} — {} ({} ms)", i.id, i.status, i.title, i.evidence, i.took_ms);
@@ -26,48 +28,50 @@ async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
     let moved = &evidence.get("I30").unwrap().evidence;
     assert!(moved.contains("Redirected to slot ["), "{moved}");
 
-    let again = lab.form(&servers).await.unwrap();
+    let again = lab.form(&writer).await.unwrap();
     assert_eq!((again.commands, again.reached), (0, vec![]));
-    let evidence = lab.prove(&servers).await;
+    let evidence = lab.prove(writer.reader()).await;
     println!("proven again in {} ms", evidence.took_ms);
     for node in lab.addresses() {
-        assert_eq!(tell(&servers, node, "DBSIZE").await, Reply::Int(0));
+        assert_eq!(tell(&writer, node, "DBSIZE").await, Reply::Int(0));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_without_meet_are_finished() {
     let lab = Lab::start(6, 1);
-    let servers = lab.servers().await;
-    lab.up(&servers).await;
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    lab.up(writer.reader()).await;
     let nodes = lab.addresses();
     for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
-        tell(&servers, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
+        tell(&writer, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
-    let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
+    let standing = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING).unwrap();
     assert!(matches!(standing, ClusterState::Partial { .. }), "{standing:?}");
-    lab.form(&servers).await.unwrap();
-    lab.prove(&servers).await;
+    lab.form(&writer).await.unwrap();
+    lab.prove(writer.reader()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn meet_without_replicate_is_finished() {
     let lab = Lab::start(6, 1);
-    let servers = lab.servers().await;
-    lab.up(&servers).await;
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    lab.up(writer.reader()).await;
     let nodes = lab.addresses();
     for (index, node) in nodes.iter().enumerate() {
-        tell(&servers, *node, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1)).await;
+        tell(&writer, *node, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1)).await;
     }
     for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
-        tell(&servers, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
+        tell(&writer, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
     for node in &nodes[1..] {
-        tell(&servers, *node, &format!("CLUSTER MEET {} {}", nodes[0].ip(), nodes[0].port())).await;
+        tell(&writer, *node, &format!("CLUSTER MEET {} {}", nodes[0].ip(), nodes[0].port())).await;
     }
     sleep(Duration::from_millis(700)).await;
-    lab.form(&servers).await.unwrap();
-    lab.prove(&servers).await;
+    lab.form(&writer).await.unwrap();
+    lab.prove(writer.reader()).await;
 }
 
 /// Dropping a future at a random moment is what SIGKILL does to a run.
@@ -75,12 +79,14 @@ async fn meet_without_replicate_is_finished() {
 async fn an_interrupted_formation_is_continued() {
     let lab = Lab::start(6, 1);
     for millis in [60, 130, 210, 330, 480] {
-        let servers = lab.servers().await;
-        let _ = tokio::time::timeout(Duration::from_millis(millis), lab.form(&servers)).await;
+        let host = lab.lock().await;
+        let writer = lab.writer(&host);
+        let _ = tokio::time::timeout(Duration::from_millis(millis), lab.form(&writer)).await;
     }
-    let servers = lab.servers().await;
-    lab.form(&servers).await.unwrap();
-    let evidence = lab.prove(&servers).await;
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    lab.form(&writer).await.unwrap();
+    let evidence = lab.prove(writer.reader()).await;
     assert_eq!(evidence.get("I37").unwrap().status, Status::Pass);
 }
 
@@ -105,38 +111,40 @@ async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
             "{text}"
         );
     };
-    let servers = lab.servers().await;
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
     let disk = BTreeMap::from([(stranger, FOREIGN.to_owned())]);
-    expected(&assess(&lab.fleet, &servers.observe().await, &disk).unwrap_err());
+    expected(&assess(&lab.fleet, &observe(writer.reader()).await, &disk).unwrap_err());
 
     lab.start_all();
-    lab.up(&servers).await;
+    lab.up(writer.reader()).await;
     let read =
         |lab: &Lab| addresses.iter().map(|a| std::fs::read(lab.nodes_conf(*a)).unwrap()).collect::<Vec<_>>();
     let before = read(&lab);
-    match lab.form(&servers).await {
+    match lab.form(&writer).await {
         Err(FormError::Refused(refusal)) => expected(&refusal),
         other => panic!("{other:?}"),
     }
-    assert_eq!(servers.changes_sent(), 0);
+    assert_eq!(writer.changes_sent(), 0);
     assert_eq!(read(&lab), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lonely_node_with_keys_is_refused() {
     let lab = Lab::start(6, 1);
-    let servers = lab.servers().await;
-    lab.up(&servers).await;
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    lab.up(writer.reader()).await;
     let node = lab.addresses()[5];
-    tell(&servers, node, "CONFIG SET cluster-require-full-coverage no").await;
-    tell(&servers, node, "CLUSTER ADDSLOTS 5798").await;
+    tell(&writer, node, "CONFIG SET cluster-require-full-coverage no").await;
+    tell(&writer, node, "CLUSTER ADDSLOTS 5798").await;
     let end = Instant::now() + Duration::from_mins(1);
-    while tell(&servers, node, "SET name x").await.error().is_some() {
+    while tell(&writer, node, "SET name x").await.error().is_some() {
         assert!(Instant::now() < end);
         sleep(Duration::from_millis(50)).await;
     }
-    tell(&servers, node, "CLUSTER DELSLOTS 5798").await;
-    let refused = assess(&lab.fleet, &servers.observe().await, &NOTHING);
+    tell(&writer, node, "CLUSTER DELSLOTS 5798").await;
+    let refused = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING);
     assert!(
         matches!(refused, Err(SafetyViolation::WouldFlush { node: found, keys: 1 }) if found == node),
         "{refused:?}"
@@ -146,102 +154,109 @@ async fn a_lonely_node_with_keys_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_node_is_named() {
     let mut lab = Lab::start(6, 1);
-    let servers = lab.formed().await;
+    let host = lab.lock().await;
+    let writer = lab.formed(&host).await;
     let victim = lab.addresses()[4];
     lab.kill(victim);
-    let evidence = lab.verify(&servers).await;
+    let evidence = lab.verify(writer.reader()).await;
     assert!(evidence.took_ms < 15_000, "a dead node is not waited for: {} ms", evidence.took_ms);
     for id in ["I2", "I19", "I22", "I25"] {
         let invariant = evidence.get(id).unwrap();
         assert_eq!(invariant.status, Status::Fail, "{invariant:?}");
         assert!(invariant.evidence.contains(&victim.to_string()), "{invariant:?}");
     }
-    let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
+    let standing = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING).unwrap();
     assert!(
         matches!(&standing, ClusterState::Degraded { down } if down[0].contains(&victim.to_string())),
         "{standing:?}"
     );
 
     lab.start_node(victim);
-    settled(&servers, victim, Duration::from_mins(1)).await.unwrap();
-    lab.prove(&servers).await;
+    settled(writer.reader(), victim, Duration::from_mins(1)).await.unwrap();
+    lab.prove(writer.reader()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failover_there_is_nothing_to_do() {
     let lab = Lab::start(6, 1);
-    let servers = lab.formed().await;
+    let host = lab.lock().await;
+    let writer = lab.formed(&host).await;
     let master = lab.addresses()[0];
     let heir = lab.addresses()[3];
-    assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::To(heir));
-    assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::NotNeeded);
-    lab.form(&servers).await.unwrap();
-    lab.prove(&servers).await;
-    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+    assert_eq!(hand_over(&writer, master).await.unwrap(), HandOver::To(heir));
+    assert_eq!(hand_over(&writer, master).await.unwrap(), HandOver::NotNeeded);
+    lab.form(&writer).await.unwrap();
+    lab.prove(writer.reader()).await;
+    assert_eq!(lab.form(&writer).await.unwrap().commands, 0);
 }
 
 /// The way `apply` restarts: no key is lost, and the order never takes two nodes of a shard.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_keeps_every_key() {
     let mut lab = Lab::start(6, 1);
-    let servers = lab.formed().await;
+    let host = lab.lock().await;
+    let writer = lab.formed(&host).await;
     for n in 0..300 {
-        set(&servers, &servers.observe().await, &format!("key:{n}")).await;
+        set(&writer, &observe(writer.reader()).await, &format!("key:{n}")).await;
     }
-    let order = order(&servers.observe().await);
+    let order = order(&observe(writer.reader()).await);
     assert_eq!(order[..3], lab.addresses()[3..]);
     for node in order {
-        hand_over(&servers, node).await.unwrap();
+        hand_over(&writer, node).await.unwrap();
         lab.kill(node);
         lab.start_node(node);
-        let took = settled(&servers, node, Duration::from_mins(1)).await.unwrap();
+        let took = settled(writer.reader(), node, Duration::from_mins(1)).await.unwrap();
         println!("{node} restarted and settled after {took:?}");
     }
-    let observed = servers.observe().await;
-    let keys: u64 = observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys).sum();
+    let observed = observe(writer.reader()).await;
+    let keys: u64 =
+        observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys()).sum();
     assert_eq!(keys, 300);
-    lab.form(&servers).await.unwrap();
-    lab.prove(&servers).await;
+    lab.form(&writer).await.unwrap();
+    lab.prove(writer.reader()).await;
 }
 
-async fn set(servers: &Servers, observed: &Observed, key: &str) {
+async fn set(writer: &NodeWriter<'_>, observed: &Observed, key: &str) {
     let slot = slot_of_key(key);
     let owner = observed.views().find(|(_, view)| {
         view.myself().is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)))
     });
-    let reply = servers.write(owner.unwrap().0, &[command(&format!("SET {key} x"))]).await.unwrap();
+    let reply = writer.write(owner.unwrap().0, &[command(&format!("SET {key} x"))]).await.unwrap();
     assert_eq!(reply, [Reply::Text("OK".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lost_its_memory_gets_its_place_back() {
     let mut lab = Lab::start(6, 1);
-    let servers = lab.formed().await;
+    let host = lab.lock().await;
+    let writer = lab.formed(&host).await;
     let victim = lab.addresses()[3];
     lab.kill(victim);
     std::fs::remove_dir_all(lab.nodes_conf(victim).parent().unwrap()).unwrap();
     lab.start_node(victim);
-    lab.up(&servers).await;
-    lab.form(&servers).await.unwrap();
-    lab.prove(&servers).await;
+    lab.up(writer.reader()).await;
+    lab.form(&writer).await.unwrap();
+    lab.prove(writer.reader()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nine_nodes_with_two_replicas_each() {
     let lab = Lab::start(9, 2);
-    let servers = lab.servers().await;
-    let formed = lab.form(&servers).await.unwrap();
+    let host = lab.lock().await;
+    let writer = lab.writer(&host);
+    let formed = lab.form(&writer).await.unwrap();
     println!("nine nodes formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
-    lab.prove(&servers).await;
+    lab.prove(writer.reader()).await;
     println!("nine nodes proven after {:?}", lab.started.elapsed());
-    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+    assert_eq!(lab.form(&writer).await.unwrap().commands, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_addresses_on_one_port() {
     let mut lab = Lab::stopped(simulated(6), 1, true);
     lab.start_all();
-    let servers = lab.formed().await;
+    let host = lab.lock().await;
+    let writer = lab.formed(&host).await;
     println!("six addresses proven after {:?}", lab.started.elapsed());
-    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+    assert_eq!(lab.form(&writer).await.unwrap().commands, 0);
 }

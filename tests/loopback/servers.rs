@@ -10,11 +10,11 @@ use std::{
 };
 
 use provision::{
-    cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, verify},
+    cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, observe, verify},
     event::{Events, StepEvents},
-    host::{Connector, Facts, NoPrompt, Probe},
+    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
-    redis::{Command, Reply, Servers},
+    redis::{Command, NodeReader, NodeWriter, Reply},
     resource::Layout,
 };
 use tokio::time::Instant;
@@ -153,27 +153,32 @@ impl Lab {
         Path::new(&self.layout.node(node).data).join("nodes.conf")
     }
 
-    pub(crate) async fn servers(&self) -> Servers {
-        let probe =
-            Probe::connect(&self.fleet.hosts[0], &Connector::new(PathBuf::new(), false, Box::new(NoPrompt)))
-                .await
-                .unwrap();
-        Servers::new(&self.fleet, HashMap::from([("here".to_owned(), probe)]), None)
+    /// The right to change the host. Labs run side by side, so that each lock has a name of its own.
+    pub(crate) async fn lock(&self) -> LockedHost {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let name = format!("lab-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let connector = Connector::new(PathBuf::new(), false, Box::new(NoPrompt));
+        let probe = Probe::connect(&self.fleet.hosts[0], &connector).await.unwrap();
+        probe.lock(&name, "tests/cluster", &|_| {}).await.unwrap()
     }
 
-    pub(crate) async fn form(&self, servers: &Servers) -> Result<Formed, FormError> {
-        form(servers, &self.fleet, &Topology::place(&self.fleet), Some(self.started), &silent()).await
+    pub(crate) fn writer<'a>(&self, host: &'a LockedHost) -> NodeWriter<'a> {
+        NodeWriter::new(&self.fleet, [host]).unwrap()
     }
 
-    pub(crate) async fn verify(&self, servers: &Servers) -> Evidence {
+    pub(crate) async fn form(&self, writer: &NodeWriter<'_>) -> Result<Formed, FormError> {
+        form(writer, &self.fleet, &Topology::place(&self.fleet), Some(self.started), &silent()).await
+    }
+
+    pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {
         let binary = Some(server().display().to_string());
         let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
-        verify(servers, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
+        verify(reader, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
     }
 
     /// Verifies, and shows what failed where something did.
-    pub(crate) async fn prove(&self, servers: &Servers) -> Evidence {
-        let evidence = self.verify(servers).await;
+    pub(crate) async fn prove(&self, reader: &NodeReader<'_>) -> Evidence {
+        let evidence = self.verify(reader).await;
         let failed: Vec<_> =
             evidence.failed().map(|i| format!("{} {}: {}", i.id, i.title, i.evidence)).collect();
         assert!(evidence.holds(), "{failed:#?}");
@@ -181,11 +186,11 @@ impl Lab {
     }
 
     /// Forms and proves.
-    pub(crate) async fn formed(&self) -> Servers {
-        let servers = self.servers().await;
-        self.form(&servers).await.unwrap();
-        self.prove(&servers).await;
-        servers
+    pub(crate) async fn formed<'a>(&self, host: &'a LockedHost) -> NodeWriter<'a> {
+        let writer = self.writer(host);
+        self.form(&writer).await.unwrap();
+        self.prove(writer.reader()).await;
+        writer
     }
 
     /// The end of every log, for a test that failed.
@@ -198,9 +203,9 @@ impl Lab {
     }
 
     /// Waits for all nodes to answer at all.
-    pub(crate) async fn up(&self, servers: &Servers) {
+    pub(crate) async fn up(&self, reader: &NodeReader<'_>) {
         let end = Instant::now() + Duration::from_mins(1);
-        while servers.observe().await.down().next().is_some() {
+        while observe(reader).await.down().next().is_some() {
             assert!(Instant::now() < end, "the servers did not start: see {}", self.folder.path().display());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -228,8 +233,8 @@ pub(crate) fn command(text: &str) -> Command {
 }
 
 /// Sends one command and returns its reply.
-pub(crate) async fn tell(servers: &Servers, node: SocketAddr, text: &str) -> Reply {
-    servers.write(node, &[command(text)]).await.unwrap().remove(0)
+pub(crate) async fn tell(writer: &NodeWriter<'_>, node: SocketAddr, text: &str) -> Reply {
+    writer.write(node, &[command(text)]).await.unwrap().remove(0)
 }
 
 fn config() -> Directives {

@@ -1,41 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::inventory::{Address, Engine, Source, Version};
+use crate::cluster::testing::hosts;
 
 /// A fleet with this many nodes on each host; `zones` names each host's zone.
 fn fleet(nodes: &[usize], zones: &[Option<&str>], replicas: usize) -> Fleet {
-    let hosts = nodes.iter().enumerate().map(|(index, count)| {
-        let name = format!("h{index}");
-        let node = |n: usize| Node {
-            name: format!("{}", 7001 + n),
-            host: name.clone(),
-            address: format!("10.0.0.{}:{}", index + 1, 7001 + n).parse().unwrap(),
-            simulated: false,
-            config: BTreeMap::new(),
-        };
-        Host {
-            nodes: (0..*count).map(node).collect(),
-            address: Address::Local,
-            ssh: crate::inventory::Ssh::default(),
-            zone: zones.get(index).copied().flatten().map(str::to_owned),
-            name: name.clone(),
-        }
-    });
-    Fleet {
-        name: "test".to_owned(),
-        engine: Engine::Redis,
-        version: Version::new(7, 0, 15),
-        replicas,
-        config: BTreeMap::new(),
-        auth: None,
-        source: Source::default(),
-        hosts: hosts.collect(),
-        environment: crate::inventory::Environment::SingleHost,
-        inventory: "test.toml".into(),
+    let mut fleet = hosts(nodes, replicas);
+    for (host, zone) in fleet.hosts.iter_mut().zip(zones) {
+        host.zone = zone.map(str::to_owned);
     }
+    fleet
 }
 
 fn show(topology: &Topology) -> Vec<String> {
@@ -74,7 +50,7 @@ fn three_hosts_with_two_nodes_have_a_master_each() {
 }
 
 #[test]
-fn zones_are_told_apart() {
+fn a_shard_is_spread_over_zones() {
     let zones = [Some("a"), Some("a"), Some("a"), Some("b"), Some("b"), Some("b")];
     let topology = Topology::place(&fleet(&[1; 6], &zones, 1));
     assert!(topology.notes.iter().any(|note| note.ends_with("never share a zone")), "{:?}", topology.notes);

@@ -63,14 +63,56 @@ impl Check {
             return Self::Pass(fine.into());
         }
         let more = wrong.len().saturating_sub(4);
-        let mut told: Vec<String> = wrong.into_iter().take(4).collect();
+        let mut listed: Vec<String> = wrong.into_iter().take(4).collect();
         if more > 0 {
-            told.push(format!("and {more} more"));
+            listed.push(format!("and {more} more"));
         }
-        Self::Fail(told.join("; "))
+        Self::Fail(listed.join("; "))
     }
 
     pub(super) fn not_applicable(why: &str) -> Self {
         Self::NotApplicable(why.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("fault {n}")).collect()
+    }
+
+    #[test]
+    fn a_check_without_faults_passes() {
+        assert_eq!(Check::of(Vec::new(), "fine"), Check::Pass("fine".to_owned()));
+    }
+
+    #[test]
+    fn a_check_lists_four_faults_and_counts_the_rest() {
+        assert_eq!(Check::of(faults(1), "fine"), Check::Fail("fault 0".to_owned()));
+        let text = "fault 0; fault 1; fault 2; fault 3; and 2 more";
+        assert_eq!(Check::of(faults(6), "fine"), Check::Fail(text.to_owned()));
+    }
+
+    #[test]
+    fn evidence_holds_unless_an_invariant_fails() {
+        let invariant = |id: &str, status| Invariant {
+            id: id.to_owned(),
+            title: String::new(),
+            status,
+            evidence: String::new(),
+            took_ms: 0,
+        };
+        let mut evidence = Evidence {
+            environment: Environment::SingleHost,
+            invariants: vec![invariant("I1", Status::Pass), invariant("I2", Status::NotApplicable)],
+            took_ms: 0,
+        };
+        assert!(evidence.holds());
+        evidence.invariants.push(invariant("I3", Status::Fail));
+        assert!(!evidence.holds());
+        assert_eq!(evidence.failed().map(|invariant| invariant.id.as_str()).collect::<Vec<_>>(), ["I3"]);
+        assert_eq!(evidence.get("I2").map(|invariant| invariant.status), Some(Status::NotApplicable));
     }
 }

@@ -1,14 +1,14 @@
-//! What only the machine can tell about its nodes: one read-only script a host.
+//! Facts about nodes that only their hosts have: one read-only script a host.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use futures_util::future::join_all;
 
 use crate::{
-    cluster::Observed,
-    host::quote,
+    cluster::observe::Observed,
+    host::{minify, quote},
     inventory::{Fleet, Host},
-    redis::Servers,
+    redis::NodeReader,
     resource::Layout,
 };
 
@@ -22,86 +22,93 @@ pub struct HostCheckTarget {
     pub units: bool,
 }
 
-/// What a machine said about one node.
+/// One host's facts about one node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct NodeFacts {
     /// `device:inode` of the running executable, and of the installed one.
     pub(super) running: String,
     pub(super) installed: String,
     pub(super) nodes_conf: String,
-    /// Lines of the log since start that speak of a fault.
+    /// Lines of the log since start that report a fault.
     pub(super) faults: Vec<String>,
     /// `systemctl is-enabled`, and how often systemd had to restart it.
     pub(super) enabled: String,
     pub(super) restarts: String,
 }
 
-/// The answers by node; why there are none, by host.
+/// What was to be checked on any host: what was not is no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Scope {
+    /// Any host at all.
+    pub(super) hosts: bool,
+    /// The installed binary.
+    pub(super) binary: bool,
+    /// Units of systemd.
+    pub(super) units: bool,
+}
+
+impl Scope {
+    pub(super) fn of(targets: &BTreeMap<String, HostCheckTarget>) -> Self {
+        Self {
+            hosts: !targets.is_empty(),
+            binary: targets.values().any(|target| target.binary.is_some()),
+            units: targets.values().any(|target| target.units),
+        }
+    }
+}
+
+/// The answers by node; an error where its host gave none.
 pub(super) type HostFacts = BTreeMap<SocketAddr, Result<NodeFacts, String>>;
 
-/// Log lines that speak of a fault that lasts. What a cluster prints while a peer is away is none.
-const FAULTS: &str = "Failed listening|NOAUTH|Fatal|BUG REPORT|Can.t save in background|Error writing to the AOF|\
-                      corrupted|an.t update cluster config|Unrecoverable|MISCONF|Wrong signature|Bad file format";
+/// Defines `check_node`.
+const FUNCTIONS: &str = include_str!("host_checks.sh");
 
 /// Asks every host once, all at the same time.
 pub(super) async fn ask(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     fleet: &Fleet,
     observed: &Observed,
     targets: &BTreeMap<String, HostCheckTarget>,
 ) -> HostFacts {
     let questions = fleet.hosts.iter().filter_map(|host| {
         let target = targets.get(&host.name)?;
-        Some(ask_host(servers, host, script(host, target, observed)))
+        Some(ask_host(reader, host, script(host, target, observed)))
     });
     join_all(questions).await.into_iter().flatten().collect()
 }
 
 async fn ask_host(
-    servers: &Servers,
+    reader: &NodeReader<'_>,
     host: &Host,
     script: String,
 ) -> Vec<(SocketAddr, Result<NodeFacts, String>)> {
-    let answer = match servers.probe(&host.name) {
+    let answer = match reader.probe(&host.name) {
         None => Err(format!("there is no connection to {}", host.name)),
         Some(probe) => probe.ask("verify", &script).await.map_err(|error| error.to_string()),
     };
     let facts = answer.map(|lines| parse(&lines));
     let of = |address: SocketAddr| match &facts {
-        Ok(facts) => facts.get(&address).cloned().ok_or_else(|| "the host did not speak of it".to_owned()),
+        Ok(facts) => {
+            facts.get(&address).cloned().ok_or_else(|| "the host gave no answer about it".to_owned())
+        }
         Err(error) => Err(error.clone()),
     };
     host.nodes.iter().map(|node| (node.address, of(node.address))).collect()
 }
 
 fn script(host: &Host, target: &HostCheckTarget, observed: &Observed) -> String {
-    let mut lines = vec![format!("faults={}\n{FUNCTIONS}", quote(FAULTS))];
+    let mut lines = vec![minify(FUNCTIONS)];
     let binary = target.binary.as_deref().map_or_else(|| "''".to_owned(), quote);
     for node in &host.nodes {
         let paths = target.layout.node(node);
-        let pid = observed.view(node.address).map_or("", |view| view.info("process_id"));
-        let pid = if pid.bytes().all(|byte| byte.is_ascii_digit()) { pid } else { "" };
+        let pid = observed.view(node.address).and_then(|view| view.info.server.process_id);
+        let pid = pid.map_or_else(String::new, |pid| pid.to_string());
         let unit = if target.units { quote(&paths.unit) } else { "''".to_owned() };
         let (conf, log) = (quote(&format!("{}/nodes.conf", paths.data)), quote(&paths.log));
-        lines.push(format!("look {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
+        lines.push(format!("check_node {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
     }
     lines.concat()
 }
-
-/// A line a fact, its kind in front; the last megabyte of a log is enough to see what ails it now.
-const FUNCTIONS: &str = r#"
-look() {
-  echo "node=$1"
-  [ -z "$2" ] || echo "running=$(stat -L -c %d:%i "/proc/$2/exe" 2>/dev/null)"
-  [ -z "$3" ] || echo "installed=$(stat -L -c %d:%i "$3" 2>/dev/null)"
-  [ ! -r "$4" ] || sed 's/^/conf=/' "$4"
-  [ -z "$2" ] || [ ! -r "$5" ] || tail -c 1000000 "$5" | grep "^$2:" | grep -E "$faults" | tail -n 3 | sed 's/^/fault=/'
-  if [ -n "$6" ]; then
-    echo "enabled=$(systemctl is-enabled "$6" 2>&1)"
-    echo "restarts=$(systemctl show -p NRestarts "$6" 2>/dev/null)"
-  fi
-}
-"#;
 
 fn parse(lines: &[String]) -> BTreeMap<SocketAddr, NodeFacts> {
     let mut all: BTreeMap<SocketAddr, NodeFacts> = BTreeMap::new();
@@ -125,4 +132,65 @@ fn parse(lines: &[String]) -> BTreeMap<SocketAddr, NodeFacts> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::at;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn facts_belong_to_the_node_before_them() {
+        let answer = "node=10.0.0.1:7001\nrunning=8:1\ninstalled=8:1\nconf=a b\nconf=vars x\nnode=10.0.0.1:7002\n\
+                      running=8:2\nfault=77:M Fatal\nenabled=enabled\nrestarts=NRestarts=3\n";
+        let facts = parse(&lines(answer));
+        let first = &facts[&at("10.0.0.1:7001")];
+        assert_eq!((first.running.as_str(), first.installed.as_str()), ("8:1", "8:1"));
+        assert_eq!(first.nodes_conf, "a b\nvars x\n");
+        let second = &facts[&at("10.0.0.1:7002")];
+        assert_eq!(second.faults, ["77:M Fatal"]);
+        assert_eq!((second.enabled.as_str(), second.restarts.as_str()), ("enabled", "3"));
+        assert_eq!(second.installed, "");
+    }
+
+    #[test]
+    fn lines_before_the_first_node_and_of_no_kind_are_left_out() {
+        let facts = parse(&lines("running=8:1\nnode=10.0.0.1:7001\nbanner\ncolour=red\n"));
+        assert_eq!(facts, BTreeMap::from([(at("10.0.0.1:7001"), NodeFacts::default())]));
+    }
+
+    #[test]
+    fn an_address_nothing_can_read_takes_no_facts() {
+        let facts = parse(&lines("node=10.0.0.1:7001\nrunning=8:1\nnode=?\nrunning=8:2\n"));
+        assert_eq!(facts[&at("10.0.0.1:7001")].running, "8:1");
+        assert_eq!(facts.len(), 1);
+    }
+
+    /// The function runs on this machine, about this very process.
+    #[test]
+    fn the_script_finds_binary_file_and_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let pid = std::process::id();
+        let log = format!("{pid}:M 1 Fatal error\n{pid}:M 1 fine\n9:M 1 Fatal, of an earlier process\n");
+        #[expect(clippy::disallowed_methods, reason = "a test's own files")]
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+        write("log", &log);
+        write("nodes.conf", "a b\n");
+        let binary = std::env::current_exe().unwrap().display().to_string();
+        let words = [binary, path("nodes.conf"), path("log")].map(|word| quote(&word));
+        let script = format!("{}check_node 10.0.0.1:7001 {pid} {} ''", minify(FUNCTIONS), words.join(" "));
+        #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let facts = parse(&lines(&String::from_utf8(output.stdout).unwrap()));
+        let facts = &facts[&at("10.0.0.1:7001")];
+        assert!(!facts.running.is_empty() && facts.running == facts.installed, "{facts:?}");
+        assert_eq!(facts.nodes_conf, "a b\n");
+        assert_eq!(facts.faults, [format!("{pid}:M 1 Fatal error")]);
+        assert_eq!(facts.enabled, "");
+    }
 }

@@ -45,10 +45,11 @@ fn all_paths<'a>(desired: &'a [Desired]) -> Vec<&'a str> {
 #[test]
 fn root_gets_an_account_and_units() {
     let desired = of(&fleet(&["a"]), &facts());
-    let account = |resource: &Resource| matches!(resource, Resource::User(user) if user.name == "redis");
+    let account =
+        |resource: &Resource| matches!(resource, Resource::User(user) if user.name == "provision-redis");
     assert!(step(&desired, "install").iter().any(account));
     for process in processes(&desired) {
-        assert_eq!(process.account.as_deref(), Some("redis"));
+        assert_eq!(process.account.as_deref(), Some("provision-redis"));
         assert_eq!(process.unit, Some(format!("redis-orders@{}.service", process.node)));
         assert_eq!(process.config[1..], ["/etc/systemd/system/redis-orders@.service"]);
     }
@@ -92,7 +93,7 @@ fn every_node_has_its_own_configuration_folder_and_ports() {
         let Content::Text(text) = &config.content else { panic!("{config:?}") };
         assert!(text.contains(&format!("port {}\n", process.port)), "{text}");
         assert!(text.contains(&format!("dir \"{}\"", process.data)), "{text}");
-        assert_eq!((config.mode, config.owner.as_deref()), (0o640, Some("root:redis")));
+        assert_eq!((config.mode, config.owner.as_deref()), (0o640, Some("root:provision-redis")));
     }
 }
 

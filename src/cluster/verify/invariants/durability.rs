@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Facts, Row};
+use super::facts::Facts;
 use crate::{
-    cluster::{drift, form::commands},
-    redis::{join_slots, parse_nodes, show_slots},
+    cluster::{drift, tuning, verify::evidence::Check},
+    redis::{NodeRow, join_slots, parse_nodes, show_slots},
 };
 
-pub(super) fn i33(facts: &Facts<'_>) -> Check {
-    facts.each_host("id, address, role, master and slots of every node", |node, told| {
+pub(super) fn nodes_conf(facts: &Facts<'_>) -> Check {
+    facts.each_host("id, address, role, master and slots of every node", |node, answer| {
         let view = facts.observed.view(node)?;
-        let listing = match parse_nodes(&told.nodes_conf) {
+        let listing = match parse_nodes(&answer.nodes_conf) {
             Ok(listing) if !listing.rows.is_empty() => listing,
             Ok(_) => return Some(format!("{node}: nodes.conf is missing or empty")),
             Err(error) => return Some(format!("{node}: nodes.conf: {error}")),
@@ -23,7 +23,7 @@ pub(super) fn i33(facts: &Facts<'_>) -> Check {
 }
 
 /// The parts of the rows that change only when the cluster does.
-fn lasting(rows: &[Row]) -> BTreeSet<String> {
+fn lasting(rows: &[NodeRow]) -> BTreeSet<String> {
     rows.iter()
         .map(|row| {
             let slots = show_slots(&join_slots(row.slots.iter().flat_map(|range| range.iter())));
@@ -33,20 +33,22 @@ fn lasting(rows: &[Row]) -> BTreeSet<String> {
         .collect()
 }
 
-pub(super) fn i34(facts: &Facts<'_>) -> Check {
+pub(super) fn persistence(facts: &Facts<'_>) -> Check {
     let planned = facts.fleet.config.get("appendonly").and_then(|lines| lines.last());
     facts.each("last AOF write, rewrite and RDB save are ok", |node, view| {
-        let keys = ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"];
-        if let Some(key) = keys.into_iter().find(|key| !matches!(view.info(key), "ok" | "")) {
-            return Some(format!("{node} says {key}:{}", view.info(key)));
+        let persistence = &view.info.persistence;
+        if let Some(fault) = persistence.fault() {
+            return Some(format!("{node} says {fault}"));
         }
-        let on = planned.map(|value| if value.trim() == "yes" { "1" } else { "0" })?;
-        (view.info("aof_enabled") != on)
-            .then(|| format!("{node} has aof_enabled:{}", view.info("aof_enabled")))
+        let planned = planned.map(|value| value.trim() == "yes")?;
+        (persistence.aof_enabled != Some(planned)).then(|| {
+            let running = persistence.aof_enabled.map_or("unknown", |on| if on { "1" } else { "0" });
+            format!("{node} has aof_enabled:{running}")
+        })
     })
 }
 
-pub(super) fn i35(facts: &Facts<'_>) -> Check {
+pub(super) fn running_config(facts: &Facts<'_>) -> Check {
     let count = facts.fleet.config.len();
     facts.gather(format!("{count} directives on {} nodes", facts.count()), |node, _| {
         let Some(details) = facts.details.get(&node) else {
@@ -62,26 +64,24 @@ pub(super) fn i35(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i36(facts: &Facts<'_>) -> Check {
-    if !facts.targets.values().any(|target| target.units) {
+pub(super) fn units_enabled(facts: &Facts<'_>) -> Check {
+    if !facts.scope.units {
         return Check::not_applicable("nodes are processes of our own here, not units of systemd");
     }
-    // A crash that systemd healed is told and does not fail the proof: nothing but a restart could take it back.
-    let restarted = facts.hosts.iter().filter_map(|(node, told)| {
-        let count = told.as_ref().ok()?.restarts.parse::<u32>().ok().filter(|count| *count > 0)?;
+    // A crash after which systemd restarted the node is reported and does not fail the proof: only a restart resets the count.
+    let restarted = facts.hosts.iter().filter_map(|(node, answer)| {
+        let count = answer.as_ref().ok()?.restarts.parse::<u32>().ok().filter(|count| *count > 0)?;
         Some(format!("; {node} crashed and was restarted {count} times"))
     });
-    facts.each_host(format!("enabled at boot{}", restarted.collect::<String>()), |node, told| {
-        let wrong = !told.enabled.is_empty() && !told.enabled.starts_with("enabled");
-        wrong.then(|| format!("{node}: its unit is {}", told.enabled))
+    facts.each_host(format!("enabled at boot{}", restarted.collect::<String>()), |node, answer| {
+        let wrong = !answer.enabled.is_empty() && !answer.enabled.starts_with("enabled");
+        wrong.then(|| format!("{node}: its unit is {}", answer.enabled))
     })
 }
 
-pub(super) fn i37(facts: &Facts<'_>) -> Check {
+pub(super) fn settings_restored(facts: &Facts<'_>) -> Check {
+    let left = tuning::not_restored(facts.fleet, facts.observed).into_iter();
     let left =
-        commands::restore(facts.fleet, facts.observed).into_iter().filter_map(|(node, step)| match step {
-            commands::Step::Tune(name, value) => Some(format!("{node} should have {name} {value} again")),
-            _ => None,
-        });
+        left.map(|(node, directive, value)| format!("{node} should have {} {value} again", directive.name()));
     Check::of(left.collect(), "ping interval, sync delay, replica ping period")
 }

@@ -1,8 +1,9 @@
-//! I6–I9: what nodes hold of each other.
+//! I6–I9: flags, links and pings between nodes.
 
-use super::{Check, Facts};
+use super::facts::Facts;
+use crate::{cluster::verify::evidence::Check, redis::NodeRow};
 
-pub(super) fn i6(facts: &Facts<'_>) -> Check {
+pub(super) fn flags(facts: &Facts<'_>) -> Check {
     facts.gather("no such flag on any row", |node, view| {
         let flags = ["handshake", "noaddr", "fail", "fail?", "nofailover"];
         let flagged =
@@ -11,7 +12,7 @@ pub(super) fn i6(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i7(facts: &Facts<'_>) -> Check {
+pub(super) fn connected_links(facts: &Facts<'_>) -> Check {
     let count = facts.count();
     facts.gather(format!("{} links", count * count.saturating_sub(1)), |node, view| {
         let cut = view.peers().filter(|row| !row.connected);
@@ -19,9 +20,9 @@ pub(super) fn i7(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// A connected link `to` the peer on both targets is the proof of both directions. An inbound one has a name only after
-/// the peer's second packet, so its absence is told and not held against the cluster.
-pub(super) fn i8(facts: &Facts<'_>) -> Check {
+/// A connected outbound link on both nodes proves both directions. An inbound one has a name only after the peer's
+/// second packet, so its absence is reported and is no failure.
+pub(super) fn links_both_ways(facts: &Facts<'_>) -> Check {
     if facts.details.values().all(|details| details.links.is_none()) {
         return Check::not_applicable("CLUSTER LINKS came with 7.0");
     }
@@ -30,16 +31,13 @@ pub(super) fn i8(facts: &Facts<'_>) -> Check {
         .observed
         .views()
         .map(|(node, view)| {
-            let named = |row: &&super::Row| {
-                links(node).and_then(|l| l.get(&row.id)).is_some_and(|(_, from)| *from > 0)
-            };
+            let named = |row: &&NodeRow| links(node).is_some_and(|links| links.with(&row.id).inbound > 0);
             view.peers().filter(named).count()
         })
         .sum();
     let all = facts.count() * facts.count().saturating_sub(1);
     facts.gather(format!("{all} outbound links, {inbound} inbound ones named so far"), |node, view| {
-        let missing =
-            |row: &&super::Row| links(node).and_then(|l| l.get(&row.id)).is_none_or(|(to, _)| *to == 0);
+        let missing = |row: &&NodeRow| links(node).is_none_or(|links| links.with(&row.id).outbound == 0);
         view.peers()
             .filter(missing)
             .map(|row| format!("{node} has no link to {}", row.written_address()))
@@ -47,8 +45,8 @@ pub(super) fn i8(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// The engine pings who was silent for half the node timeout, and suspects who stays silent for all of it.
-pub(super) fn i9(facts: &Facts<'_>) -> Check {
+/// The engine pings a peer that was silent for half the node timeout, and suspects one that stays silent for all of it.
+pub(super) fn pings_answered(facts: &Facts<'_>) -> Check {
     facts.gather("no ping waits, no pong is older than the node timeout", |node, view| {
         let now = view.now_ms;
         let late = view.peers().filter(|row| {

@@ -1,11 +1,12 @@
-//! I1–I5: who is who.
+//! I1–I5: identities, addresses and builds.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Check, Facts};
+use super::facts::Facts;
+use crate::{cluster::verify::evidence::Check, units::NodeId};
 
-pub(super) fn i1(facts: &Facts<'_>) -> Check {
-    let mut ids: BTreeMap<&str, _> = BTreeMap::new();
+pub(super) fn distinct_ids(facts: &Facts<'_>) -> Check {
+    let mut ids: BTreeMap<&NodeId, _> = BTreeMap::new();
     let mut twice = Vec::new();
     for (node, view) in facts.observed.views() {
         if let Some(other) = ids.insert(&view.id, node) {
@@ -16,21 +17,22 @@ pub(super) fn i1(facts: &Facts<'_>) -> Check {
 }
 
 /// A node that is down has no id to compare with, but its peers still list what stands at its address.
-pub(super) fn i2(facts: &Facts<'_>) -> Check {
-    let ids: HashSet<&str> = facts.observed.views().map(|(_, view)| view.id.as_str()).collect();
+pub(super) fn known_nodes(facts: &Facts<'_>) -> Check {
+    let ids: HashSet<&NodeId> = facts.observed.views().map(|(_, view)| &view.id).collect();
     facts.gather(format!("{} nodes on all {} lists", facts.count(), facts.count()), |node, view| {
-        let foreign = view.peers().filter(|row| !ids.contains(row.id.as_str())).filter(|row| {
+        let foreign = view.peers().filter(|row| !ids.contains(&row.id)).filter(|row| {
             !row.address().is_some_and(|address| facts.observed.down().any(|(down, _)| down == address))
         });
-        let foreign =
-            foreign.map(|row| format!("{node} knows stranger {} at {}", row.id, row.written_address()));
-        let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != **id));
+        let foreign = foreign.map(|row| {
+            format!("{node} knows {} at {}, which is the id of no node", row.id, row.written_address())
+        });
+        let unknown = ids.iter().filter(|id| view.rows.iter().all(|row| row.id != ***id));
         let unknown = unknown.map(|id| format!("{node} does not know {}", facts.name(id)));
         foreign.chain(unknown).collect()
     })
 }
 
-pub(super) fn i3(facts: &Facts<'_>) -> Check {
+pub(super) fn addresses(facts: &Facts<'_>) -> Check {
     let fine = format!("{} addresses with their bus ports", facts.count() * facts.count());
     facts.gather(fine, |node, view| {
         let known = view.rows.iter().filter_map(|row| Some((row, facts.observed.address_of(&row.id)?)));
@@ -51,26 +53,20 @@ pub(super) fn i3(facts: &Facts<'_>) -> Check {
     })
 }
 
-pub(super) fn i4(facts: &Facts<'_>) -> Check {
-    let build = |view: &super::View| {
-        let parts =
-            ["server_name", "redis_version", "valkey_version", "redis_build_id"].map(|key| view.info(key));
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-    };
-    let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| build(view)).collect();
+pub(super) fn one_build(facts: &Facts<'_>) -> Check {
+    let builds: BTreeSet<String> = facts.observed.views().map(|(_, view)| view.info.server.build()).collect();
     let fine = builds.first().cloned().unwrap_or_default();
     if builds.len() > 1 {
-        return facts.each("", |node, view| Some(format!("{node} is {}", build(view))));
+        return facts.each("", |node, view| Some(format!("{node} is {}", view.info.server.build())));
     }
     facts.each(fine, |node, view| {
-        let mode = view.info("redis_mode");
-        (mode != "cluster" && view.info("server_mode") != "cluster")
-            .then(|| format!("{node} runs in mode {mode:?}"))
+        let mode = view.info.server.mode.as_deref().unwrap_or("unknown");
+        (mode != "cluster").then(|| format!("{node} runs in mode {mode:?}"))
     })
 }
 
-pub(super) fn i5(facts: &Facts<'_>) -> Check {
-    if facts.targets.values().all(|target| target.binary.is_none()) {
+pub(super) fn installed_binary(facts: &Facts<'_>) -> Check {
+    if !facts.scope.binary {
         return Check::not_applicable("no installed binary to compare with");
     }
     facts.each_host("the same file, by device and inode", |node, facts| {

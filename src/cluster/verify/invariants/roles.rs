@@ -1,22 +1,23 @@
-//! I19–I21: who follows whom, and where.
+//! I19–I21: masters, replicas and their hosts.
 
 use std::net::SocketAddr;
 
-use super::{Check, Facts, View};
+use super::facts::Facts;
+use crate::cluster::verify::evidence::Check;
 
-pub(super) fn i19(facts: &Facts<'_>) -> Check {
+pub(super) fn replica_count(facts: &Facts<'_>) -> Check {
     let (need, shards) = (facts.fleet.replicas, facts.shards());
-    let spare = facts.count() - facts.topology.shards.len() * (need + 1);
+    let spare = facts.count().saturating_sub(facts.topology.shards.len() * (need + 1));
     facts.gather(
         format!("{need} replicas for each of {} masters, on all views", shards.len()),
         |node, view| {
-            let counted = shards.iter().map(|(master, own, _)| {
+            let counted = shards.iter().map(|shard| {
                 let has = view
                     .rows
                     .iter()
-                    .filter(|row| row.is_replica() && row.master.as_ref() == Some(&own.id))
+                    .filter(|row| row.is_replica() && row.master.as_ref() == Some(&shard.master.id))
                     .count();
-                (master, has)
+                (shard.address, has)
             });
             counted
                 .filter(|(_, has)| *has < need || *has > need + spare)
@@ -26,15 +27,15 @@ pub(super) fn i19(facts: &Facts<'_>) -> Check {
     )
 }
 
-pub(super) fn i20(facts: &Facts<'_>) -> Check {
+pub(super) fn master_address(facts: &Facts<'_>) -> Check {
     facts.each_replica("no chains, no detours", |(replica, view), (master, _)| {
-        let told = format!("{}:{}", view.info("master_host"), view.info("master_port"));
+        let followed = view.info.replication.master_address();
         let expected = format!("{}:{}", master.ip(), master.port());
-        (told != expected).then(|| format!("{replica} follows {told}, its master is {expected}"))
+        (followed != expected).then(|| format!("{replica} follows {followed}, its master is {expected}"))
     })
 }
 
-pub(super) fn i21(facts: &Facts<'_>) -> Check {
+pub(super) fn separation(facts: &Facts<'_>) -> Check {
     if facts.fleet.hosts.len() < 2 {
         return Check::not_applicable("there is one host");
     }
@@ -52,11 +53,8 @@ fn crowds<'a>(facts: &Facts<'_>, kind: &str, domain: impl Fn(SocketAddr) -> Opti
         return Vec::new();
     }
     let shards = facts.shards();
-    let members = |(master, _, replicas): &(SocketAddr, &View, super::Replicas<'_>)| {
-        std::iter::once(*master).chain(replicas.iter().map(|(replica, _)| *replica)).collect::<Vec<_>>()
-    };
-    let crowded = shards.iter().filter(|shard| crowded(members(shard).into_iter(), &domain));
-    crowded.map(|(master, ..)| format!("two nodes of {master}'s shard share a {kind}")).collect()
+    let crowded = shards.iter().filter(|shard| crowded(shard.members(), &domain));
+    crowded.map(|shard| format!("two nodes of {}'s shard share a {kind}", shard.address)).collect()
 }
 
 /// Whether two members share a domain.

@@ -1,4 +1,4 @@
-//! Which node is to be what. Live roles win over planned ones: after a failover nothing is wrong.
+//! The role each node is to have. Live roles win over planned ones: a failover leaves nothing to repair.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -6,9 +6,13 @@ use std::{
 };
 
 use crate::{
-    cluster::{Observed, Topology, View},
+    cluster::{
+        observe::{Observed, View},
+        topology::Topology,
+    },
     inventory::Fleet,
     redis::{SLOTS, SlotRange, join_slots},
+    units::NodeId,
 };
 
 /// The roles that make a cluster of what is there with the fewest changes.
@@ -17,11 +21,11 @@ pub(in crate::cluster) struct TargetRoles {
     pub(in crate::cluster) masters: Vec<SocketAddr>,
     /// Replica → its master.
     pub(in crate::cluster) replicas: BTreeMap<SocketAddr, SocketAddr>,
-    /// Slots nobody owns, and who shall have them.
+    /// Slots without an owner, by the master that is to own them.
     pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
-    /// Ids that no node of ours has any more, and which nothing waits for: to be forgotten.
-    pub(in crate::cluster) stale_ids: Vec<String>,
-    /// What the engine has to decide first, in words: elections and conflicts it settles itself.
+    /// Ids that no node of the fleet has now, and no election needs: to be forgotten.
+    pub(in crate::cluster) stale_ids: Vec<NodeId>,
+    /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves itself.
     pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
 }
 
@@ -51,7 +55,7 @@ struct TargetBuilder<'a> {
     fleet: &'a Fleet,
     topology: &'a Topology,
     views: Vec<(SocketAddr, &'a View)>,
-    ids: HashMap<&'a str, SocketAddr>,
+    ids: HashMap<&'a NodeId, SocketAddr>,
     /// Slots that are owned, or that a replica is about to inherit.
     taken: Vec<bool>,
     target: TargetRoles,
@@ -60,7 +64,7 @@ struct TargetBuilder<'a> {
 impl<'a> TargetBuilder<'a> {
     fn new(fleet: &'a Fleet, topology: &'a Topology, observed: &'a Observed) -> Self {
         let views: Vec<_> = observed.views().collect();
-        let ids = views.iter().map(|(address, view)| (view.id.as_str(), *address)).collect();
+        let ids = views.iter().map(|(address, view)| (&view.id, *address)).collect();
         let taken = vec![false; usize::from(SLOTS)];
         Self { fleet, topology, views, ids, taken, target: TargetRoles::default() }
     }
@@ -94,23 +98,19 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Ids nobody has any more. One that owns slots and still has a replica of ours is being replaced by it.
+    /// Ids that no node has now. One that owns slots and still has a replica in the fleet is being replaced by it.
     fn elections(&mut self) {
-        let mut stale_ids: BTreeMap<&str, Vec<SlotRange>> = BTreeMap::new();
+        let mut stale_ids: BTreeMap<&NodeId, Vec<SlotRange>> = BTreeMap::new();
         for row in self.views.iter().flat_map(|(_, view)| view.peers()) {
-            if !self.ids.contains_key(row.id.as_str()) {
+            if !self.ids.contains_key(&row.id) {
                 stale_ids.entry(&row.id).or_default().extend(&row.slots);
             }
         }
         for (id, slots) in stale_ids {
-            let orphans: Vec<SocketAddr> = self
-                .views
-                .iter()
-                .filter(|(_, view)| view.myself().is_some_and(|own| own.master.as_deref() == Some(id)))
-                .map(|(address, _)| *address)
-                .collect();
+            let orphans: Vec<SocketAddr> =
+                self.views.iter().filter(|(_, view)| view.follows(id)).map(|(address, _)| *address).collect();
             if orphans.is_empty() {
-                self.target.stale_ids.push(id.to_owned());
+                self.target.stale_ids.push(id.clone());
             } else if slots.iter().flat_map(|range| range.iter()).any(|slot| !self.taken[usize::from(slot)]) {
                 for slot in slots.iter().flat_map(|range| range.iter()) {
                     self.taken[usize::from(slot)] = true;
@@ -123,18 +123,14 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Where slots are free and masters too few, nodes that are nothing yet become masters: first those that already
-    /// have replicas, then those the topology plans, then any.
+    /// Where slots are free and masters too few, nodes without a role become masters: first those that already have
+    /// replicas, then those the topology plans, then any.
     fn more_masters(&mut self) {
         let lacking = self.topology.shards.len().saturating_sub(self.target.masters.len());
         if lacking == 0 || self.taken.iter().all(|taken| *taken) {
             return;
         }
-        let has_replicas = |id: &str| {
-            self.views
-                .iter()
-                .any(|(_, view)| view.myself().is_some_and(|own| own.master.as_deref() == Some(id)))
-        };
+        let has_replicas = |id: &NodeId| self.views.iter().any(|(_, view)| view.follows(id));
         let mut blank: Vec<(u8, SocketAddr)> = self
             .views
             .iter()
@@ -155,7 +151,7 @@ impl<'a> TargetBuilder<'a> {
         self.target.masters.sort_by_key(|master| order.get(master));
     }
 
-    /// Free slots go to the master that stands for the shard they are planned for.
+    /// Free slots go to the master of the shard they are planned for.
     fn slot_assignments(&mut self) {
         for (shard, master) in self.shard_masters() {
             let planned = self.topology.shards[shard].slots.iter().flat_map(|range| range.iter());
@@ -169,7 +165,7 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// For each planned shard a master: a member of it, else one that stands for no other, else any in turn.
+    /// For each planned shard a master: a member of it, else one that no other shard has, else any in turn.
     fn shard_masters(&self) -> Vec<(usize, SocketAddr)> {
         let shards = &self.topology.shards;
         let mut left = self.target.masters.clone();
@@ -189,14 +185,14 @@ impl<'a> TargetBuilder<'a> {
             .collect()
     }
 
-    /// Everyone else is a replica: where it is one of a master already it stays, unless that master has too many.
+    /// All other nodes are replicas. One that already follows a master stays there, unless that master has too many.
     fn replicas(&mut self) {
         let mut unassigned = Vec::new();
         for (address, view) in &self.views {
             if self.target.masters.contains(address) || self.target.pending.contains_key(address) {
                 continue;
             }
-            let master = view.myself().and_then(|own| self.ids.get(own.master.as_deref()?)).copied();
+            let master = view.myself().and_then(|own| self.ids.get(own.master.as_ref()?)).copied();
             match master.filter(|master| self.target.masters.contains(master)) {
                 Some(master) => drop(self.target.replicas.insert(*address, master)),
                 None => unassigned.push(*address),
@@ -221,8 +217,8 @@ impl<'a> TargetBuilder<'a> {
         let shard = self.topology.shard_of(replica);
         self.target.masters.iter().copied().min_by_key(|master| {
             let count = self.replica_count(*master);
-            let stranger = self.topology.shard_of(*master) != shard;
-            (count >= self.fleet.replicas, stranger, self.share_a_host(replica, *master), count)
+            let other_shard = self.topology.shard_of(*master) != shard;
+            (count >= self.fleet.replicas, other_shard, self.share_a_host(replica, *master), count)
         })
     }
 
@@ -246,3 +242,6 @@ impl<'a> TargetBuilder<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,49 +1,48 @@
-//! The next commands on the way to a cluster: a pure function of what was observed.
+//! The next commands towards a cluster: a pure function of the observation.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{
-    gaps::{self, mismatch},
-    target::TargetRoles,
-};
+use super::{gaps::mismatch, target::TargetRoles};
 use crate::{
     cluster::{
-        observe::TUNING,
-        {Observed, View},
+        observe::{Observed, View},
+        tunable::Tunable,
+        tuning,
     },
-    inventory::{Fleet, Node},
+    inventory::Fleet,
     redis::{Command, SlotRange, join_slots},
+    units::NodeId,
 };
 
-/// One thing to tell a node.
+/// One change to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::cluster) enum Step {
     /// Set a directive to this value.
-    Tune(&'static str, String),
+    Tune(Tunable, String),
     /// One MULTI: the config epoch, where it can still be set, and slots.
     Claim { epoch: Option<u64>, slots: Vec<SlotRange> },
-    /// Take a new config epoch: a master that has none loses every argument about its slots.
+    /// Take a new config epoch: a master without a config epoch loses slot conflicts.
     Bump,
-    /// Drop an id that no node has any more.
-    Forget(String),
+    /// Drop an id that no node has now.
+    Forget(NodeId),
     /// Shake hands with this node.
     Meet(SocketAddr),
     /// The same, for a pair that should have found each other through gossip: sent only after some patience.
     MeetAgain(SocketAddr),
     /// Become the replica of this id.
-    Replicate(String),
+    Replicate(NodeId),
 }
 
-/// The largest fleet whose every pair is introduced by hand; beyond, gossip is the cheaper messenger.
+/// The largest fleet whose every pair is introduced by MEET; in a larger one gossip is cheaper.
 const INTRODUCE: usize = 50;
 
-/// What to tell whom, in this order. Nothing where all that is left is to wait.
+/// The next steps and their nodes, in this order. None where only waiting is left.
 pub(in crate::cluster) fn next(
     fleet: &Fleet,
     observed: &Observed,
     target: &TargetRoles,
 ) -> Vec<(SocketAddr, Step)> {
-    let steps = Steps { observed, target, fleet };
+    let steps = Steps { observed, target };
     let mut list = steps.claims();
     list.extend(steps.bump());
     list.extend(steps.forgets());
@@ -52,32 +51,23 @@ pub(in crate::cluster) fn next(
     if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_))) {
         return list;
     }
-    let mut all = steps.tune(|_, value| value);
+    let mut all = tune(tuning::not_tuned(fleet, observed));
     all.append(&mut list);
     all
 }
 
 /// The commands that put the directives back which formation changed, also in a run that did not end.
-pub(in crate::cluster) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
-    let target = TargetRoles::default();
-    let steps = Steps { observed, target: &target, fleet };
-    steps.tune(|(node, name), _| resting_value(fleet, node, name))
+pub(super) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
+    tune(tuning::not_restored(fleet, observed))
 }
 
-/// What a tuned directive is when no formation is going on: what the inventory says, else the engine's default.
-pub(in crate::cluster) fn resting_value(fleet: &Fleet, node: &Node, name: &str) -> String {
-    let old_name = name.replace("replica", "slave");
-    let told = [&node.config, &fleet.config]
-        .into_iter()
-        .find_map(|config| config.get(name).or_else(|| config.get(&old_name))?.last());
-    let default = || TUNING.iter().find(|(known, ..)| *known == name).map_or("", |(.., default)| default);
-    told.map_or_else(|| default().to_owned(), Clone::clone)
+fn tune(changes: Vec<tuning::Change>) -> Vec<(SocketAddr, Step)> {
+    changes.into_iter().map(|(node, directive, value)| (node, Step::Tune(directive, value))).collect()
 }
 
 struct Steps<'a> {
     observed: &'a Observed,
     target: &'a TargetRoles,
-    fleet: &'a Fleet,
 }
 
 impl Steps<'_> {
@@ -90,31 +80,16 @@ impl Steps<'_> {
         from.row(&to.id).is_some()
     }
 
-    fn tune(&self, value: impl Fn((&Node, &str), String) -> String) -> Vec<(SocketAddr, Step)> {
-        let mut list = Vec::new();
-        for node in self.fleet.nodes() {
-            let Some(view) = self.view(node.address) else { continue };
-            for (name, bootstrap, _) in TUNING {
-                let value = value((node, name), bootstrap.to_owned());
-                if view.tuning.get(name).is_some_and(|current| *current != value) {
-                    list.push((node.address, Step::Tune(name, value)));
-                }
-            }
-        }
-        list
-    }
-
-    /// A node alone in its world may set its epoch, which spares the cluster from settling collisions one by one.
+    /// SET-CONFIG-EPOCH is only allowed on a node that knows no peers. It spares the cluster from resolving collisions of
+    /// epochs one by one.
     fn claims(&self) -> Vec<(SocketAddr, Step)> {
-        let newest =
-            self.observed.views().filter_map(|(_, view)| view.cluster("cluster_current_epoch").parse().ok());
-        let base: u64 = newest.max().unwrap_or(0);
+        let base = self.observed.newest_epoch();
         let mut list = Vec::new();
         for (index, master) in (1u64..).zip(&self.target.masters) {
             let Some(view) = self.view(*master) else { continue };
             let alone = view.rows.len() == 1 && view.myself().is_some_and(|own| own.epoch == 0);
             let epoch = alone.then_some(base + index);
-            // What it believes to be somebody's is refused; that somebody is forgotten first.
+            // A slot that the node believes to have an owner is refused; that owner is forgotten first.
             let busy = |slot| view.rows.iter().any(|row| row.slots.iter().any(|range| range.contains(slot)));
             let granted = self.target.slot_assignments.get(master).into_iter().flatten();
             let slots = join_slots(granted.flat_map(|range| range.iter()).filter(|slot| !busy(*slot)));
@@ -125,16 +100,16 @@ impl Steps<'_> {
         list
     }
 
-    /// Masters that met before they were given an epoch settle who has which among themselves, and one is left with
-    /// none. One at a time: two that bump at once would collide again.
+    /// Masters that met before they had an epoch resolve the collision among themselves, and one is left without. One at a
+    /// time: two that bump at once would collide again.
     fn bump(&self) -> Option<(SocketAddr, Step)> {
         let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
-        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && gaps::lacks_epoch(view))?;
+        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && view.lacks_epoch())?;
         Some((master, Step::Bump))
     }
 
     fn forgets(&self) -> Vec<(SocketAddr, Step)> {
-        let lists = |id: &String| {
+        let lists = |id: &NodeId| {
             let id = id.clone();
             self.observed
                 .views()
@@ -162,15 +137,15 @@ impl Steps<'_> {
         list
     }
 
-    /// Whether a replica says itself that it follows the wanted master.
+    /// Whether a replica itself says that it follows its target master.
     fn attached(&self, replica: SocketAddr) -> bool {
         let master = self.target.replicas.get(&replica).and_then(|master| self.view(*master));
-        let own = self.view(replica).and_then(View::myself);
-        matches!((master, own), (Some(master), Some(own)) if own.is_replica() && own.master.as_ref() == Some(&master.id))
+        let own = self.view(replica);
+        matches!((master, own), (Some(master), Some(own)) if own.follows(&master.id))
     }
 
     /// Pairs of different shards meet once their shards are complete, so that the first packet between them already
-    /// tells the final role; and a replica is introduced only to who knows its master, or its role would be lost.
+    /// carries the final role. A replica is introduced only to nodes that know its master: others would ignore its role.
     fn introductions(&self) -> Vec<(SocketAddr, Step)> {
         let complete: BTreeMap<SocketAddr, bool> = self
             .target
@@ -214,7 +189,7 @@ impl Steps<'_> {
         if strangers && prepared && (masters || by_hand) {
             return vec![(one, Step::Meet(other))];
         }
-        // A handshake tells the one who is met of the one who meets, and not the other way round.
+        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and none back.
         let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
         news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }
@@ -224,14 +199,16 @@ impl Steps<'_> {
 pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Command> {
     let word = |text: &str| text.to_owned();
     match step {
-        Step::Tune(name, value) => vec![vec![word("CONFIG"), word("SET"), word(name), value.clone()]],
+        Step::Tune(directive, value) => {
+            vec![vec![word("CONFIG"), word("SET"), word(directive.name()), value.clone()]]
+        }
         Step::Claim { epoch, slots } => claim(*epoch, slots, view.is_some_and(|view| view.slot_ranges)),
         Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
-        Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.clone()]],
+        Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.to_string()]],
         Step::Meet(to) | Step::MeetAgain(to) => {
             vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]
         }
-        Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.clone()]],
+        Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
     }
 }
 
@@ -252,3 +229,6 @@ fn claim(epoch: Option<u64>, slots: &[SlotRange], ranges: bool) -> Vec<Command> 
     list.push(vec![word("EXEC")]);
     list
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,15 @@
 //! What is still missing to a cluster: the invariants formation ends on, each gap in words.
 
-use std::net::SocketAddr;
-
 use super::target::TargetRoles;
 use crate::{
-    cluster::{Observed, View},
+    cluster::observe::{Observed, View},
     inventory::Fleet,
     redis::{SLOTS, SlotRange, count_slots},
 };
 
 /// What a gap is about, in the order they close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cluster) enum Kind {
+pub(in crate::cluster) enum GapKind {
     Process,
     Slots,
     Role,
@@ -20,7 +18,7 @@ pub(in crate::cluster) enum Kind {
     State,
 }
 
-impl Kind {
+impl GapKind {
     pub(in crate::cluster) const ALL: [Self; 6] =
         [Self::Process, Self::Slots, Self::Role, Self::Link, Self::Sync, Self::State];
 
@@ -40,7 +38,7 @@ impl Kind {
 /// One thing that is not yet as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster) struct Gap {
-    pub(in crate::cluster) kind: Kind,
+    pub(in crate::cluster) kind: GapKind,
     pub(in crate::cluster) text: String,
 }
 
@@ -58,11 +56,6 @@ pub(in crate::cluster) fn find(fleet: &Fleet, observed: &Observed, target: &Targ
     gaps.found
 }
 
-/// Whether a node owns slots under the epoch nodes are born with.
-pub(in crate::cluster) fn lacks_epoch(view: &View) -> bool {
-    view.myself().is_some_and(|own| own.is_master() && own.epoch == 0 && !own.slots.is_empty())
-}
-
 struct Gaps<'a> {
     observed: &'a Observed,
     target: &'a TargetRoles,
@@ -70,43 +63,46 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    fn add(&mut self, kind: Kind, text: String) {
+    fn add(&mut self, kind: GapKind, text: String) {
         self.found.push(Gap { kind, text });
     }
 
     fn processes(&mut self) {
         for (node, reason) in self.observed.down() {
-            self.add(Kind::Process, format!("{node} {reason}"));
+            self.add(GapKind::Process, format!("{node} {reason}"));
         }
     }
 
     fn slots(&mut self) {
         for (master, ranges) in &self.target.slot_assignments {
             self.add(
-                Kind::Slots,
-                format!("{} slots that {master} shall have are nobody's", count_slots(ranges)),
+                GapKind::Slots,
+                format!("{} slots planned for {master} have no owner", count_slots(ranges)),
             );
         }
         for text in self.target.pending.values() {
-            self.add(Kind::Slots, text.clone());
+            self.add(GapKind::Slots, text.clone());
         }
         for (node, view) in self.observed.views() {
             let known: usize = view.rows.iter().map(|row| count_slots(&row.slots)).sum();
             if known != usize::from(SLOTS) {
-                self.add(Kind::Link, format!("{node} knows the owners of {known} slots only"));
+                self.add(GapKind::Link, format!("{node} knows the owners of {known} slots only"));
             }
         }
     }
 
     fn roles(&mut self, replicas: usize) {
-        let ids = |node| self.observed.view(node).map(|view| view.id.as_str());
         let wrong: Vec<String> = self
             .target
             .replicas
             .iter()
             .filter(|(replica, master)| {
-                let own = self.observed.view(**replica).and_then(View::myself);
-                !own.is_some_and(|own| own.is_replica() && own.master.as_deref() == ids(**master))
+                let master = self.observed.view(**master);
+                !self
+                    .observed
+                    .view(**replica)
+                    .zip(master)
+                    .is_some_and(|(own, master)| own.follows(&master.id))
             })
             .map(|(replica, master)| format!("{replica} is not a replica of {master} yet"))
             .collect();
@@ -119,7 +115,7 @@ impl Gaps<'_> {
             .map(|(master, count)| format!("{master} has {count} of its {replicas} replicas"))
             .collect();
         for text in wrong.into_iter().chain(under_replicated) {
-            self.add(Kind::Role, text);
+            self.add(GapKind::Role, text);
         }
     }
 
@@ -133,29 +129,30 @@ impl Gaps<'_> {
                     row.written_address(),
                     row.bus_port
                 );
-                self.add(Kind::Link, text);
+                self.add(GapKind::Link, text);
             }
             for (to, peer) in views.iter().filter(|(to, _)| to != from) {
                 if let Some(text) = mismatch(view, peer) {
                     let bus = to.port().saturating_add(10_000);
-                    self.add(Kind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
+                    self.add(GapKind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
                 }
             }
             for id in self.target.stale_ids.iter().filter(|id| view.row(id).is_some()) {
-                self.add(Kind::Link, format!("{from} still lists {id}, which no node is any more"));
+                self.add(GapKind::Link, format!("{from} still lists {id}, which is the id of no node"));
             }
         }
     }
 
-    /// The newest epoch anybody knows is known to all.
+    /// Every node knows the newest epoch that any node knows.
     fn epochs(&mut self) {
-        let epoch = |view: &View| view.cluster("cluster_current_epoch").parse::<u64>().unwrap_or(0);
-        let newest = self.observed.views().map(|(_, view)| epoch(view)).max().unwrap_or(0);
-        for (node, view) in self.observed.views().filter(|(_, view)| epoch(view) != newest) {
-            self.add(Kind::Link, format!("{node} is at epoch {} and not at {newest} yet", epoch(view)));
+        let newest = self.observed.newest_epoch();
+        for (node, epoch) in self.observed.views().map(|(node, view)| (node, view.current_epoch())) {
+            if epoch != newest {
+                self.add(GapKind::Link, format!("{node} is at epoch {epoch} and not at {newest} yet"));
+            }
         }
-        for (node, _) in self.observed.views().filter(|(_, view)| lacks_epoch(view)) {
-            self.add(Kind::Link, format!("{node} owns slots and has no config epoch"));
+        for (node, _) in self.observed.views().filter(|(_, view)| view.lacks_epoch()) {
+            self.add(GapKind::Link, format!("{node} owns slots and has no config epoch"));
         }
     }
 
@@ -165,36 +162,21 @@ impl Gaps<'_> {
             else {
                 continue;
             };
-            if view.is_replica() && view.info("master_link_status") != "up" {
-                self.add(Kind::Sync, format!("{replica} has no replication link to {master} yet"));
-            } else if !online_at(theirs, *replica) {
-                self.add(Kind::Sync, format!("{master} does not count {replica} as online yet"));
+            if view.is_replica() && !view.info.replication.link_is_up() {
+                self.add(GapKind::Sync, format!("{replica} has no replication link to {master} yet"));
+            } else if !theirs.info.replication.has_online(*replica) {
+                self.add(GapKind::Sync, format!("{master} does not count {replica} as online yet"));
             }
         }
     }
 
     fn state(&mut self) {
         for (node, view) in self.observed.views() {
-            let state = view.cluster("cluster_state");
-            if state != "ok" {
-                self.add(Kind::State, format!("{node} says cluster_state:{state}"));
+            if !view.cluster.is_ok() {
+                self.add(GapKind::State, format!("{node} says cluster_state:{}", view.cluster.state));
             }
         }
     }
-}
-
-/// Whether a master's `INFO replication` has the replica as online.
-pub(in crate::cluster) fn online_at(master: &View, replica: SocketAddr) -> bool {
-    let (ip, port) = (format!("ip={}", replica.ip()), format!("port={}", replica.port()));
-    master.info.iter().filter(|(key, _)| is_replica_key(key)).any(|(_, value)| {
-        let parts: Vec<&str> = value.split(',').collect();
-        parts.contains(&ip.as_str()) && parts.contains(&port.as_str()) && parts.contains(&"state=online")
-    })
-}
-
-/// `slave0`, `slave1`…
-pub(in crate::cluster) fn is_replica_key(key: &str) -> bool {
-    key.strip_prefix("slave").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// In what a node's knowledge of a peer differs from the peer's own.
@@ -222,3 +204,6 @@ pub(in crate::cluster) fn mismatch(view: &View, peer: &View) -> Option<String> {
     };
     (sorted(&row.slots) != sorted(&own.slots)).then(|| "has not heard of its slots yet".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

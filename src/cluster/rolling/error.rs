@@ -1,0 +1,48 @@
+//! Why a node cannot be restarted, or has not come back.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::redis;
+
+/// Why a node cannot be restarted, or has not come back.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Error {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Redis(#[from] redis::Error),
+    #[error("{master} did not hand its slots over to {replica} within {}s: {why}", after.as_secs())]
+    #[diagnostic(help(
+        "see that {replica} has replicated everything and that most masters answer, then run the same command again"
+    ))]
+    NotHandedOver { master: SocketAddr, replica: SocketAddr, why: String, after: Duration },
+    #[error("{node} runs and did not answer within {}s: {why}", after.as_secs())]
+    #[diagnostic(help(
+        "it was not restarted: its keys are unknown. See in its log why it hangs; where its keys may be lost, end its \
+         process by hand. Then run the same command again"
+    ))]
+    NotResponding { node: SocketAddr, why: String, after: Duration },
+    #[error(
+        "{node} holds {keys} keys that no other node has: no replica of it is online, and it would start without them"
+    )]
+    #[diagnostic(help(
+        "a restart would lose them, so it was not restarted. See in the logs of its replicas why they are not online, or \
+         have it write them to disk (`{fix}`), then run the same command again"
+    ))]
+    OnlyCopy { node: SocketAddr, keys: u64, fix: &'static str },
+    #[error("{node} has no replica that is online, and none became online within {}s", after.as_secs())]
+    #[diagnostic(help(
+        "it was not restarted, which would interrupt its slots. See in the logs of its replicas why they are not online, \
+         then run the same command again"
+    ))]
+    NoFailoverCandidate { node: SocketAddr, after: Duration },
+    #[error("{node} has no replica that is online, while hosts of the cluster cannot be reached")]
+    #[diagnostic(help(
+        "it was not restarted, which would interrupt its slots. Run the same command again once these hosts are back"
+    ))]
+    CandidateUnreachable { node: SocketAddr },
+    #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
+    #[diagnostic(help(
+        "see in the node's log what it is doing, then run the same command again: it continues here"
+    ))]
+    NotSettled { node: SocketAddr, missing: String, after: Duration },
+}

@@ -1,0 +1,14 @@
+//! Restarting nodes of a live cluster without losing a key: replicas first, and a master only after it has handed its
+//! slots over.
+
+mod error;
+mod hand_over;
+mod order;
+mod settled;
+mod survival;
+
+pub use error::Error;
+pub use hand_over::{HandOver, hand_over};
+pub use order::order;
+pub use settled::settled;
+pub use survival::survives;

@@ -1,0 +1,150 @@
+//! `INFO`: what a server says about itself, as far as it is read. Every field may be missing: older engines do not have
+//! it, or the role does not.
+
+mod replication;
+
+pub use replication::{ReplicaLine, ReplicationInfo};
+
+use super::{
+    fields::{Fields, clean, pairs},
+    reply::Reply,
+};
+
+/// The sections that are read of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Info {
+    pub server: ServerInfo,
+    pub replication: ReplicationInfo,
+    pub persistence: PersistenceInfo,
+    pub stats: StatsInfo,
+    pub memory: MemoryInfo,
+    pub keyspace: KeyspaceInfo,
+}
+
+/// `INFO server`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// `valkey` from Valkey 7.2 on; Redis does not say.
+    pub server_name: Option<String>,
+    /// What Redis is; a Valkey says which Redis it is compatible with.
+    pub redis_version: Option<String>,
+    pub valkey_version: Option<String>,
+    pub build_id: Option<String>,
+    /// `cluster` on a node: `redis_mode`, or `server_mode` on Valkey.
+    pub mode: Option<String>,
+    pub process_id: Option<u32>,
+}
+
+impl ServerInfo {
+    pub fn parse(text: &str) -> Self {
+        let fields = Fields::parse(text);
+        let cluster = |key: &str| fields.text(key).filter(|mode| mode == "cluster");
+        Self {
+            server_name: fields.text("server_name"),
+            redis_version: fields.text("redis_version"),
+            valkey_version: fields.text("valkey_version"),
+            build_id: fields.text("redis_build_id"),
+            mode: cluster("server_mode").or_else(|| fields.text("redis_mode")),
+            process_id: fields.number("process_id"),
+        }
+    }
+
+    /// The version of the engine that runs.
+    pub fn version(&self) -> Option<&str> {
+        self.valkey_version.as_deref().or(self.redis_version.as_deref())
+    }
+
+    /// All that distinguishes one build from another, in one line.
+    pub fn build(&self) -> String {
+        let parts = [&self.server_name, &self.redis_version, &self.valkey_version, &self.build_id];
+        parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// `INFO persistence`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PersistenceInfo {
+    /// Bytes read so far by a server that loads its data.
+    pub loaded_bytes: Option<u64>,
+    pub aof_enabled: Option<bool>,
+    /// `ok`, or what became of the last write to the AOF.
+    pub aof_last_write_status: Option<String>,
+    pub aof_last_bgrewrite_status: Option<String>,
+    pub rdb_last_bgsave_status: Option<String>,
+}
+
+impl PersistenceInfo {
+    pub fn parse(text: &str) -> Self {
+        let fields = Fields::parse(text);
+        Self {
+            loaded_bytes: fields.number("loading_loaded_bytes"),
+            aof_enabled: fields.flag("aof_enabled"),
+            aof_last_write_status: fields.text("aof_last_write_status"),
+            aof_last_bgrewrite_status: fields.text("aof_last_bgrewrite_status"),
+            rdb_last_bgsave_status: fields.text("rdb_last_bgsave_status"),
+        }
+    }
+
+    /// The first of the last results that was not `ok`, as `INFO` writes it.
+    pub fn fault(&self) -> Option<String> {
+        let results = [
+            ("aof_last_write_status", &self.aof_last_write_status),
+            ("aof_last_bgrewrite_status", &self.aof_last_bgrewrite_status),
+            ("rdb_last_bgsave_status", &self.rdb_last_bgsave_status),
+        ];
+        results.into_iter().find_map(|(name, result)| {
+            result.as_deref().filter(|result| *result != "ok").map(|result| format!("{name}:{result}"))
+        })
+    }
+}
+
+/// `INFO stats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StatsInfo {
+    /// How many full synchronisations replicas have begun here.
+    pub sync_full: Option<u64>,
+}
+
+impl StatsInfo {
+    pub fn parse(text: &str) -> Self {
+        Self { sync_full: Fields::parse(text).number("sync_full") }
+    }
+}
+
+/// `INFO memory`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryInfo {
+    /// As the server writes it: `1.89M`.
+    pub used_human: Option<String>,
+}
+
+impl MemoryInfo {
+    pub fn parse(text: &str) -> Self {
+        Self { used_human: Fields::parse(text).text("used_memory_human") }
+    }
+}
+
+/// `INFO keyspace`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyspaceInfo {
+    /// Keys in all databases.
+    pub keys: u64,
+}
+
+impl KeyspaceInfo {
+    /// Sums up `db0:keys=12,expires=0,avg_ttl=0`.
+    pub fn parse(text: &str) -> Self {
+        let keys =
+            |value: &str| value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse::<u64>().ok());
+        let counts = pairs(text).filter_map(|(_, value)| keys(value));
+        Self { keys: counts.fold(0, u64::saturating_add) }
+    }
+}
+
+/// The directive and the value that a `CONFIG GET` of one name answered; `None` where the engine does not know it.
+pub fn parse_config(reply: &Reply) -> Option<(String, String)> {
+    Some((clean(reply.list().first()?.text()), reply.config_value()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

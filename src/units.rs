@@ -1,0 +1,121 @@
+//! Names that must not be mixed up: each is a type of its own, and text everywhere it is written.
+
+use std::{borrow::Borrow, fmt, ops::Deref};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.0 == *other
+            }
+        }
+    };
+}
+
+name! {
+    /// A host's name in the inventory.
+    HostName
+}
+
+name! {
+    /// A node's name on its host: `7001`, or `127.0.1.1-6379` where a host simulates addresses.
+    NodeName
+}
+
+name! {
+    /// A node's identity in its cluster, which the engine draws at the first start: 40 hex digits in every known version.
+    NodeId
+}
+
+name! {
+    /// A step's name in a playbook.
+    StepName
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_plain_text_in_json() {
+        let id = NodeId::from("07c37d");
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"07c37d\"");
+        assert_eq!(serde_json::from_str::<NodeId>("\"07c37d\"").unwrap(), id);
+    }
+
+    #[test]
+    fn a_name_is_the_key_of_a_json_object() {
+        let map = BTreeMap::from([(HostName::from("redis-1"), 1)]);
+        assert_eq!(serde_json::to_string(&map).unwrap(), "{\"redis-1\":1}");
+    }
+
+    #[test]
+    fn maps_are_searched_by_text() {
+        let map = BTreeMap::from([(StepName::from("tune"), 1)]);
+        assert_eq!(map.get("tune"), Some(&1));
+    }
+
+    #[test]
+    fn width_in_a_format_applies() {
+        assert_eq!(format!("[{:>6}]", NodeName::from("7001")), "[  7001]");
+    }
+}
