@@ -80,7 +80,8 @@ name! {
 }
 
 name! {
-    /// A node's identity in its cluster, which the engine draws at the first start: 40 hex digits in every known version.
+    /// A node's identity in its cluster, which the engine draws at the first start: 40 hex digits in every
+    /// known version.
     NodeId
 }
 

@@ -1,5 +1,6 @@
-//! Nodes that run with another password than the inventory's. They answer no question, so none may be changed: treated
-//! as down, they would be restarted without a hand-over, and keys that only their memory has would be lost.
+//! Nodes that run with another password than the inventory's. They answer no question, so none may be
+//! changed: treated as down, they would be restarted without a hand-over, and keys that only their memory has
+//! would be lost.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -23,8 +24,8 @@ pub struct AuthMismatch {
     fix: String,
 }
 
-/// The first running node that refuses the inventory's password. `copy` gives the file on a node's host that has the
-/// password it runs with; `None` where no process of the cluster runs.
+/// The first running node that refuses the inventory's password. `copy` gives the file on a node's host that
+/// has the password it runs with; `None` where no process of the cluster runs.
 pub fn auth_mismatch(
     fleet: &Fleet,
     observed: &Observed,

@@ -1,5 +1,5 @@
-//! Whether every host reaches the client and bus ports of every other one: asked before any two nodes are introduced. A
-//! node that cannot be reached from all targets makes a cluster that forms and then fails.
+//! Whether every host reaches the client and bus ports of every other one: asked before any two nodes are
+//! introduced. A node that cannot be reached from all targets makes a cluster that forms and then fails.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 

@@ -2,8 +2,8 @@
 # Prints the paths to other hosts that are blocked, a line each: address, port, and what the kernel says.
 #   $paths    one "address port" a line, with a newline at the end
 #   $patience seconds for the first pass over all of them
-# The open ones are tried in one process, one after the other, which takes no time. What is left when that hangs is tried
-# again, many at once, and what says nothing a third time: a busy host may be slow.
+# The open ones are tried in one process, one after the other, which takes no time. What is left when that
+# hangs is tried again, many at once, and what says nothing a third time: a busy host may be slow.
 command -v bash >/dev/null || { echo 'no bash'; exit 0; }
 # shellcheck disable=SC2016,SC2154 # bash expands the program itself; provision sets the variables
 open=$(printf %s "$paths" | timeout "$patience" bash -c '

@@ -1,4 +1,5 @@
-//! Whether a running node's directives have the values of the inventory, in whatever notation each is written.
+//! Whether a running node's directives have the values of the inventory, in whatever notation each is
+//! written.
 
 use crate::inventory::{Directives, Fleet, Node};
 

@@ -1,5 +1,6 @@
-//! The cluster itself: what it should be ([`Topology`]), what it is ([`Observed`], [`assess()`]), how it gets there
-//! ([`form()`]) and the proof ([`verify()`]). Commands travel as RESP through each host's own connection.
+//! The cluster itself: what it should be ([`Topology`]), what it is ([`Observed`], [`assess()`]), how it gets
+//! there ([`form()`]) and the proof ([`verify()`]). Commands travel as RESP through each host's own
+//! connection.
 //!
 //! This room names nodes by their client address, the only name that is unique in a fleet.
 

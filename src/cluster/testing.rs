@@ -9,9 +9,9 @@
 //! 7006 down connection refused
 //! ```
 //!
-//! `7001` is 10.0.0.1:7001 and `2:7001` is 10.0.0.2:7001; the id of a node is `id-` and its address. Every node knows
-//! every other one unless a line says `alone`, and each knows of the others what they are. A test changes from there
-//! what it is about.
+//! `7001` is 10.0.0.1:7001 and `2:7001` is 10.0.0.2:7001; the id of a node is `id-` and its address. Every
+//! node knows every other one unless a line says `alone`, and each knows of the others what they are. A test
+//! changes from there what it is about.
 
 use std::{collections::BTreeMap, fmt::Write, net::SocketAddr};
 

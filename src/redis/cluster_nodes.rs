@@ -1,4 +1,5 @@
-//! The table of nodes that each node keeps: the text of `CLUSTER NODES`, which is also the text of `nodes.conf`.
+//! The table of nodes that each node keeps: the text of `CLUSTER NODES`, which is also the text of
+//! `nodes.conf`.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,5 @@
-//! One multiplexed connection to one node, over its host's own connection. The only file that knows the redis crate.
+//! One multiplexed connection to one node, over its host's own connection. The only file that knows the redis
+//! crate.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -98,11 +99,13 @@ async fn send(
         }
         pipeline.add_command(packed);
     }
-    // Not `query_async`: it turns the first error reply into the failure of all, and each reply is needed here.
+    // Not `query_async`: it turns the first error reply into the failure of all, and each reply is needed
+    // here.
     connection.send_packed_commands(&pipeline, 0, commands.len()).await
 }
 
-/// Not left to the crate: it drops the reply, which alone distinguishes a wrong password from a node without one.
+/// Not left to the crate: it drops the reply, which alone distinguishes a wrong password from a node without
+/// one.
 async fn authenticate(
     node: SocketAddr,
     connection: &mut MultiplexedConnection,

@@ -1,5 +1,5 @@
-//! `key:value` lines, as `INFO` and `CLUSTER INFO` answer. A server's text is untrusted: what is kept of it is bounded,
-//! and free of control characters.
+//! `key:value` lines, as `INFO` and `CLUSTER INFO` answer. A server's text is untrusted: what is kept of it
+//! is bounded, and free of control characters.
 
 use std::{collections::HashMap, str::FromStr};
 

@@ -1,4 +1,5 @@
-//! The servers of a fleet: who may ask them ([`NodeReader`]) and change them ([`NodeWriter`]), and their answers as types.
+//! The servers of a fleet: who may ask them ([`NodeReader`]) and change them ([`NodeWriter`]), and their
+//! answers as types.
 //!
 //! The only room that knows the `redis` crate.
 

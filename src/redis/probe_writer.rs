@@ -1,5 +1,5 @@
-//! The one exception to "only a [`NodeWriter`](super::NodeWriter) changes a node": the proof writes keys of its own,
-//! which carry a prefix and expire. `provision verify` does so without holding a lock.
+//! The one exception to "only a [`NodeWriter`](super::NodeWriter) changes a node": the proof writes keys of
+//! its own, which carry a prefix and expire. `provision verify` does so without holding a lock.
 
 use std::{
     net::SocketAddr,
@@ -17,7 +17,8 @@ const WAIT_TIMEOUT_MS: u32 = 2_000;
 const EXPIRY_SECONDS: u32 = 60;
 /// What every probe key begins with.
 const PREFIX: &str = "provision:probe";
-/// How many keys are tried until one falls into a slot of the right master: about as many as there are masters.
+/// How many keys are tried until one falls into a slot of the right master: about as many as there are
+/// masters.
 const MAX_TRIES: u32 = 1_000_000;
 
 /// May write and remove the probe keys of one run of the proof, and nothing else.

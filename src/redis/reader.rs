@@ -17,14 +17,15 @@ use crate::{
     secret::{self, SecretSource, SecretString},
 };
 
-/// How many nodes are asked at the same time: enough to hide latency, few enough for file descriptors and SSH windows.
+/// How many nodes are asked at the same time: enough to hide latency, few enough for file descriptors and SSH
+/// windows.
 const MAX_CONCURRENT: usize = 64;
 
 /// A node, and what it answered to each command.
 pub(crate) type NodeReplies = (SocketAddr, Result<Vec<Reply>, Error>);
 
-/// May ask every node of a fleet, and change none: it sends [`Query`]s only. Connections are opened when first needed,
-/// and again after a failure.
+/// May ask every node of a fleet, and change none: it sends [`Query`]s only. Connections are opened when
+/// first needed, and again after a failure.
 pub struct NodeReader<'a> {
     connections: Vec<Connection<'a>>,
     secret: Option<SecretString>,
@@ -32,8 +33,8 @@ pub struct NodeReader<'a> {
 }
 
 impl<'a> NodeReader<'a> {
-    /// A reader over these hosts; the nodes of a host without a probe do not answer. A password that has not been
-    /// generated yet is not generated here. Fails where the password cannot be read.
+    /// A reader over these hosts; the nodes of a host without a probe do not answer. A password that has not
+    /// been generated yet is not generated here. Fails where the password cannot be read.
     pub fn new(fleet: &Fleet, probes: impl IntoIterator<Item = &'a Probe>) -> Result<Self, secret::Error> {
         let probes: HashMap<&str, &Probe> = probes.into_iter().map(|probe| (probe.name(), probe)).collect();
         let auth = fleet.auth.as_ref().filter(|auth| !auth.is_missing());

@@ -70,7 +70,8 @@ pub(crate) fn join(slots: impl IntoIterator<Item = u16>) -> Vec<SlotRange> {
     ranges
 }
 
-/// The ranges of `masters` masters, exactly as `redis-cli --cluster create` computes them, in its float arithmetic.
+/// The ranges of `masters` masters, exactly as `redis-cli --cluster create` computes them, in its float
+/// arithmetic.
 pub(crate) fn ranges(masters: usize) -> Vec<SlotRange> {
     let masters = u16::try_from(masters.clamp(1, usize::from(SLOTS))).unwrap_or(SLOTS);
     let per_node = f32::from(SLOTS) / f32::from(masters);

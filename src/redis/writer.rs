@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{host::LockedHost, inventory::Fleet, secret};
 
-/// May change every node of a fleet. Only the lock of a host gives one: it is made from [`LockedHost`]s alone, and
-/// cannot outlive them.
+/// May change every node of a fleet. Only the lock of a host gives one: it is made from [`LockedHost`]s
+/// alone, and cannot outlive them.
 pub struct NodeWriter<'a> {
     reader: NodeReader<'a>,
     sent: AtomicUsize,

@@ -11,8 +11,8 @@ const MIN_PROGRESS_TIMEOUT: Duration = Duration::from_secs(20);
 /// The engine itself takes twice the node timeout to stop calling a master failed that was away.
 const NODE_TIMEOUTS: u64 = 4;
 
-/// Passes after `max(20 s, 4 × node timeout)` without progress: fewer gaps, or more bytes that nodes have synchronised
-/// or loaded.
+/// Passes after `max(20 s, 4 × node timeout)` without progress: fewer gaps, or more bytes that nodes have
+/// synchronised or loaded.
 pub(super) struct ProgressDeadline {
     limit: Duration,
     since: Instant,

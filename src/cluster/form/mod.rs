@@ -1,5 +1,5 @@
-//! Forming the cluster: observe, decide, send commands, observe again, until nothing is missing. It starts from any
-//! state, so a formation that was interrupted anywhere is simply continued.
+//! Forming the cluster: observe, decide, send commands, observe again, until nothing is missing. It starts
+//! from any state, so a formation that was interrupted anywhere is simply continued.
 
 mod commands;
 mod deadline;
@@ -37,7 +37,8 @@ const START_INTERVAL: Duration = Duration::from_millis(10);
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long nodes may give no answer, and load nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// `CLUSTER_WRITABLE_DELAY`: a master that starts says `cluster_state:fail` for this long, whatever its peers say.
+/// `CLUSTER_WRITABLE_DELAY`: a master that starts says `cluster_state:fail` for this long, whatever its peers
+/// say.
 const WRITABLE_DELAY: Duration = Duration::from_secs(2);
 
 /// How the formation went.
@@ -49,8 +50,8 @@ pub struct Formed {
     pub commands: usize,
 }
 
-/// Makes the nodes one cluster. `started` is when their processes were started, if this run did that: times are
-/// reported from there.
+/// Makes the nodes one cluster. `started` is when their processes were started, if this run did that: times
+/// are reported from there.
 pub async fn form(
     writer: &NodeWriter<'_>,
     fleet: &Fleet,
@@ -196,7 +197,8 @@ impl Forming<'_> {
     }
 }
 
-/// An error among replies, also inside the reply of an EXEC. "Unknown node" is none: the node is still being introduced.
+/// An error among replies, also inside the reply of an EXEC. "Unknown node" is none: the node is still being
+/// introduced.
 fn first_error(replies: &[Reply]) -> Option<String> {
     replies.iter().find_map(|reply| match reply {
         Reply::Error(text) if !text.contains("Unknown node") => Some(text.clone()),

@@ -9,8 +9,8 @@ use crate::cluster::{observe::Observed, tunable::Tunable};
 
 /// A MEET that led to nothing is sent again: the engine drops a failed handshake without an error.
 const MEET_INTERVAL: Duration = Duration::from_secs(1);
-/// How long gossip may take to spread roles and slots. The packet that ends a handshake carries none, and the next one
-/// goes out within 0.1 s with `cluster-ping-interval 100`…
+/// How long gossip may take to spread roles and slots. The packet that ends a handshake carries none, and the
+/// next one goes out within 0.1 s with `cluster-ping-interval 100`…
 const GOSSIP_TIMEOUT: Duration = Duration::from_millis(400);
 /// …and within seconds where the engine does not have that directive: not worth waiting for.
 const SLOW_GOSSIP_TIMEOUT: Duration = Duration::from_millis(60);

@@ -61,7 +61,8 @@ pub(super) fn state(node: SocketAddr, replies: Result<Vec<Reply>, Error>) -> Sta
     }
 }
 
-/// What AUTH is refused with, in all versions. Protected mode mentions passwords too, but turns every client away.
+/// What AUTH is refused with, in all versions. Protected mode mentions passwords too, but turns every client
+/// away.
 fn is_about_passwords(reason: &str) -> bool {
     !reason.starts_with("DENIED") && (reason.starts_with("WRONGPASS") || reason.contains("password"))
 }

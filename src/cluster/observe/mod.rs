@@ -11,8 +11,8 @@ pub use view::View;
 
 use crate::redis::{Error, NodeReader};
 
-/// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept the
-/// connection in time is asked once more: its machine may have been busy with something else.
+/// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept
+/// the connection in time is asked once more: its machine may have been busy with something else.
 pub async fn observe(reader: &NodeReader<'_>) -> Observed {
     let queries = exchange::queries();
     let ask = |nodes: Vec<SocketAddr>| {

@@ -55,7 +55,8 @@ impl View {
         self.myself().is_some_and(|own| own.is_master() && !own.slots.is_empty())
     }
 
-    /// Whether it is a master with slots under the epoch nodes are born with. Such a master loses every slot conflict.
+    /// Whether it is a master with slots under the epoch nodes are born with. Such a master loses every slot
+    /// conflict.
     pub(in crate::cluster) fn lacks_epoch(&self) -> bool {
         self.owns_slots() && self.myself().is_some_and(|own| own.epoch == 0)
     }

@@ -15,7 +15,8 @@ use crate::{
 
 /// How often the nodes are asked whether the hand-over is done.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(20);
-/// A graceful failover takes milliseconds; the engine itself gives up after 5 s. Busy hosts need several attempts.
+/// A graceful failover takes milliseconds; the engine itself gives up after 5 s. Busy hosts need several
+/// attempts.
 const FAILOVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The engine's own time limit for a manual failover (`CLUSTER_MF_TIMEOUT`), and a bit.
 const FAILOVER_INTERVAL: Duration = Duration::from_millis(5_200);
@@ -33,10 +34,11 @@ pub enum HandOver {
     To(SocketAddr),
 }
 
-/// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is lost.
+/// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is
+/// lost.
 ///
-/// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after 5 s.
-/// [`form()`](crate::cluster::form()) puts that setting back, and I37 fails where it was not.
+/// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after
+/// 5 s. [`form()`](crate::cluster::form()) puts that setting back, and I37 fails where it was not.
 pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<HandOver, Error> {
     let observed = answering(writer.reader(), node).await?;
     sync_at_once(writer, &observed).await;
@@ -109,7 +111,8 @@ fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> O
         .map(|(address, _)| address)
 }
 
-/// The old master is a replica, the new one owns slots, every node that answers knows both, and the old one replicates.
+/// The old master is a replica, the new one owns slots, every node that answers knows both, and the old one
+/// replicates.
 fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
     let (Some(old_view), Some(new_view)) = (observed.view(old), observed.view(new)) else { return false };
     let all_know = observed.views().all(|(_, view)| {

@@ -1,5 +1,5 @@
-//! Restarting nodes of a live cluster without losing a key: replicas first, and a master only after it has handed its
-//! slots over.
+//! Restarting nodes of a live cluster without losing a key: replicas first, and a master only after it has
+//! handed its slots over.
 
 mod error;
 mod hand_over;

@@ -13,8 +13,8 @@ use crate::{
 /// How often the nodes are asked.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Waits until a restarted node takes part again: it answers, has loaded its data, its replication is up, and no node
-/// says that the cluster is down. Nodes other than this one may be down: their turn comes.
+/// Waits until a restarted node takes part again: it answers, has loaded its data, its replication is up, and
+/// no node says that the cluster is down. Nodes other than this one may be down: their turn comes.
 pub async fn settled(
     reader: &NodeReader<'_>,
     node: SocketAddr,

@@ -9,8 +9,9 @@ use crate::{
     redis::{InfoSection, KeyspaceInfo, NodeReader, Query, Reply},
 };
 
-/// Refuses a restart that would lose keys: of a node that has some and does not leave them where its new configuration
-/// looks for them, which is the AOF where that is turned on, and else the RDB file that SIGTERM writes where `save` is set.
+/// Refuses a restart that would lose keys: of a node that has some and does not leave them where its new
+/// configuration looks for them, which is the AOF where that is turned on, and else the RDB file that SIGTERM
+/// writes where `save` is set.
 pub async fn survives(reader: &NodeReader<'_>, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
     let config = |name: &str| Query::ConfigGet(name.to_owned());
     let asked = [Query::Info(InfoSection::Keyspace), config("appendonly"), config("save")];

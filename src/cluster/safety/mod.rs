@@ -1,5 +1,5 @@
-//! What must not be touched: two clusters that shake hands once are merged for good, and joining a cluster deletes keys.
-//! Pure, and asked before the first command.
+//! What must not be touched: two clusters that shake hands once are merged for good, and joining a cluster
+//! deletes keys. Pure, and asked before the first command.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -122,9 +122,9 @@ fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
     members.iter().try_for_each(refuse_flush)
 }
 
-/// An unknown id is foreign when its address is, or when the node knows no node of the fleet. Otherwise it is the
-/// former id of a node of the fleet that lost its `nodes.conf`. A node that did not answer may have any id that is listed
-/// at its address.
+/// An unknown id is foreign when its address is, or when the node knows no node of the fleet. Otherwise it is
+/// the former id of a node of the fleet that lost its `nodes.conf`. A node that did not answer may have any
+/// id that is listed at its address.
 fn refuse_foreign(
     fleet: &Fleet,
     ids: &HashMap<&NodeId, SocketAddr>,

@@ -1,4 +1,5 @@
-//! What a fleet's cluster is right now, and whether it may be changed at all. Pure, and asked before anything changes.
+//! What a fleet's cluster is right now, and whether it may be changed at all. Pure, and asked before anything
+//! changes.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 

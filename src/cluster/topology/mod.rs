@@ -40,9 +40,9 @@ struct Spot<'a> {
 }
 
 impl Topology {
-    /// Places the shards. Nodes are listed zone by zone and host by host and dealt to the shards in turn, so that two
-    /// nodes of a host (or zone) meet in a shard only where it has more nodes than there are shards. Then each shard's
-    /// master is chosen so that the host with the most masters has as few as possible.
+    /// Places the shards. Nodes are listed zone by zone and host by host and dealt to the shards in turn, so
+    /// that two nodes of a host (or zone) meet in a shard only where it has more nodes than there are shards.
+    /// Then each shard's master is chosen so that the host with the most masters has as few as possible.
     pub fn place(fleet: &Fleet) -> Self {
         let spots = spots(fleet);
         let masters = fleet.masters().max(1);
@@ -93,7 +93,8 @@ fn spots(fleet: &Fleet) -> Vec<Spot<'_>> {
     spots
 }
 
-/// One master for each shard: the smallest number of masters a host that can be had, found by augmenting paths.
+/// One master for each shard: the smallest number of masters a host that can be had, found by augmenting
+/// paths.
 fn choose_masters(spots: &[Spot<'_>], members: &[Vec<usize>]) -> Vec<usize> {
     for limit in 1..=members.len() {
         let mut choice: Vec<Option<usize>> = vec![None; members.len()];

@@ -1,4 +1,5 @@
-//! The proof: look at everything at once, write a probe key through every master, and check each numbered invariant.
+//! The proof: look at everything at once, write a probe key through every master, and check each numbered
+//! invariant.
 
 mod details;
 mod evidence;
@@ -35,15 +36,15 @@ use crate::{
     redis::NodeReader,
 };
 
-/// How long gossip may take to make an invariant hold. A master that was away is called failed for twice the node timeout
-/// after it is back (`CLUSTER_FAIL_UNDO_TIME_MULT`).
+/// How long gossip may take to make an invariant hold. A master that was away is called failed for twice the
+/// node timeout after it is back (`CLUSTER_FAIL_UNDO_TIME_MULT`).
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The fewest looks before the proof gives up, however slow each is.
 const MIN_LOOKS: u32 = 3;
 const LOOK_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Checks every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still converge is
-/// checked again until it holds or 20 s have passed. `targets` by the host's name.
+/// Checks every invariant. On a healthy cluster this takes a few round trips and no sleep; what may still
+/// converge is checked again until it holds or 20 s have passed. `targets` by the host's name.
 pub async fn verify(
     reader: &NodeReader<'_>,
     fleet: &Fleet,
@@ -114,8 +115,8 @@ fn evidence(
     Evidence { environment, invariants: invariants.collect(), took_ms }
 }
 
-/// A probe waits up to two seconds for replicas, so none is written before replication is up. Where nodes are down, which
-/// waiting does not change, the remaining masters are probed.
+/// A probe waits up to two seconds for replicas, so none is written before replication is up. Where nodes are
+/// down, which waiting does not change, the remaining masters are probed.
 async fn probe_if_replicating(
     reader: &NodeReader<'_>,
     fleet: &Fleet,

@@ -1,4 +1,5 @@
-//! The proof that writes travel: a probe key for each master, followed to every replica and through the wrong node.
+//! The proof that writes travel: a probe key for each master, followed to every replica and through the wrong
+//! node.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 

@@ -1,5 +1,5 @@
-//! `INFO`: what a server says about itself, as far as it is read. Every field may be missing: older engines do not have
-//! it, or the role does not.
+//! `INFO`: what a server says about itself, as far as it is read. Every field may be missing: older engines
+//! do not have it, or the role does not.
 
 mod replication;
 
@@ -141,7 +141,8 @@ impl KeyspaceInfo {
     }
 }
 
-/// The directive and the value that a `CONFIG GET` of one name answered; `None` where the engine does not know it.
+/// The directive and the value that a `CONFIG GET` of one name answered; `None` where the engine does not
+/// know it.
 pub fn parse_config(reply: &Reply) -> Option<(String, String)> {
     Some((clean(reply.list().first()?.text()), reply.config_value()?.to_owned()))
 }

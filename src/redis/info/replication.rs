@@ -78,7 +78,8 @@ impl ReplicationInfo {
         self.lines_of(replica).any(|line| line.online)
     }
 
-    /// Seconds since the replica at this address acknowledged something; the longest where it has several lines.
+    /// Seconds since the replica at this address acknowledged something; the longest where it has several
+    /// lines.
     pub fn lag_of(&self, replica: SocketAddr) -> Option<i64> {
         self.lines_of(replica).filter_map(|line| line.lag).max()
     }

@@ -80,8 +80,8 @@ impl Steps<'_> {
         from.row(&to.id).is_some()
     }
 
-    /// SET-CONFIG-EPOCH is only allowed on a node that knows no peers. It spares the cluster from resolving collisions of
-    /// epochs one by one.
+    /// SET-CONFIG-EPOCH is only allowed on a node that knows no peers. It spares the cluster from resolving
+    /// collisions of epochs one by one.
     fn claims(&self) -> Vec<(SocketAddr, Step)> {
         let base = self.observed.newest_epoch();
         let mut list = Vec::new();
@@ -100,8 +100,8 @@ impl Steps<'_> {
         list
     }
 
-    /// Masters that met before they had an epoch resolve the collision among themselves, and one is left without. One at a
-    /// time: two that bump at once would collide again.
+    /// Masters that met before they had an epoch resolve the collision among themselves, and one is left
+    /// without. One at a time: two that bump at once would collide again.
     fn bump(&self) -> Option<(SocketAddr, Step)> {
         let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
         let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && view.lacks_epoch())?;
@@ -144,8 +144,9 @@ impl Steps<'_> {
         matches!((master, own), (Some(master), Some(own)) if own.follows(&master.id))
     }
 
-    /// Pairs of different shards meet once their shards are complete, so that the first packet between them already
-    /// carries the final role. A replica is introduced only to nodes that know its master: others would ignore its role.
+    /// Pairs of different shards meet once their shards are complete, so that the first packet between them
+    /// already carries the final role. A replica is introduced only to nodes that know its master: others
+    /// would ignore its role.
     fn introductions(&self) -> Vec<(SocketAddr, Step)> {
         let complete: BTreeMap<SocketAddr, bool> = self
             .target
@@ -189,7 +190,8 @@ impl Steps<'_> {
         if strangers && prepared && (masters || by_hand) {
             return vec![(one, Step::Meet(other))];
         }
-        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and none back.
+        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and
+        // none back.
         let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
         news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }

@@ -25,7 +25,8 @@ pub(in crate::cluster) struct TargetRoles {
     pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
     /// Ids that no node of the fleet has now, and no election needs: to be forgotten.
     pub(in crate::cluster) stale_ids: Vec<NodeId>,
-    /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves itself.
+    /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves
+    /// itself.
     pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
 }
 
@@ -98,7 +99,8 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Ids that no node has now. One that owns slots and still has a replica in the fleet is being replaced by it.
+    /// Ids that no node has now. One that owns slots and still has a replica in the fleet is being replaced
+    /// by it.
     fn elections(&mut self) {
         let mut stale_ids: BTreeMap<&NodeId, Vec<SlotRange>> = BTreeMap::new();
         for row in self.views.iter().flat_map(|(_, view)| view.peers()) {
@@ -123,8 +125,8 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    /// Where slots are free and masters too few, nodes without a role become masters: first those that already have
-    /// replicas, then those the topology plans, then any.
+    /// Where slots are free and masters too few, nodes without a role become masters: first those that
+    /// already have replicas, then those the topology plans, then any.
     fn more_masters(&mut self) {
         let lacking = self.topology.shards.len().saturating_sub(self.target.masters.len());
         if lacking == 0 || self.taken.iter().all(|taken| *taken) {
@@ -185,7 +187,8 @@ impl<'a> TargetBuilder<'a> {
             .collect()
     }
 
-    /// All other nodes are replicas. One that already follows a master stays there, unless that master has too many.
+    /// All other nodes are replicas. One that already follows a master stays there, unless that master has
+    /// too many.
     fn replicas(&mut self) {
         let mut unassigned = Vec::new();
         for (address, view) in &self.views {
@@ -212,7 +215,8 @@ impl<'a> TargetBuilder<'a> {
         self.target.replicas_of(master).count()
     }
 
-    /// The master that has too few replicas, planned first, on another host second; else the one with the fewest.
+    /// The master that has too few replicas, planned first, on another host second; else the one with the
+    /// fewest.
     fn best_master(&self, replica: SocketAddr) -> Option<SocketAddr> {
         let shard = self.topology.shard_of(replica);
         self.target.masters.iter().copied().min_by_key(|master| {

@@ -68,7 +68,8 @@ pub(super) fn units_enabled(facts: &Facts<'_>) -> Check {
     if !facts.scope.units {
         return Check::not_applicable("nodes are processes of our own here, not units of systemd");
     }
-    // A crash after which systemd restarted the node is reported and does not fail the proof: only a restart resets the count.
+    // A crash after which systemd restarted the node is reported and does not fail the proof: only a restart
+    // resets the count.
     let restarted = facts.hosts.iter().filter_map(|(node, answer)| {
         let count = answer.as_ref().ok()?.restarts.parse::<u32>().ok().filter(|count| *count > 0)?;
         Some(format!("; {node} crashed and was restarted {count} times"))

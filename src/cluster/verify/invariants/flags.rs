@@ -20,8 +20,8 @@ pub(super) fn connected_links(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// A connected outbound link on both nodes proves both directions. An inbound one has a name only after the peer's
-/// second packet, so its absence is reported and is no failure.
+/// A connected outbound link on both nodes proves both directions. An inbound one has a name only after the
+/// peer's second packet, so its absence is reported and is no failure.
 pub(super) fn links_both_ways(facts: &Facts<'_>) -> Check {
     if facts.details.values().all(|details| details.links.is_none()) {
         return Check::not_applicable("CLUSTER LINKS came with 7.0");
@@ -45,7 +45,8 @@ pub(super) fn links_both_ways(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// The engine pings a peer that was silent for half the node timeout, and suspects one that stays silent for all of it.
+/// The engine pings a peer that was silent for half the node timeout, and suspects one that stays silent for
+/// all of it.
 pub(super) fn pings_answered(facts: &Facts<'_>) -> Check {
     facts.gather("no ping waits, no pong is older than the node timeout", |node, view| {
         let now = view.now_ms;

@@ -1,5 +1,5 @@
-//! The numbered invariants: a table, and a check each. Ids never change and are never used again; a check that cannot
-//! apply says so instead of being left out.
+//! The numbered invariants: a table, and a check each. Ids never change and are never used again; a check
+//! that cannot apply says so instead of being left out.
 
 mod durability;
 mod epochs;

@@ -44,8 +44,8 @@ pub(super) fn replication_id(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// The gap is measured against the master's offset right after the probe: what it sends later (pings, requests for
-/// acknowledgement) is not data.
+/// The gap is measured against the master's offset right after the probe: what it sends later (pings,
+/// requests for acknowledgement) is not data.
 pub(super) fn writes_acknowledged(facts: &Facts<'_>) -> Check {
     if facts.fleet.replicas == 0 {
         return Check::not_applicable("there are no replicas");
@@ -81,7 +81,8 @@ pub(super) fn replica_reads(facts: &Facts<'_>) -> Check {
     Check::of(wrong, format!("{read} replicas returned the probe key (READONLY, GET)"))
 }
 
-/// Nodes that do not answer, and masters whose probe failed or was not sent: what the probes show does not hold for these.
+/// Nodes that do not answer, and masters whose probe failed or was not sent: what the probes show does not
+/// hold for these.
 pub(super) fn unprobed(facts: &Facts<'_>) -> Vec<String> {
     let silent = facts.observed.silent();
     let without = facts

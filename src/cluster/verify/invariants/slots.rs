@@ -37,7 +37,8 @@ pub(super) fn one_owner(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// A failover changes the owner of a range, which is fine; where slots were migrated, the planned ranges no longer apply.
+/// A failover changes the owner of a range, which is fine; where slots were migrated, the planned ranges no
+/// longer apply.
 pub(super) fn planned_ranges(facts: &Facts<'_>) -> Check {
     let planned: BTreeSet<String> =
         facts.topology.shards.iter().map(|shard| show_slots(&shard.slots)).collect();

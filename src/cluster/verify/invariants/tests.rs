@@ -149,8 +149,8 @@ fn node_facts(view: &View) -> NodeFacts {
 
 type Break = fn(&mut World);
 
-/// What is wrong, the invariants that fail, the one that is meant first, and a part of its evidence. I33 fails wherever a
-/// live view differs from the file, and I8 wherever it has a node without links.
+/// What is wrong, the invariants that fail, the one that is meant first, and a part of its evidence. I33
+/// fails wherever a live view differs from the file, and I8 wherever it has a node without links.
 const BROKEN: &[(&str, &[&str], &str, Break)] = &[
     ("two nodes have one id", &["I1", "I2"], "are both id-", |w| {
         let id = w.view(w.replica(0)).id.clone();
