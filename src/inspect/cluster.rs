@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Error, HostHandle, Sessions};
+use super::{
+    error::Error,
+    session::{HostHandle, Sessions},
+};
 use crate::{
     artifact::ArtifactSpec,
     cluster::{self, ClusterState, HostCheckTarget, assess},
