@@ -20,7 +20,7 @@ use crate::{
 const SILENCE_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// A line that is not shown: it only proves that the connection is still open.
-pub(super) const HEARTBEAT: &str = "\u{1}";
+const HEARTBEAT: &str = "\u{1}";
 
 pub(super) async fn run(args: Exec) -> Result<Exit, Failure> {
     let fleet = selected(&args.inventory, &args.limit)?;

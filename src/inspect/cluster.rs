@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Error, HostHandle, Sessions};
+use super::{
+    error::Error,
+    session::{HostHandle, Sessions},
+};
 use crate::{
     artifact::ArtifactSpec,
     cluster::{self, ClusterState, HostCheckTarget, assess},

@@ -1,6 +1,6 @@
 //! Why a fleet could not be inspected, or must not be changed.
 
-use super::NoSession;
+use super::session::NoSession;
 use crate::{
     cluster::{self, SafetyViolation},
     host, secret,

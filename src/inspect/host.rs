@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{HostHandle, Session};
+use super::{
+    error::Error,
+    session::{HostHandle, Session},
+};
 use crate::{
     artifact::{ArtifactSpec, ArtifactStore},
     host::{self, Facts, Probe},
@@ -46,7 +49,7 @@ pub(super) enum Inspected<D> {
 
 /// Inspects a host. `desired` is given the packages a build needs, where this host may have to compile the
 /// server.
-pub(super) async fn inspect_host<H: HostHandle, D: Resources, E: From<super::Error>>(
+pub(super) async fn inspect_host<H: HostHandle, D: Resources, E: From<Error>>(
     session: &Session<H>,
     spec: &ArtifactSpec,
     store: &ArtifactStore,
@@ -72,8 +75,8 @@ pub(super) async fn inspect_host<H: HostHandle, D: Resources, E: From<super::Err
     Ok(Inspected::Seen(Box::new(HostObservation { desired: wanted, observed, facts, missing_binary })))
 }
 
-fn lost<D, E: From<super::Error>>(error: host::Error) -> Result<Inspected<D>, E> {
-    if error.is_lost() { Ok(Inspected::Lost(error)) } else { Err(super::Error::from(error).into()) }
+fn lost<D, E: From<Error>>(error: host::Error) -> Result<Inspected<D>, E> {
+    if error.is_lost() { Ok(Inspected::Lost(error)) } else { Err(Error::from(error).into()) }
 }
 
 fn lacks_binary<'a>(resources: impl Iterator<Item = &'a Resource>, observed: &Observed) -> bool {

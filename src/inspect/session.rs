@@ -31,7 +31,9 @@ impl HostHandle for LockedHost {
 /// for the others.
 #[derive(Debug)]
 pub struct Session<H> {
+    /// The handle: what may be done with the host.
     pub host: H,
+    /// What the host said about itself when it was connected.
     pub facts: Facts,
     /// Made once: every path on the host comes from here.
     pub layout: Layout,
@@ -61,6 +63,7 @@ impl<H: HostHandle> Session<H> {
      {host} by this step, and running the same command again is safe"
 ))]
 pub struct NoSession {
+    /// Its name in the inventory.
     pub host: String,
 }
 

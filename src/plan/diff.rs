@@ -2,7 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, HostChanges, Job, PlanInput, Stage, Work};
+use super::{Desired, Error, HostChanges, Job, Plan, PlanInput, Stage, Work};
+
+impl Plan {
+    /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where
+    /// it is known that the plan could not be carried out.
+    pub fn new(input: &PlanInput<'_>) -> Result<Self, Error> {
+        input.check_preconditions()?;
+        let stages = input.stages();
+        input.check_binaries_available(&stages)?;
+        let hosts = input.hosts.iter().map(|(name, snapshot)| (name.clone(), snapshot.baseline())).collect();
+        Ok(Self {
+            provision: env!("CARGO_PKG_VERSION").to_owned(),
+            fleet: input.fleet.clone(),
+            hosts,
+            unreachable: input.unreachable.clone(),
+            notices: input.notices(),
+            rollout: input.options.rollout,
+            limit: input.options.limit.clone(),
+            stages,
+        })
+    }
+}
 
 impl PlanInput<'_> {
     /// The stages of the plan. The steps are the same on every host: they come from one playbook.

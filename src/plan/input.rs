@@ -98,15 +98,3 @@ impl<'a> PlanInput<'a> {
         self.unreachable.is_empty() && self.hosts.iter().all(ready)
     }
 }
-
-impl PlanOptions {
-    /// Whether `--limit` includes a host.
-    pub(super) fn includes(&self, host: &str) -> bool {
-        self.limit.as_ref().is_none_or(|limit| limit.contains(host))
-    }
-
-    /// Whether `--tags` selects a step.
-    pub(super) fn is_selected(&self, step: &Desired) -> bool {
-        self.tags.is_empty() || self.tags.iter().any(|tag| step.answers_to(tag))
-    }
-}

@@ -14,6 +14,14 @@ use crate::{
 /// `cluster-node-timeout` of our template, in milliseconds.
 const NODE_TIMEOUT_MS: u64 = 5000;
 
+/// The texts of the templates nodes are rendered from.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    pub config: String,
+    pub unit: String,
+    pub sysctl: String,
+}
+
 /// A template that cannot be rendered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("template {name} cannot be rendered")]

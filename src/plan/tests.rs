@@ -8,7 +8,7 @@ use crate::{
     cluster::{ClusterState, Observed as ClusterObserved},
     host::InitSystem,
     inspect::{HostObservation, Inspection},
-    resource::{Owner, PathState, SettingState},
+    resource::{Action, Entry, Owner, PathState, Resource, SettingState},
 };
 
 const ALL: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];

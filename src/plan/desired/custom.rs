@@ -1,6 +1,6 @@
 //! Steps that are not built in: what the user wrote into the playbook.
 
-use super::{HostTarget, above};
+use super::target::{HostTarget, above};
 use crate::{
     plan::render::{self, Error},
     playbook::Action,

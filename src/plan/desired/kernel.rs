@@ -1,6 +1,6 @@
 //! What all servers need of the kernel, now and after a boot.
 
-use super::{HostTarget, above};
+use super::target::{HostTarget, above};
 use crate::{
     inventory::Version,
     plan::render::{self, Error},

@@ -3,10 +3,12 @@
 mod custom;
 mod kernel;
 mod nodes;
+mod target;
 
 use serde::{Deserialize, Serialize};
 
-use super::render::Error;
+use self::target::{HostTarget, folders};
+use super::render::{Error, Templates};
 use crate::{
     artifact::ArtifactSpec,
     host::Facts,
@@ -49,14 +51,6 @@ pub enum Job {
     Verify,
 }
 
-/// The texts of the templates nodes are rendered from.
-#[derive(Debug, Clone)]
-pub struct Templates {
-    pub config: String,
-    pub unit: String,
-    pub sysctl: String,
-}
-
 /// What decides the resources of every host, besides the host itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Blueprint<'a> {
@@ -80,17 +74,6 @@ impl Blueprint<'_> {
         let target = HostTarget { fleet, host, facts, layout, templates, binary, packages };
         playbook.steps.iter().map(|step| target.step(step)).collect()
     }
-}
-
-/// The one host whose resources are desired, with all that decides them.
-struct HostTarget<'a> {
-    fleet: &'a Fleet,
-    host: &'a Host,
-    facts: &'a Facts,
-    layout: &'a Layout,
-    templates: &'a Templates,
-    binary: Binary,
-    packages: &'a [String],
 }
 
 impl HostTarget<'_> {
@@ -138,34 +121,6 @@ impl HostTarget<'_> {
         }
         Ok(resources)
     }
-
-    /// The owner of what the servers write.
-    fn owned(&self) -> Option<String> {
-        self.layout.account.as_ref().map(|account| format!("{account}:{account}"))
-    }
-
-    /// The owner of what the servers only read.
-    fn readable(&self) -> Option<String> {
-        self.layout.account.as_ref().map(|account| format!("root:{account}"))
-    }
-}
-
-/// A folder of ours, after all the folders above it.
-fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
-    above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
-}
-
-/// The folders above a path, outermost first, without those that every host has.
-fn above(path: &str) -> impl Iterator<Item = Directory> {
-    let folders = path.match_indices('/').skip(1).map(|(end, _)| &path[..end]);
-    folders.filter(|folder| !FHS_DIRECTORIES.contains(folder)).map(Directory::parent)
-}
-
-/// See hier(7): without these no host would have booted.
-const FHS_DIRECTORIES: [&str; 5] = ["/etc", "/run", "/var", "/var/lib", "/var/log"];
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("/", |(folder, _)| folder)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The nodes of a host: their folders, configurations and passwords, their unit, and their processes.
 
-use super::{HostTarget, above, parent};
+use super::target::{HostTarget, above, parent};
 use crate::{
     inventory::Node,
     plan::render::{self, Error},

@@ -1,5 +1,6 @@
 use super::{
     super::testing::{desired, facts, facts_of_user, fleet, fleet_with, playbook, templates},
+    target::{FHS_DIRECTORIES, above, parent},
     *,
 };
 use crate::{
