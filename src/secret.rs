@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::{self, Mode};
 
-/// Where a secret is kept. The value itself never stands in an inventory, a plan or an event.
+/// Where a secret is kept. The value itself is never in an inventory, a plan or an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
@@ -20,7 +20,7 @@ pub enum SecretSource {
     Generate(PathBuf),
 }
 
-/// A secret of the person at the keyboard: what opens a way to a host, and is never kept.
+/// A secret of the user who runs provision: it opens a way to a host, and provision never keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {

@@ -10,7 +10,7 @@ pub(super) fn known(engine: Engine, version: Version) -> Vec<&'static str> {
     entries().filter(|(e, v, _)| *e == engine.name() && *v == version).map(|(_, _, digest)| digest).collect()
 }
 
-/// `engine version digest`, one line each; what follows is for people.
+/// `engine version digest`, one line each; the rest is for the reader.
 fn entries() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut words = line.split_whitespace();

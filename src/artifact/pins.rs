@@ -1,4 +1,4 @@
-//! The lock file beside an inventory: the digests of sources that no table knew when they were first used.
+//! The lock file beside an inventory: the digests of sources that were unknown when they were first used.
 
 use std::{
     fs, io,
@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{ArtifactSpec, Error, Result, store};
-use crate::inventory::{Engine, Version};
+use crate::inventory::{Engine, ProjectFiles, Version};
 
 /// The lock file of one inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,20 +35,13 @@ struct Document {
     source: Vec<Pin>,
 }
 
-const HEAD: &str = "# Written by provision: the SHA-256 of sources nobody signed for when they were first used.\n\
+const HEAD: &str = "# Written by provision: the SHA-256 of sources that were unsigned and unknown when they were first used.\n\
                     # Keep this file with the inventory, so that the next run gets the same source.\n\n";
 
 impl Pins {
-    /// `<inventory>.lock`.
-    pub fn path_of(inventory: &Path) -> PathBuf {
-        let mut name = inventory.as_os_str().to_owned();
-        name.push(".lock");
-        name.into()
-    }
-
     /// Reads the lock file of an inventory; a missing one is empty.
     pub fn load(inventory: &Path) -> Result<Self> {
-        let path = Self::path_of(inventory);
+        let path = ProjectFiles::of(inventory).lock();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),

@@ -39,13 +39,13 @@ impl Recipe {
         self.engine.server()
     }
 
-    /// The variables that decide what the binary is. They must stand on make's command line: `.make-settings`
+    /// The variables that decide what the binary is. They must be on make's command line: `.make-settings`
     /// overrides the environment.
     pub fn flags(&self, arch: &str) -> Vec<String> {
         // -O2 also keeps link time optimisation off, which takes longer than the rest of the build.
         let mut flags = vec!["OPTIMIZATION=-O2".to_owned(), "MALLOC=jemalloc".to_owned()];
         if self.version < OPTIONS {
-            // It defines variables in headers, which gcc 10 and newer refuse unless told otherwise.
+            // It defines variables in headers, which gcc 10 and newer refuse by default.
             flags.push("REDIS_CFLAGS=-fcommon".to_owned());
         } else {
             flags.extend(["BUILD_TLS=no".to_owned(), "USE_SYSTEMD=no".to_owned()]);

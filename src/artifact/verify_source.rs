@@ -55,7 +55,7 @@ pub(super) fn is_signed(path: &Path, spec: &ArtifactSpec) -> bool {
     spec.source.sha256.is_none() && signature_marker(path).exists()
 }
 
-/// The file beside a tarball that says so.
+/// The file beside a tarball that records it.
 fn signature_marker(path: &Path) -> PathBuf {
     path.with_extension("signed")
 }

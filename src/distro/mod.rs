@@ -45,7 +45,7 @@ const DISTROS: &[&Distro] = &[&debian::DISTRO];
 /// Library folders that no family of the table has, but hosts outside of it do.
 const OTHER_LIBRARY_FOLDERS: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
-/// Package names of the family that the user is told of and that is not in the table yet.
+/// Package names of a family that hints name and that is not in the table yet.
 const ENTERPRISE_LINUX: &[(Tool, &str)] = &[
     (Tool::Compiler, "gcc"),
     (Tool::CxxCompiler, "gcc-c++"),

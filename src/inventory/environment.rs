@@ -1,10 +1,11 @@
-//! How much of the real thing a fleet is: what holds in a lab need not hold on machines that fail each by itself.
+//! What the hosts of a fleet are: a single host, a lab or real hosts. What holds in a lab need not hold on machines that
+//! fail one at a time.
 
 use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Host};
+use super::{Address, Host, ProjectFiles};
 
 /// What the hosts of a fleet are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +28,6 @@ impl fmt::Display for Environment {
     }
 }
 
-/// The file a lab keeps beside the inventory it writes.
-pub const LAB_STATE: &str = "state.json";
-
 impl Environment {
     /// What hosts are: those of a lab are in the state it keeps beside its inventory.
     pub(super) fn of(hosts: &[Host], inventory: &Path) -> Self {
@@ -37,7 +35,7 @@ impl Environment {
         if remote().next().is_none() {
             return Self::SingleHost;
         }
-        let state = std::fs::read(inventory.with_file_name(LAB_STATE)).unwrap_or_default();
+        let state = std::fs::read(ProjectFiles::of(inventory).lab_state()).unwrap_or_default();
         let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
         let guests = state.get("guests").and_then(|guests| guests.as_array());
         let simulated: Vec<&str> =

@@ -11,7 +11,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
+use super::{Environment, ProjectFiles, bus_port};
 use crate::secret::{Credential, SecretSource};
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -28,13 +28,13 @@ pub struct Fleet {
     pub auth: Option<SecretSource>,
     pub source: Source,
     pub hosts: Vec<Host>,
-    /// How much of the real thing the hosts are.
+    /// Whether it is a single host, a lab or real hosts.
     pub environment: Environment,
     /// The inventory file this came from; relative paths in it are already joined to its folder.
     pub inventory: PathBuf,
 }
 
-/// `directive → its values`, one rendered line for each value (`save` may stand more than once).
+/// `directive → its values`, one rendered line for each value (`save` may occur more than once).
 pub type Directives = BTreeMap<String, Vec<String>>;
 
 /// A machine.
@@ -62,7 +62,7 @@ pub enum Address {
 /// it leaves open, the user's own `ssh` configuration says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ssh {
-    /// The account to log in with; anybody but root uses sudo.
+    /// The account to log in with; any other than root uses sudo.
     pub user: Option<String>,
     pub port: Option<u16>,
     /// Private key files to offer, in this order. Empty: those of the user's `ssh` configuration.
@@ -94,9 +94,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// The cluster bus port: the client port + 10000 (Redis cluster specification).
+    /// The port of the cluster bus.
     pub fn bus_port(&self) -> u16 {
-        self.address.port().saturating_add(10_000)
+        bus_port(self.address.port())
     }
 
     pub fn ip(&self) -> IpAddr {
@@ -127,12 +127,12 @@ impl Fleet {
 
     /// The file beside the inventory that host keys are pinned in, in the format of `known_hosts`.
     pub fn known_hosts(&self) -> PathBuf {
-        self.inventory.with_extension("known_hosts")
+        self.files().known_hosts()
     }
 
-    /// The folder the user's own `playbooks/` and `templates/` are looked for in.
-    pub fn project(&self) -> PathBuf {
-        self.inventory.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
+    /// The files that belong to the inventory.
+    pub fn files(&self) -> ProjectFiles<'_> {
+        ProjectFiles::of(&self.inventory)
     }
 }
 

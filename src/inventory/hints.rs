@@ -1,16 +1,16 @@
-//! Serde's and TOML's messages in words for the person who wrote the file.
+//! Serde's and TOML's messages in words for the user who wrote the file.
 
 use std::ops::Range;
 
-/// Keys people look for here and that have another name or no need to be written.
-const ELSEWHERE: &[(&str, &str)] = &[
+/// Keys that users try here, and that have another name or need not be written.
+const MISPLACED: &[(&str, &str)] = &[
     ("masters", "masters follow from the nodes: nodes / (replicas + 1); set `replicas` and `nodes`"),
     ("shards", "shards follow from the nodes: nodes / (replicas + 1); set `replicas` and `nodes`"),
-    ("password", "passwords never stand here: set `auth = \"generate\"` in [cluster]"),
-    ("requirepass", "passwords never stand here: set `auth = \"generate\"` in [cluster]"),
+    ("password", "passwords are never written here: set `auth = \"generate\"` in [cluster]"),
+    ("requirepass", "passwords are never written here: set `auth = \"generate\"` in [cluster]"),
     ("ip", "where the host answers is its `address`"),
     ("user", "the account to log in with is `user` in [ssh]"),
-    ("maxmemory", "the engine's own directives stand in [cluster.config]"),
+    ("maxmemory", "the engine's own directives are set in [cluster.config]"),
     ("ports", "the first node's port is `port` in [cluster]; the others follow it"),
 ];
 
@@ -61,8 +61,8 @@ impl<'a> UnknownKey<'a> {
         if self.meant().is_some() {
             return suggest(self.name, &self.known);
         }
-        let elsewhere = did_you_mean(self.name, ELSEWHERE.iter().map(|(word, _)| *word));
-        match ELSEWHERE.iter().find(|(word, _)| Some(*word) == elsewhere) {
+        let misplaced = did_you_mean(self.name, MISPLACED.iter().map(|(word, _)| *word));
+        match MISPLACED.iter().find(|(word, _)| Some(*word) == misplaced) {
             Some((_, help)) => (*help).to_owned(),
             None => format!("the keys known here are {}", quoted(&self.known)),
         }
@@ -108,13 +108,13 @@ pub(super) fn type_help(key: &str, words: &str) -> String {
 /// The commonest slip is a value without quotes; anything else is left to the parser's own words.
 pub(super) fn syntax_help(text: &str, span: &Range<usize>, message: &str) -> String {
     if message.contains("duplicate key") {
-        return "a key or table may stand only once; remove one of the two".to_owned();
+        return "a key or table may be written only once; remove one of the two".to_owned();
     }
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     match line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
         Some((key, value)) if value.starts_with(|c: char| c.is_alphanumeric()) => {
-            format!("text stands in quotes: {key} = \"{value}\"")
+            format!("text is written in quotes: {key} = \"{value}\"")
         }
         Some((key, "")) => format!("`{key}` has no value: write one after the `=`, or remove the line"),
         _ => "the file must be TOML: [tables], and keys = \"values\"".to_owned(),

@@ -23,7 +23,7 @@ pub(crate) struct Read<T> {
     pub(crate) removed: Vec<Vec<String>>,
 }
 
-/// Reads as much as can be read. A syntax error stands alone: what follows it would be guesses.
+/// Reads as much as can be read. After a syntax error nothing else is reported: it would be guesses.
 pub(crate) fn read<'i, T: Deserialize<'i>>(text: &'i str) -> Read<T> {
     let mut read = Read { value: None, problems: Vec::new(), removed: Vec::new() };
     let mut tree = match DeTable::parse(text) {
@@ -95,13 +95,13 @@ fn problem(
     }
 }
 
-/// What was repaired: the key's path, and where its value stands.
+/// What was repaired: the key's path, and the place of its value.
 struct Done {
     path: Vec<String>,
     value: Range<usize>,
 }
 
-/// Renames the key at a span to the one that was meant, or takes out the entry whose key or value stands there.
+/// Renames the key at a span to the one that was meant, or takes out the entry whose key or value is there.
 struct Repair<'a> {
     span: &'a Range<usize>,
     rename: Option<&'a str>,

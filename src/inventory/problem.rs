@@ -48,7 +48,7 @@ impl Problem {
         self
     }
 
-    /// Where its cause stands: the byte offset in the file.
+    /// The byte offset of its cause in the file.
     pub fn offset(&self) -> usize {
         self.labels.first().map_or(0, LabeledSpan::offset)
     }

@@ -1,9 +1,9 @@
-//! Addresses as people write them: one, a range, and what is wrong with a bad one.
+//! Addresses as users write them: one, a range, and what is wrong with a bad one.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 /// More simulated addresses than this on one host is a slip.
-const MOST: u32 = 1000;
+const MAX_ADDRESSES: u32 = 1000;
 
 /// What is wrong with an address, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(super) fn expand(text: &str) -> Result<Vec<IpAddr>, BadAddress> {
             what: format!("the range {text} runs backwards"),
             help: format!("write the lower address first: {last}-{first}"),
         }),
-        Some(count) if count > MOST => Err(BadAddress {
+        Some(count) if count > MAX_ADDRESSES => Err(BadAddress {
             what: format!("the range {text} holds {count} addresses"),
-            help: format!("a host carries at most {MOST} nodes; make the range shorter"),
+            help: format!("a host carries at most {MAX_ADDRESSES} nodes; make the range shorter"),
         }),
         Some(_) => Ok((u32::from(first)..=u32::from(last)).map(|ip| Ipv4Addr::from(ip).into()).collect()),
     }

@@ -1,4 +1,4 @@
-//! A value that knows where in the file it stands, so that a problem can point at it.
+//! A value with its place in the file, so that a problem can point at it.
 
 use std::{borrow::Cow, cmp::Ordering, ops::Deref, ops::Range};
 

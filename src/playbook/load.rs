@@ -6,7 +6,7 @@ use super::{
     Playbook, Step,
     action::{BUILT_IN, Reader},
     order::{self, OrderedStep, Position},
-    raw::{Written, WrittenStep},
+    raw::{RawPlaybook, RawStep},
     templates,
 };
 use crate::inventory::{Fleet, LoadError, Problem, Read, Spanned, read, suggest};
@@ -27,7 +27,7 @@ pub fn load(fleet: &Fleet, name: &str) -> Result<Playbook, LoadError> {
     }
 }
 
-/// Parses a flow that `file` stands for in messages.
+/// Parses a flow; `file` is what messages call it.
 pub fn parse(fleet: &Fleet, name: &str, file: &str, text: &str) -> Result<Playbook, LoadError> {
     steps(fleet, text)
         .map(|steps| Playbook { name: name.to_owned(), steps })
@@ -44,7 +44,7 @@ fn unknown(name: &str) -> Problem {
 }
 
 fn steps(fleet: &Fleet, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
-    let Read { value, problems, removed } = read::<Written>(text);
+    let Read { value, problems, removed } = read::<RawPlaybook>(text);
     let mut reader = Reader { fleet, problems };
     let Some(written) = value else { return Err(reader.problems) };
     let base = match &written.extends {
@@ -83,11 +83,14 @@ fn base(fleet: &Fleet, name: &Spanned<String>, reader: &mut Reader<'_>) -> Vec<O
         return Vec::new();
     };
     let steps = steps(fleet, text).unwrap_or_default();
-    steps.into_iter().map(|step| OrderedStep { step, name_at: 0..0, place: Position::InFileOrder }).collect()
+    steps
+        .into_iter()
+        .map(|step| OrderedStep { step, name_at: 0..0, position: Position::InFileOrder })
+        .collect()
 }
 
 fn step(
-    written: &Spanned<WrittenStep>,
+    written: &Spanned<RawStep>,
     lost: bool,
     extends: bool,
     reader: &mut Reader<'_>,
@@ -111,16 +114,16 @@ fn step(
             .problems
             .push(problem.help("remove this step, or `extends`, to write the whole flow yourself"));
     }
-    let place = place(written, reader);
+    let position = position(written, reader);
     let step = Step { name: name?.value.clone(), tags: reader.tags(&written.tags), action: action? };
-    Some(OrderedStep { step, name_at: name?.span.clone(), place })
+    Some(OrderedStep { step, name_at: name?.span.clone(), position })
 }
 
-fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Position {
+fn position(written: &RawStep, reader: &mut Reader<'_>) -> Position {
     if let (Some(builtin), Some(at)) = (&written.builtin, written.after.as_ref().or(written.before.as_ref()))
     {
         let problem = Problem::new("a built-in step has its own place").at(&at.span, "not for it");
-        let help = "remove it: build, install, configure, ship, start, form and verify stand in this order";
+        let help = "remove it: build, install, configure, ship, start, form and verify have this order";
         reader.problems.push(problem.at(&builtin.span, "built in").help(help));
     }
     match (&written.after, &written.before) {
@@ -151,7 +154,7 @@ fn unique(base: &[OrderedStep], own: &[OrderedStep], reader: &mut Reader<'_>) {
     }
 }
 
-/// The built-in steps stand once each, in their order.
+/// Checks that each built-in step occurs once, and in their order.
 fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
     let mut missing = Vec::new();
     let mut last: Option<(usize, &OrderedStep)> = None;
@@ -162,7 +165,7 @@ fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
             continue;
         };
         for (_, again) in found {
-            let problem = Problem::new(format!("the built-in step `{name}` stands twice"));
+            let problem = Problem::new(format!("the built-in step `{name}` occurs twice"));
             let problem = problem.at(&again.name_at, "again").at(&placed.name_at, "first here");
             problems.push(problem.help("remove one of the two"));
         }

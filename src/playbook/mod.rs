@@ -38,7 +38,7 @@ pub struct UnknownTag {
 }
 
 impl Playbook {
-    /// Refuses a tag no step has: what it keeps is nothing, and nothing would look like all being well.
+    /// Refuses a tag no step has: it would select no step, and a plan without steps looks like success.
     pub fn refuse_unknown(&self, tags: &[String]) -> Result<(), UnknownTag> {
         let words = self.steps.iter().flat_map(|step| step.tags.iter().chain([&step.name]));
         let known: BTreeSet<&str> = words.map(String::as_str).collect();
@@ -57,7 +57,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a step does. The first seven are built in and stand once each, in this order; the others are the user's.
+/// What a step does. The first seven are built in and occur once each, in this order; the others are the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {

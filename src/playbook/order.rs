@@ -1,16 +1,16 @@
-//! Puts steps where they asked to stand.
+//! Puts steps into their order.
 
 use std::ops::Range;
 
 use super::Step;
 use crate::inventory::{Problem, Spanned, did_you_mean};
 
-/// A step, where its name is written, and where it wants to stand.
+/// A step, where its name is written, and its position.
 #[derive(Debug, Clone)]
 pub(super) struct OrderedStep {
     pub(super) step: Step,
     pub(super) name_at: Range<usize>,
-    pub(super) place: Position,
+    pub(super) position: Position,
 }
 
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Position {
     }
 }
 
-/// The steps that stay where they are written, and the others next to them. Steps that want the same place keep the
+/// The steps that stay in the order of the file, and the others next to them. Steps with the same position keep the
 /// order of the file.
 pub(super) fn arrange(
     base: Vec<OrderedStep>,
@@ -38,28 +38,28 @@ pub(super) fn arrange(
     problems: &mut Vec<Problem>,
 ) -> Vec<OrderedStep> {
     let (mut waiting, here): (Vec<_>, Vec<_>) =
-        own.into_iter().partition(|placed| placed.place.target().is_some());
+        own.into_iter().partition(|step| step.position.target().is_some());
     let mut flow: Vec<OrderedStep> = base.into_iter().chain(here).collect();
     loop {
         let before = waiting.len();
-        for placed in std::mem::take(&mut waiting) {
-            match position(&flow, &placed.place) {
-                Some(position) => flow.insert(position, placed),
-                None => waiting.push(placed),
+        for step in std::mem::take(&mut waiting) {
+            match index(&flow, &step.position) {
+                Some(index) => flow.insert(index, step),
+                None => waiting.push(step),
             }
         }
         if waiting.len() == before {
             break;
         }
     }
-    problems.extend(waiting.iter().map(|placed| lost(placed, &flow, &waiting)));
+    problems.extend(waiting.iter().map(|step| lost(step, &flow, &waiting)));
     flow
 }
 
-fn position(flow: &[OrderedStep], place: &Position) -> Option<usize> {
-    let target = place.target()?;
-    let at = flow.iter().position(|placed| placed.step.name == target.value)?;
-    if matches!(place, Position::Before(_)) {
+fn index(flow: &[OrderedStep], position: &Position) -> Option<usize> {
+    let target = position.target()?;
+    let at = flow.iter().position(|step| step.step.name == target.value)?;
+    if matches!(position, Position::Before(_)) {
         return Some(at);
     }
     let mut chain = vec![target.as_str()];
@@ -67,25 +67,25 @@ fn position(flow: &[OrderedStep], place: &Position) -> Option<usize> {
     Some(at + 1 + followers)
 }
 
-/// A step that was put behind the target, or behind a step that was: what comes next stands behind it, too.
-fn follows<'a>(placed: &'a OrderedStep, chain: &mut Vec<&'a str>) -> bool {
-    let follows = matches!(&placed.place, Position::After(target) if chain.contains(&target.as_str()));
+/// Whether a step was put after the target, or after a step that was: what comes next goes after it, too.
+fn follows<'a>(step: &'a OrderedStep, chain: &mut Vec<&'a str>) -> bool {
+    let follows = matches!(&step.position, Position::After(target) if chain.contains(&target.as_str()));
     if follows {
-        chain.push(&placed.step.name);
+        chain.push(&step.step.name);
     }
     follows
 }
 
-fn lost(placed: &OrderedStep, flow: &[OrderedStep], waiting: &[OrderedStep]) -> Problem {
-    let Some(target) = placed.place.target() else { return Problem::new("a step has no place") };
+fn lost(step: &OrderedStep, flow: &[OrderedStep], waiting: &[OrderedStep]) -> Problem {
+    let Some(target) = step.position.target() else { return Problem::new("a step has no position") };
     let name = target.as_str();
     if waiting.iter().any(|other| other.step.name == name) {
-        let problem = Problem::new(format!("`{}` and `{name}` wait for each other", placed.step.name));
+        let problem = Problem::new(format!("`{}` and `{name}` wait for each other", step.step.name));
         return problem
             .at(&target.span, "goes round in a circle")
             .help("place one of them next to a built-in step");
     }
-    let names: Vec<&str> = flow.iter().chain(waiting).map(|placed| placed.step.name.as_str()).collect();
+    let names: Vec<&str> = flow.iter().chain(waiting).map(|step| step.step.name.as_str()).collect();
     let help = match did_you_mean(name, names.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("the steps are {}", names.join(", ")),

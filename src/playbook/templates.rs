@@ -38,19 +38,16 @@ pub(super) fn find(fleet: &Fleet, name: &str) -> Result<Template, Problem> {
     compiled_in
         .map(|(name, text)| Template { source: format!("built-in {name}"), text: (*text).to_owned() })
         .ok_or_else(|| {
-            let folder = fleet.project().join("templates");
+            let folder = fleet.files().folder().join("templates");
             let known: Vec<&str> = COMPILED_IN.iter().map(|(name, _)| *name).collect();
             let help = format!("put it into {}, or {}", folder.display(), suggest(name, &known));
             Problem::new(format!("there is no template `{name}`")).help(help)
         })
 }
 
-/// A file of the project: beside the inventory, or beside its folder where that is called `inventory`.
+/// A file of the project, where there is one.
 pub(super) fn own(fleet: &Fleet, path: &Path) -> Result<Option<(PathBuf, String)>, Problem> {
-    let project = fleet.project();
-    // A folder above that is not part of a project could be anybody's, /tmp for one.
-    let above = project.parent().filter(|_| project.file_name().is_some_and(|name| name == "inventory"));
-    for candidate in [Some(project.as_path()), above].into_iter().flatten().map(|folder| folder.join(path)) {
+    for candidate in fleet.files().candidates(path) {
         match std::fs::read_to_string(&candidate) {
             Ok(text) => return Ok(Some((candidate, text))),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}

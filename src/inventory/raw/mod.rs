@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    auth::{Auth, AuthWord, Kept, SecretTable, SourceKind},
+    auth::{Auth, AuthWord, Kept, SecretLocation, SecretTable},
     config::{Config, Scalar, Values},
-    nodes::{Ips, Nodes, SimulatedTable},
+    nodes::{Nodes, SimulatedTable},
 };
 use super::{
     fleet::{self, Engine},
@@ -53,7 +53,7 @@ pub(super) struct Cluster {
     /// The port of a host's first node; 7001 where it is not given. The bus port is the port + 10000.
     #[schemars(range(min = 1, max = 22767))]
     pub(super) port: Option<Spanned<i64>>,
-    /// The password clients and nodes use. It never stands here: this says where it is kept. Without it, one is
+    /// The password clients and nodes use. It is never written here: this says where it is kept. Without it, one is
     /// generated for a cluster on more than one host, and a cluster on one host has none.
     pub(super) auth: Option<Spanned<Auth>>,
     /// The engine's own directives, for every node.

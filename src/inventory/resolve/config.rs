@@ -6,6 +6,7 @@ use super::resolver::Resolver;
 use crate::inventory::{
     directives::{self, DirectiveStatus},
     fleet::{Directives, Engine, Version},
+    one_or_many::OneOrMany,
     problem::Problem,
     raw::{Config, Scalar, Values},
     spanned::Spanned,
@@ -72,15 +73,15 @@ fn classify(
 
 fn lines(values: &Spanned<Values>, resolver: &mut Resolver<'_>) -> Vec<String> {
     match &values.value {
-        Values::One(scalar) => vec![line(scalar, &values.span, resolver)],
-        Values::Many(lines) if lines.is_empty() => {
+        OneOrMany::One(scalar) => vec![line(scalar, &values.span, resolver)],
+        OneOrMany::Many(lines) if lines.is_empty() => {
             let problem = Problem::new("an empty array writes no line").at(&values.span, "nothing in it");
             resolver.report(
                 problem.help("remove the directive, or switch it off the engine's way, such as save = \"\""),
             );
             Vec::new()
         }
-        Values::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, resolver)).collect(),
+        OneOrMany::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, resolver)).collect(),
     }
 }
 

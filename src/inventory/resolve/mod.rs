@@ -21,7 +21,7 @@ use super::{
     raw::Inventory,
 };
 
-/// What stands around the inventory's text.
+/// What the meaning of an inventory depends on besides its text.
 pub(super) struct ResolveContext<'a> {
     /// The inventory file; relative paths start from its folder.
     pub(super) file: &'a Path,
@@ -39,7 +39,7 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
     let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut resolver);
     cross_host::check(inventory, &cluster, &hosts, &mut resolver);
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
-    // Ports that other machines can reach are not left open to whoever comes by.
+    // Ports that other machines can reach are not left without a password.
     let exposed = hosts.len() > 1 && context.fold == Fold::AsWritten;
     let auth =
         if exposed && !cluster.auth_decided { Some(cluster::generated(&resolver)) } else { cluster.auth };

@@ -1,10 +1,10 @@
-//! What every part of resolving shares: where problems go, and the checks that are the same everywhere.
+//! What every part of resolving shares: where problems go, and the checks that several parts make.
 
 use std::{ops::Range, path::PathBuf};
 
 use super::ResolveContext;
 use crate::inventory::{
-    Fold,
+    Fold, ProjectFiles,
     fleet::Fleet,
     ports::{self, BadPort},
     problem::Problem,
@@ -60,12 +60,12 @@ impl<'a> Resolver<'a> {
 
     /// A path of the inventory, from the inventory's folder.
     pub(super) fn path(&self, written: &str) -> PathBuf {
-        self.context.file.parent().map_or_else(|| PathBuf::from(written), |folder| folder.join(written))
+        self.files().relative(written)
     }
 
-    /// The inventory file with another extension.
-    pub(super) fn beside(&self, extension: &str) -> PathBuf {
-        self.context.file.with_extension(extension)
+    /// The files that belong to the inventory.
+    pub(super) fn files(&self) -> ProjectFiles<'_> {
+        ProjectFiles::of(self.context.file)
     }
 
     pub(super) fn port(&mut self, port: &Spanned<i64>) -> Option<u16> {

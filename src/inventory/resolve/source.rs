@@ -73,7 +73,7 @@ fn places(places: &Spanned<Vec<Spanned<String>>>, resolver: &mut Resolver<'_>) -
         };
         match found.iter().find(|(other, _)| other == place) {
             Some((_, first)) => {
-                let problem = Problem::new(format!("the place `{}` stands twice", name.value));
+                let problem = Problem::new(format!("the place `{}` is listed twice", name.value));
                 resolver.report(
                     problem.at(&name.span, "again").at(&first.span, "first here").help("remove one of them"),
                 );

@@ -80,7 +80,7 @@ fn port(port: &Spanned<i64>, resolver: &mut Resolver<'_>) -> Option<u16> {
     if found.is_none() {
         let problem = Problem::new(format!("{} is not a port", port.value));
         resolver.report(
-            problem.at(&port.span, "1 to 65535").help("sshd listens on 22 unless it was told otherwise"),
+            problem.at(&port.span, "1 to 65535").help("sshd listens on 22 unless it is configured otherwise"),
         );
     }
     found
