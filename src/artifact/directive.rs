@@ -62,4 +62,11 @@ mod tests {
                 && !names.knows("")
         );
     }
+
+    #[test]
+    fn a_string_that_is_longer_than_any_directive_is_none() {
+        let (longest, too_long) = ("a".repeat(super::LONGEST), "b".repeat(super::LONGEST + 1));
+        let names = DirectiveNames::in_text(format!("{longest}\0{too_long}").as_bytes());
+        assert!(names.knows(&longest) && !names.knows(&too_long));
+    }
 }

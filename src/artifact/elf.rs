@@ -190,4 +190,25 @@ mod tests {
         assert_eq!((needs.level, needs.arch.as_str()), (2, "x86_64"));
         assert!(needs.interpreter.contains("ld-linux"));
     }
+
+    #[test]
+    fn a_static_binary_needs_no_libc_and_no_library() {
+        let needs = ElfRequirements {
+            arch: "x86_64".to_owned(),
+            interpreter: String::new(),
+            libraries: Vec::new(),
+            glibc: None,
+            level: 1,
+        };
+        for libc in ["glibc 2.5", "musl libc (x86_64) Version 1.2.4", ""] {
+            assert_eq!(needs.fits(&host(libc)), Ok(()), "{libc}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_elf_file_has_a_reason() {
+        assert!(ElfRequirements::read(b"#!/bin/sh\n").is_err());
+        assert!(ElfRequirements::read(b"").is_err());
+        assert!(ElfRequirements::of(Path::new("/no/such/file")).is_err());
+    }
 }

@@ -75,3 +75,51 @@ impl Pins {
         self.pins.push(Pin { engine: spec.engine, version: spec.version, sha256, from });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::spec::tests::spec;
+
+    #[test]
+    fn what_is_pinned_is_read_again_for_its_engine_and_version_only() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("x.toml");
+        let mut pins = Pins::load(&inventory).unwrap();
+        let wanted = spec(Engine::Redis, "7.0.15");
+        assert!(pins.of(&wanted).is_empty());
+        pins.add(&wanted, "aa", "a \"mirror\"\nof two lines");
+        pins.add(&wanted, "bb", "b");
+        pins.add(&spec(Engine::Valkey, "8.1.1"), "cc", "c");
+        pins.save().unwrap();
+        let read = Pins::load(&inventory).unwrap();
+        assert_eq!(read, pins);
+        assert_eq!(read.of(&wanted), ["aa", "bb"]);
+        assert_eq!(read.of(&spec(Engine::Valkey, "7.0.15")), Vec::<&str>::new());
+        assert_eq!(read.path(), home.path().join("x.toml.lock"));
+        let text = fs::read_to_string(read.path()).unwrap();
+        assert!(text.starts_with("# Written by provision") && text.contains("\n[[source]]\n"), "{text}");
+    }
+
+    #[test]
+    fn a_lock_file_that_is_not_understood_is_an_error_and_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("x.toml");
+        let lock = home.path().join("x.toml.lock");
+        for text in
+            ["[[source]]\n", "nonsense", "[[source]]\nengine = \"redis\"\nversion = \"7\"\n", "[new]\n"]
+        {
+            store::write(&lock, text).unwrap();
+            let error = Pins::load(&inventory).unwrap_err();
+            assert!(error.to_string().contains("x.toml.lock"), "{error}");
+            assert_eq!(fs::read_to_string(&lock).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let pins = Pins::load(Path::new("/proc/no-such-folder/x.toml")).unwrap();
+        let error = pins.save().unwrap_err();
+        assert_eq!(error.to_string(), "could not write the lock file /proc/no-such-folder/x.toml.lock");
+    }
+}

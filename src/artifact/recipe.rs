@@ -120,4 +120,11 @@ mod tests {
         assert_eq!(recipe(Engine::Valkey, "9.1.2").flags("x86_64").len(), 4);
         assert_eq!(recipe(Engine::Redis, "7.0.15").flags("aarch64").len(), 5);
     }
+
+    #[test]
+    fn the_packages_are_those_of_the_tools() {
+        let debian = crate::distro::find("debian").unwrap();
+        assert_eq!(recipe(Engine::Redis, "7.0.15").packages(debian), ["gcc", "make", "tar", "libc6-dev"]);
+        assert_eq!(recipe(Engine::Redis, "8.0.2").packages(debian).last(), Some(&"g++"));
+    }
 }

@@ -44,3 +44,53 @@ impl Environment {
         if remote().all(known) { Self::Lab } else { Self::RealHosts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        atomic_file::{self, Mode},
+        inventory::Ssh,
+    };
+
+    fn hosts(addresses: &[&str]) -> Vec<Host> {
+        let address = |text: &&str| match *text {
+            "local" => Address::Local,
+            other => Address::Remote(other.to_owned()),
+        };
+        let host = |text| Host {
+            name: "h".to_owned(),
+            address: address(text),
+            ssh: Ssh::default(),
+            zone: None,
+            nodes: Vec::new(),
+        };
+        addresses.iter().map(host).collect()
+    }
+
+    #[test]
+    fn a_lab_is_known_by_the_state_beside_its_inventory() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("inventory.toml");
+        let of = |addresses: &[&str]| Environment::of(&hosts(addresses), &inventory);
+        assert_eq!(of(&["local"]), Environment::SingleHost);
+        assert_eq!(of(&["10.0.0.2", "local"]), Environment::RealHosts);
+        let state = r#"{"guests": [{"address": "10.0.0.2"}, {"address": "10.0.0.3"}]}"#;
+        atomic_file::write(&home.path().join("state.json"), state.as_bytes(), Mode::Private).unwrap();
+        assert_eq!(of(&["10.0.0.2", "10.0.0.3"]), Environment::Lab);
+        assert_eq!(of(&["10.0.0.2", "local"]), Environment::Lab);
+        assert_eq!(of(&["10.0.0.2", "10.0.0.4"]), Environment::RealHosts, "one is not of the lab");
+        assert_eq!(of(&["local"]), Environment::SingleHost);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_no_lab() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("inventory.toml");
+        for state in ["", "{", "[]", r#"{"guests": 7}"#, r#"{"guests": [{"address": 7}, 5]}"#] {
+            atomic_file::write(&home.path().join("state.json"), state.as_bytes(), Mode::Private).unwrap();
+            let environment = Environment::of(&hosts(&["10.0.0.2"]), &inventory);
+            assert_eq!(environment, Environment::RealHosts, "{state}");
+        }
+    }
+}

@@ -271,3 +271,41 @@ impl SourceKind {
         Self::File,
     ];
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_version_is_read_as_it_is_written(parts in any::<(u32, u32, u32)>()) {
+            let version = Version::new(parts.0, parts.1, parts.2);
+            prop_assert_eq!(version.to_string().parse::<Version>(), Ok(version));
+            let json = serde_json::to_string(&version).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Version>(&json).unwrap(), version);
+        }
+
+        #[test]
+        fn versions_are_ordered_by_their_numbers(a in any::<[u32; 3]>(), b in any::<[u32; 3]>()) {
+            let version = |[major, minor, patch]: [u32; 3]| Version::new(major, minor, patch);
+            prop_assert_eq!(version(a).cmp(&version(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn only_three_numbers_are_a_version() {
+        for text in ["", "7", "7.0", "7.0.15.1", "7.0.x", "7.0.-1", "7.0.15-rc1", "v7.0.15", "7..15"] {
+            let error = text.parse::<Version>().unwrap_err();
+            assert_eq!(error, format!("`{text}` is not a version like 7.0.15"));
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_source_is_tried_by_default_the_caches_first() {
+        let places = Source::default().places;
+        assert_eq!(places, SourceKind::ALL);
+        assert_eq!(places[..2], [SourceKind::ArtifactCache, SourceKind::SourceCache]);
+    }
+}

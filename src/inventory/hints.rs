@@ -120,3 +120,95 @@ pub(super) fn syntax_help(text: &str, span: &Range<usize>, message: &str) -> Str
         _ => "the file must be TOML: [tables], and keys = \"values\"".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognized_and_another_word_is_not() {
+        let keys = ["replicas", "port", "cluster_name"];
+        for (word, meant) in [
+            ("replics", Some("replicas")),
+            ("REPLICAS", Some("replicas")),
+            ("prot", Some("port")),
+            ("cluster-name", Some("cluster_name")),
+            ("telepathy", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(word, keys), meant, "{word}");
+        }
+        assert_eq!(did_you_mean("port", []), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_that_is_there_is_meant_itself(words in prop::collection::hash_set("[a-z]{1,9}", 1..8)) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            for word in &words {
+                prop_assert_eq!(did_you_mean(word, words.iter().copied()), Some(*word));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_likely_word_all_are_listed() {
+        assert_eq!(suggest("redsi", &["redis", "valkey"]), "did you mean `redis`?");
+        assert_eq!(suggest("memcached", &["redis", "valkey"]), "choose one of `redis`, `valkey`");
+    }
+
+    #[test]
+    fn an_unknown_key_is_read_from_the_message_of_serde() {
+        let message = "unknown field `prot`, expected one of `name`, `port`";
+        let key = UnknownKey::read(message).unwrap();
+        assert_eq!((key.name, key.known.as_slice()), ("prot", &["name", "port"][..]));
+        assert_eq!(key.meant(), Some("port"));
+        assert_eq!(key.help(), "did you mean `port`?");
+        assert!(UnknownKey::read("invalid type: string").is_none());
+    }
+
+    #[test]
+    fn a_key_of_another_place_is_explained_and_any_other_gets_the_list() {
+        let help = |name| UnknownKey { name, known: vec!["name", "port"] }.help();
+        assert!(help("masters").starts_with("masters follow from the nodes"));
+        assert!(help("requirepass").contains("auth = \"generate\""));
+        assert_eq!(help("telepathy"), "the keys known here are `name`, `port`");
+    }
+
+    #[test]
+    fn types_are_named_in_plain_words() {
+        for (message, expected) in [
+            ("invalid type: string \"6\", expected i64", "expected a whole number, found a string"),
+            ("invalid type: integer `6`, expected a string", "expected a string, found a whole number"),
+            ("invalid type: map, expected a sequence", "expected an array, found a table"),
+            ("invalid type: sequence, expected a map", "expected a table, found an array"),
+            ("invalid value: boolean `true`, expected a date", "expected a date, found true or false"),
+        ] {
+            assert_eq!(mismatch(message).as_deref(), Some(expected), "{message}");
+        }
+        assert_eq!(mismatch("missing field `name`"), None);
+    }
+
+    #[test]
+    fn the_help_shows_how_to_write_what_was_expected() {
+        let help = |expected: &str| type_help("port", &format!("expected {expected}, found a table"));
+        assert!(help("a whole number").contains("port = 1"));
+        assert!(help("a string").contains("port = \"…\""));
+        assert!(help("an array").contains("[[port]]"));
+        assert!(help("a table with `path`").contains("port = {"));
+        assert!(help("something else").contains("`port`"));
+    }
+
+    #[test]
+    fn the_line_of_a_syntax_error_is_shown_repaired() {
+        let text = "[cluster]\nname = orders\nport =\n]";
+        let at = |needle: &str| text.find(needle).map(|at| at..at + 1).unwrap();
+        assert!(syntax_help(text, &at("orders"), "x").ends_with("name = \"orders\""));
+        assert!(syntax_help(text, &at("port"), "x").contains("`port` has no value"));
+        assert!(syntax_help(text, &at("]\nname"), "x").contains("must be TOML"));
+        assert!(syntax_help(text, &(999..1000), "x").contains("must be TOML"), "a place outside the text");
+        assert!(syntax_help(text, &at("name"), "duplicate key").contains("only once"));
+    }
+}

@@ -136,4 +136,34 @@ mod tests {
             let _ = expand(&text);
         }
     }
+
+    #[test]
+    fn a_name_has_letters_and_an_address_has_not() {
+        for name in ["redis-191", "a", "h.example", "xn--bcher-kva.example", "1a", &"a".repeat(63)] {
+            assert!(is_dns_name(name), "{name}");
+        }
+        let long = ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(60), "e".repeat(20)].join(".");
+        for other in
+            ["", "1.2.3.4", "256.1.1.1", "-a", "a-", "a..b", "a b", "a_b", ".a", &"a".repeat(64), &long]
+        {
+            assert!(!is_dns_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_bad_or_mixed_addresses_is_refused() {
+        assert!(error("::1-::2").what.contains("`::1`"), "a range is IPv4");
+        assert!(error("127.0.1.1-").what.contains("not an IP address"));
+        assert!(error("127.0.1.1-256").what.contains("octet 256 > 255"));
+        assert!(ip("[::1]").unwrap_err().help.contains("without brackets"));
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_to_write_a_range_are_the_same(a in 0u8..=255, from in 0u8..=255, more in 0u8..=255) {
+            let to = from.saturating_add(more);
+            let short = expand(&format!("10.0.{a}.{from}-{to}")).unwrap();
+            prop_assert_eq!(short, expand(&format!("10.0.{a}.{from} - 10.0.{a}.{to}")).unwrap());
+        }
+    }
 }

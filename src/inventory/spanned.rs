@@ -65,3 +65,28 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
         T::json_schema(generator)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_values_are_compared_without_their_places() {
+        let at = |value, start: usize| Spanned { value, span: start..start + 1 };
+        assert_eq!(at(7, 0), at(7, 50));
+        assert!(at(7, 50) < at(8, 0));
+        let name = Spanned { value: "text", span: 3..7 };
+        assert_eq!(name.len(), 4, "it is used as the value itself");
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_value() {
+        #[derive(Deserialize)]
+        struct File {
+            name: Spanned<String>,
+        }
+        let text = "name = \"a\"\n";
+        let file: File = toml::from_str(text).unwrap();
+        assert_eq!(&text[file.name.span.clone()], "\"a\"");
+    }
+}

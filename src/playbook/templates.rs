@@ -59,3 +59,55 @@ pub(super) fn own(fleet: &Fleet, path: &Path) -> Result<Option<(PathBuf, String)
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        atomic_file::{self, Mode},
+        inventory::{self, Fold},
+    };
+
+    fn fleet(folder: &Path) -> Fleet {
+        let text =
+            "[cluster]\nname = \"t\"\nversion = \"7.0.15\"\n[[hosts]]\nname = \"h\"\naddress = \"local\"\n";
+        let name = folder.join("x.toml").display().to_string();
+        inventory::parse(&name, text, Fold::AsWritten).unwrap()
+    }
+
+    #[test]
+    fn a_template_of_the_project_takes_the_place_of_the_compiled_in_one() {
+        let home = tempfile::tempdir().unwrap();
+        let fleet = fleet(home.path());
+        let built_in = find(&fleet, "redis.conf").unwrap();
+        assert_eq!(built_in.source, "built-in redis.conf");
+        fs::create_dir(home.path().join("templates")).unwrap();
+        let own = home.path().join("templates/redis.conf");
+        atomic_file::write(&own, b"mine", Mode::Private).unwrap();
+        let found = find(&fleet, "redis.conf").unwrap();
+        assert_eq!((found.text.as_str(), found.source), ("mine", own.display().to_string()));
+    }
+
+    #[test]
+    fn a_name_never_leaves_the_folder() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["", "../x", "/etc/passwd", "a/../../x", ".", "a/./../.."] {
+            let problem = find(&fleet(home.path()), name).unwrap_err();
+            assert!(problem.to_string().contains("is not the name of a template"), "{name}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_missing_template_names_the_likely_one_and_an_unreadable_one_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let fleet = fleet(home.path());
+        let problem = find(&fleet, "redis.cnf").unwrap_err();
+        let help = miette::Diagnostic::help(&problem).unwrap().to_string();
+        assert!(help.contains("templates") && help.contains("`redis.conf`"), "{help}");
+        fs::create_dir_all(home.path().join("templates/redis.conf")).unwrap();
+        let problem = find(&fleet, "redis.conf").unwrap_err();
+        assert!(problem.to_string().contains("could not read"), "{problem}");
+    }
+}

@@ -138,4 +138,28 @@ compilation terminated.";
             "cc -std=c99 -Werror -c error_reply.c -o error.o\nsome/x.c:1:2: error: unknown type name 'foo'";
         assert!(cause(log).0.starts_with("some/x.c"));
     }
+
+    #[test]
+    fn a_memory_that_is_used_up_is_known_in_three_messages() {
+        for log in [
+            "cc1: out of memory allocating 65536 bytes after a total of 405504 bytes",
+            "virtual memory exhausted: Cannot allocate memory",
+            "x86_64-linux-gnu-gcc: fatal error: Killed signal terminated program cc1",
+        ] {
+            assert!(cause(log).1.contains("memory"), "{log}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_diagnostic_is_shown_without_a_cause() {
+        let diagnosis = diagnose(&["server.c:1:2: error: something new"]);
+        assert_eq!((diagnosis.cause, diagnosis.line.as_str()), (None, "server.c:1:2: error: something new"));
+        assert!(diagnosis.fix.contains("in the log"), "{}", diagnosis.fix);
+    }
+
+    #[test]
+    fn the_answers_of_a_configure_script_are_no_diagnostics() {
+        let log = "checking for foo.h... fatal error: no\nchecking for g++... not found\na.c:1:1: error: x";
+        assert!(cause(log).0.starts_with("a.c:1:1"));
+    }
 }

@@ -216,4 +216,27 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
             "{entries}"
         );
     }
+
+    #[test]
+    fn what_is_off_or_no_package_archive_is_left_out() {
+        let off = DEB822.replace("Types: deb\n# a comment", "Types: deb\nEnabled: no");
+        let entries = of(&files(&[("debian.sources", &off)]), "bookworm", None);
+        assert!(!entries.contains("bookworm-updates") && entries.contains("bookworm-security"), "{entries}");
+        let others =
+            [("x.list", "deb-src http://a bookworm main\nrpm http://a bookworm main\ndeb http://a\n")];
+        assert_eq!(of(&files(&others), "bookworm", None), "");
+        assert_eq!(of(&[], "bookworm", None), "");
+    }
+
+    #[test]
+    fn an_archive_of_another_release_is_no_source_of_this_one() {
+        let list = [(
+            "x.list",
+            "deb http://a trixie main\ndeb http://b stable main\ndeb http://c bookworm contrib\n",
+        )];
+        let entries = of(&files(&list), "bookworm", None);
+        assert!(
+            entries.contains("http://b") && !entries.contains("http://a") && !entries.contains("http://c")
+        );
+    }
 }

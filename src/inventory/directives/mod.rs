@@ -172,4 +172,32 @@ mod tests {
             DirectiveStatus::Managed { secret: false, .. }
         ));
     }
+
+    #[test]
+    fn every_table_is_sorted_and_known_to_its_own_release() {
+        for (engine, tables) in [(Engine::Redis, REDIS), (Engine::Valkey, VALKEY)] {
+            assert!(tables.windows(2).all(|pair| pair[0].version < pair[1].version), "{engine}");
+            for table in tables {
+                let names: Vec<&str> = table.names.lines().collect();
+                assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{engine} {}", table.version);
+                for name in names {
+                    let status = classify(engine, table.version, name);
+                    assert!(!matches!(status, DirectiveStatus::Unknown { .. }), "{engine} {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_directive_is_refused_in_any_letters_and_never_proposed() {
+        for (name, help) in MANAGED {
+            let upper = name.to_uppercase();
+            let status = redis(Version::new(7, 0, 15), &upper);
+            assert!(matches!(status, DirectiveStatus::Managed { help: h, .. } if h == *help), "{upper}");
+        }
+        let DirectiveStatus::Unknown { meant, .. } = redis(Version::new(7, 0, 15), "cluster-enabld") else {
+            panic!("it is a slip");
+        };
+        assert_ne!(meant, Some("cluster-enabled"));
+    }
 }

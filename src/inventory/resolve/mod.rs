@@ -60,3 +60,6 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
         inventory: context.file.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

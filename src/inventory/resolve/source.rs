@@ -129,3 +129,24 @@ fn sha256(digest: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Strin
     resolver.report(problem.help("copy the 64 hexadecimal digits that `sha256sum` prints for the tarball"));
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_a_name_that_serde_gives_it_too() {
+        for (name, kind) in PLACES {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+        }
+        assert_eq!(PLACES.map(|(_, kind)| kind), SourceKind::ALL);
+    }
+
+    #[test]
+    fn only_holes_that_are_filled_in_are_known() {
+        assert_eq!(unknown_hole("https://m/{engine}/{version}/{file}"), None);
+        assert_eq!(unknown_hole("https://m/{engine}/{name}.tgz"), Some("name"));
+        assert_eq!(unknown_hole("https://m/{"), None, "it is not closed");
+        assert_eq!(unknown_hole("https://m/{}"), Some(""));
+    }
+}
