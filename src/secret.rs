@@ -86,7 +86,8 @@ fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
     Ok(word.to_owned().into())
 }
 
-/// Draws 256 bits from the kernel and keeps them, for the user alone. A file that another run made meanwhile stays.
+/// Draws 256 bits from the kernel and keeps them, for the user alone. A file that another run made meanwhile
+/// stays.
 fn generate(path: &Path) -> Result<(), Error> {
     let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
     let mut bits = [0u8; 32];

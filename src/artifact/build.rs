@@ -9,8 +9,8 @@ use super::{
     libc, store,
 };
 
-/// Has the artifact that is wanted: from the store, else by fetching the source and compiling it on the host. Two
-/// runs that want the same build it once.
+/// Has the artifact that is wanted: from the store, else by fetching the source and compiling it on the host.
+/// Two runs that want the same build it once.
 pub async fn build(context: &BuildContext<'_>, pins: &mut Pins) -> Result<Artifact> {
     let BuildContext { spec, facts, store, events, .. } = *context;
     let kind = format!("{}-{}-{}", spec.recipe.id(), facts.arch, libc::kind(&facts.libc));

@@ -4,7 +4,8 @@ use crate::inventory::{Engine, Version};
 
 const TABLE: &str = include_str!("digests.txt");
 
-/// The digests any of which the source of a version may have: the release, and a distribution's own packing of it.
+/// The digests any of which the source of a version may have: the release, and a distribution's own packing
+/// of it.
 pub(super) fn known(engine: Engine, version: Version) -> Vec<&'static str> {
     let version = version.to_string();
     entries().filter(|(e, v, _)| *e == engine.name() && *v == version).map(|(_, _, digest)| digest).collect()

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_stand_on_one_line_and_none_of_them_twice() {
+    fn causes_are_on_one_line_and_none_of_them_twice() {
         let text = |texts: &[&'static str]| chain(&*layers(texts).unwrap());
         assert_eq!(text(&["could not connect"]), "could not connect");
         assert_eq!(text(&["could not connect", "refused"]), "could not connect: refused");

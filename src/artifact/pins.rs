@@ -53,6 +53,7 @@ impl Pins {
         }
     }
 
+    /// Writes the lock file; an error names it.
     pub fn save(&self) -> Result<()> {
         let document = Document { source: self.pins.clone() };
         let unwritable = |source| Error::PinsUnwritable { path: self.path.clone(), source };
@@ -60,6 +61,7 @@ impl Pins {
         store::write(&self.path, &format!("{HEAD}{text}")).map_err(unwritable)
     }
 
+    /// The lock file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -30,11 +30,13 @@ const CXX: (Version, Version) = (Version::new(8, 0, 0), Version::new(8, 8, 0));
 pub(super) const CXX_COMPILER: &str = "g++";
 
 impl Recipe {
+    /// Of a version; `sha256` is the digest the inventory demands of the source.
     pub fn new(engine: Engine, version: Version, sha256: Option<&str>) -> Self {
         Self { engine, version, sha256: sha256.map(str::to_ascii_lowercase) }
     }
 
-    /// The only thing that is compiled: sentinel and the checkers are the same binary, and the client is not needed.
+    /// The only thing that is compiled: sentinel and the checkers are the same binary, and the client is not
+    /// needed.
     pub fn target(&self) -> &'static str {
         self.engine.server()
     }
@@ -65,6 +67,7 @@ impl Recipe {
         digest::of_parts(&parts)[..8].to_owned()
     }
 
+    /// What must be installed on the host that compiles.
     pub fn tools(&self) -> Vec<Tool> {
         let mut tools = vec![Tool::Compiler, Tool::Make, Tool::Tar, Tool::Libc];
         if self.needs_cxx() {

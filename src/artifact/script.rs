@@ -1,4 +1,5 @@
-//! The shell programs of a build, with their parameters in front. They are files of their own beside this one.
+//! The shell programs of a build, with their parameters in front. They are files of their own beside this
+//! one.
 
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 use super::ArtifactSpec;
 use crate::inventory::Engine;
 
-/// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag archives.
+/// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag
+/// archives.
 pub(super) fn release(spec: &ArtifactSpec) -> String {
     match spec.engine {
         Engine::Redis => format!("https://download.redis.io/releases/redis-{}.tar.gz", spec.version),

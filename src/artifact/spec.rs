@@ -12,7 +12,7 @@ pub struct ArtifactSpec {
     pub version: Version,
     pub source: Source,
     pub recipe: Recipe,
-    /// The inventory; the lock file stands beside it.
+    /// The inventory; the lock file is beside it.
     pub inventory: PathBuf,
 }
 

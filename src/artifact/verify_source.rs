@@ -28,8 +28,8 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// The inventory has the last word. The table and the lock file count both, because a distribution packs a release
-    /// anew. `None` for an unknown source.
+    /// The inventory has the last word. The table and the lock file count both, because a distribution packs
+    /// a release anew. `None` for an unknown source.
     pub(super) fn of(spec: &ArtifactSpec, pins: &Pins) -> Option<Self> {
         if let Some(sha256) = &spec.source.sha256 {
             let origin = "source.sha256 of the inventory".to_owned();
@@ -50,7 +50,8 @@ impl Expected {
     }
 }
 
-/// Whether the distribution signed a tarball when it came into the cache, and the inventory demands no digest.
+/// Whether the distribution signed a tarball when it came into the cache, and the inventory demands no
+/// digest.
 pub(super) fn is_signed(path: &Path, spec: &ArtifactSpec) -> bool {
     spec.source.sha256.is_none() && signature_marker(path).exists()
 }

@@ -1,5 +1,5 @@
-//! What the hosts of a fleet are: a single host, a lab or real hosts. What holds in a lab need not hold on machines that
-//! fail one at a time.
+//! What the hosts of a fleet are: a single host, a lab or real hosts. What holds in a lab need not hold on
+//! machines that fail one at a time.
 
 use std::{fmt, path::Path};
 
@@ -15,6 +15,7 @@ pub enum Environment {
     SingleHost,
     /// Hosts that `provision lab` simulates on this machine.
     Lab,
+    /// Machines that are reached by SSH and fail independently.
     RealHosts,
 }
 

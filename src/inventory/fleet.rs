@@ -1,4 +1,5 @@
-//! The resolved fleet: what an inventory means once every default is filled in. No `Option` is left to decide.
+//! The resolved fleet: what an inventory means once every default is filled in. No `Option` is left to
+//! decide.
 
 use std::{
     collections::BTreeMap,
@@ -40,6 +41,7 @@ pub type Directives = BTreeMap<String, Vec<String>>;
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
+    /// The name in the inventory, unique there.
     pub name: String,
     pub address: Address,
     pub ssh: Ssh,
@@ -58,17 +60,20 @@ pub enum Address {
     Remote(String),
 }
 
-/// How a host is reached by SSH, as far as the inventory says: `[ssh]` with the host's own `[hosts.ssh]` over it. What
-/// it leaves open, the user's own `ssh` configuration says.
+/// How a host is reached by SSH, as far as the inventory says: `[ssh]` with the host's own `[hosts.ssh]` over
+/// it. What it leaves open, the user's own `ssh` configuration says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ssh {
     /// The account to log in with; any other than root uses sudo.
     pub user: Option<String>,
+    /// The port sshd listens on.
     pub port: Option<u16>,
     /// Private key files to offer, in this order. Empty: those of the user's `ssh` configuration.
     pub identity: Vec<PathBuf>,
-    /// Jump hosts as `[user@]host[:port]`, the nearest first. Empty: none, whatever the user's configuration says.
+    /// Jump hosts as `[user@]host[:port]`, the nearest first. Empty: none, whatever the user's configuration
+    /// says.
     pub via: Option<Vec<String>>,
+    /// The account's password, for servers that take no key.
     pub password: Option<Credential>,
     /// Opens encrypted private keys; asked for where one is needed and this is missing.
     pub passphrase: Option<Credential>,
@@ -87,7 +92,8 @@ pub struct Node {
     pub host: String,
     /// The address clients and peers use. The bus listens on [`bus_port`](Self::bus_port).
     pub address: SocketAddr,
-    /// True where the node has an address of its own on a host with several: bind, source and announcement follow.
+    /// True where the node has an address of its own on a host with several: bind, source and announcement
+    /// follow.
     pub simulated: bool,
     /// Directives of this node's host, which override the fleet's.
     pub config: Directives,
@@ -99,10 +105,12 @@ impl Node {
         bus_port(self.address.port())
     }
 
+    /// The address clients use, without the port.
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
+    /// The port clients use.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -185,6 +193,7 @@ pub struct Version {
 }
 
 impl Version {
+    /// `major.minor.patch`.
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }
     }
@@ -262,6 +271,7 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Every place, in the order they are tried by default.
     pub const ALL: [Self; 6] = [
         Self::ArtifactCache,
         Self::SourceCache,

@@ -14,7 +14,8 @@ const MISPLACED: &[(&str, &str)] = &[
     ("ports", "the first node's port is `port` in [cluster]; the others follow it"),
 ];
 
-/// The candidate the writer most likely meant. Case, `-` and `_` do not count; a third of the letters may differ.
+/// The candidate the writer most likely meant. Case, `-` and `_` do not count; a third of the letters may
+/// differ.
 pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let word = plain(word);

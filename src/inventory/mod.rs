@@ -1,7 +1,7 @@
 //! The inventory: TOML types, loading with spanned errors, and resolution into a [`Fleet`].
 //!
-//! `parse` reads as much of the file as can be read, `raw` is what is written, `resolve` is what it means. All three
-//! go on after a problem, so that one run shows all of them.
+//! `parse` reads as much of the file as can be read, `raw` is what is written, `resolve` is what it means.
+//! All three go on after a problem, so that one run shows all of them.
 
 mod directives;
 mod environment;

@@ -1,5 +1,5 @@
-//! Reads a TOML file into a type and goes on after a mistake: the entry serde refuses is reported, repaired or taken
-//! out, and the rest is read again. So one run shows every wrong key and every wrong type.
+//! Reads a TOML file into a type and goes on after a mistake: the entry serde refuses is reported, repaired
+//! or taken out, and the rest is read again. So one run shows every wrong key and every wrong type.
 
 use std::{borrow::Cow, ops::Range};
 

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// The rule itself, said the other way round, is the oracle.
+        /// The oracle is the rule as two sets of ports.
         #[test]
         fn a_port_is_good_where_it_and_its_bus_port_exist_outside_the_ephemeral_range(port in -10i64..80_000) {
             let free = |port: i64| (1..=65_535).contains(&port) && !(32_768..=60_999).contains(&port);

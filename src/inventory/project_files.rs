@@ -49,9 +49,9 @@ impl<'a> ProjectFiles<'a> {
         self.inventory.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
     }
 
-    /// Where a file of `playbooks/` or `templates/` may be, in the order it is looked for: beside the inventory, and
-    /// beside the inventory's folder where that is called `inventory`. Any other folder above it is not part of a
-    /// project: `/tmp`, for one, is writable by all users.
+    /// Where a file of `playbooks/` or `templates/` may be, in the order it is looked for: beside the
+    /// inventory, and beside the inventory's folder where that is called `inventory`. Any other folder above
+    /// it is not part of a project: `/tmp`, for one, is writable by all users.
     pub fn candidates(self, path: &Path) -> Vec<PathBuf> {
         let folder = self.folder();
         let above = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "inventory"));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_after_the_inventory_and_stand_beside_it() {
+    fn files_are_named_after_the_inventory_and_are_beside_it() {
         let files = files("/p/six-vms.toml");
         assert_eq!(files.lock(), Path::new("/p/six-vms.toml.lock"));
         assert_eq!(files.known_hosts(), Path::new("/p/six-vms.known_hosts"));

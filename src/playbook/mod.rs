@@ -1,7 +1,7 @@
 //! The playbook: the flow as data, an ordered list of typed steps.
 //!
-//! A file of the user's, in a `playbooks/` folder beside the inventory or beside its folder, takes the place of the
-//! compiled-in one of the same name, or extends it. The same holds for templates.
+//! A file of the user's, in a `playbooks/` folder beside the inventory or beside its folder, takes the place
+//! of the compiled-in one of the same name, or extends it. The same holds for templates.
 
 mod action;
 mod load;
@@ -23,6 +23,7 @@ use crate::inventory::suggest;
 /// A loaded flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Playbook {
+    /// The name it was loaded by.
     pub name: String,
     pub steps: Vec<Step>,
 }
@@ -53,11 +54,13 @@ impl Playbook {
 pub struct Step {
     /// Unique in the playbook.
     pub name: String,
+    /// Words of `--tags` that select it, besides its name.
     pub tags: Vec<String>,
     pub action: Action,
 }
 
-/// What a step does. The first seven are built in and occur once each, in this order; the others are the user's.
+/// What a step does. The first seven are built in and occur once each, in this order; the others are the
+/// user's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {

@@ -30,8 +30,8 @@ impl Position {
     }
 }
 
-/// The steps that stay in the order of the file, and the others next to them. Steps with the same position keep the
-/// order of the file.
+/// The steps that stay in the order of the file, and the others next to them. Steps with the same position
+/// keep the order of the file.
 pub(super) fn arrange(
     base: Vec<OrderedStep>,
     own: Vec<OrderedStep>,

@@ -1,5 +1,5 @@
-//! What a failed build's log means: its first diagnostic, the known cause, and the fix. The causes are a table in
-//! `diagnose/known.rs`.
+//! What a failed build's log means: its first diagnostic, the known cause, and the fix. The causes are a
+//! table in `diagnose/known.rs`.
 
 mod known;
 
@@ -14,6 +14,7 @@ pub struct Diagnosis {
     pub line: String,
     /// Why it happens, where that is known.
     pub cause: Option<&'static str>,
+    /// What the user can do; a whole sentence without its period.
     pub fix: Cow<'static, str>,
 }
 
@@ -38,7 +39,8 @@ pub fn diagnose<S: AsRef<str>>(log: &[S]) -> Diagnosis {
 
 fn is_diagnostic(line: &str) -> bool {
     let small = line.to_lowercase();
-    // Configure scripts ask many things whose answer is no, and say so on a line that begins like this.
+    // A configure script prints the question and its answer, which may be no, on one line that begins like
+    // this.
     !small.starts_with("checking ") && SIGNS.iter().any(|sign| small.contains(sign))
 }
 

@@ -1,5 +1,5 @@
-//! The directives each engine knows, read off the parsers of real releases (`directives/extract.sh`), and those that
-//! provision writes itself.
+//! The directives each engine knows, read off the parsers of real releases (`directives/extract.sh`), and
+//! those that provision writes itself.
 
 use super::{
     fleet::{Engine, Version},
@@ -84,7 +84,7 @@ pub(super) enum DirectiveStatus {
     },
 }
 
-/// Classifies a directive. Between two releases we know the directives of, both lists count; the binary has the last word.
+/// Classifies a directive. Between two listed releases, both lists count; the binary has the last word.
 pub(super) fn classify(engine: Engine, version: Version, name: &str) -> DirectiveStatus {
     if let Some((_, help)) = MANAGED.iter().find(|(managed, _)| name.eq_ignore_ascii_case(managed)) {
         let secret = ["auth", "pass", "user"].iter().any(|word| name.to_lowercase().ends_with(word));

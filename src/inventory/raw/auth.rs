@@ -1,5 +1,5 @@
-//! Where secrets are kept: `auth = "generate"` or `"none"`, a credential `= "ask"`, and for both `{ env = "VARIABLE" }` or
-//! `{ file = "path" }`.
+//! Where secrets are kept: `auth = "generate"` or `"none"`, a credential `= "ask"`, and for both `{ env =
+//! "VARIABLE" }` or `{ file = "path" }`.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -22,7 +22,8 @@ pub(in crate::inventory) type Kept = SecretLocation<Ask>;
 pub(in crate::inventory) enum SecretLocation<W> {
     Word(W),
     Table(SecretTable),
-    /// Some other text, most likely the secret itself. It is read so that it can be refused without being shown.
+    /// Some other text, most likely the secret itself. It is read so that it can be refused without being
+    /// shown.
     Literal,
 }
 

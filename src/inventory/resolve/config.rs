@@ -12,7 +12,8 @@ use crate::inventory::{
     spanned::Spanned,
 };
 
-/// The lines of a table. Without an engine and a version, which is reported already, only the values are checked.
+/// The lines of a table. Without an engine and a version, which is reported already, only the values are
+/// checked.
 pub(super) fn resolve(
     written: Option<&Config>,
     release: Option<(Engine, Version)>,
