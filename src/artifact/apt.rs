@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{BuildContext, script::with_parameters};
+use super::{context::BuildContext, script::with_parameters};
 use crate::{
     distro::debian::{
         self, deb_src,

@@ -3,10 +3,15 @@
 use std::fs;
 
 use super::{
-    Artifact, BuildContext, Pins, Provenance, Result, SourceRecord, Tarball,
     compile::{self, Compiled},
+    context::BuildContext,
+    error::Result,
     fetch::fetch,
-    libc, store,
+    libc,
+    pins::Pins,
+    provenance::{Artifact, Provenance, SourceRecord},
+    store,
+    verify_source::Tarball,
 };
 
 /// Has the artifact that is wanted: from the store, else by fetching the source and compiling it on the host.

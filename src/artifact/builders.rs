@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, libc};
+use super::{libc, spec::ArtifactSpec};
 use crate::host::Facts;
 
 /// A host that compiles the server.

@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    BuildContext, Error, Result, Tarball,
+    context::BuildContext,
     diagnose::diagnose,
     digest,
+    error::{Error, Result},
     output::BuildOutput,
     script::{self, WORK_FOLDER_TIMEOUT, status},
     store,
+    verify_source::Tarball,
 };
 use crate::host::{self, Upload};
 

@@ -1,6 +1,6 @@
 //! What every part of getting a binary needs to know.
 
-use super::{ArtifactSpec, ArtifactStore};
+use super::{spec::ArtifactSpec, store::ArtifactStore};
 use crate::{
     event::StepEvents,
     host::{Facts, LockedHost},

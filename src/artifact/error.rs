@@ -2,8 +2,10 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::Diagnosis;
+use super::diagnose::Diagnosis;
 use crate::host;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why there is no binary.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

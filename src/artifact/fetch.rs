@@ -6,25 +6,18 @@ use std::{
 };
 
 use super::{
-    BuildContext, Error, Pins, Refusal, Result,
     apt::Apt,
-    digest, download, source_url, store,
-    verify_source::{self, Expected, FetchedSource},
+    context::BuildContext,
+    digest, download,
+    error::{Error, Refusal, Result},
+    pins::Pins,
+    source_url, store,
+    verify_source::{self, Expected, FetchedSource, Tarball},
 };
 use crate::{
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Host, SourceKind, Ssh},
 };
-
-/// A source tarball in the cache, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tarball {
-    /// In the sources of the cache.
-    pub path: PathBuf,
-    pub sha256: String,
-    /// The URL, source package or file it came from.
-    pub from: String,
-}
 
 /// Finds the source of what is wanted: the first of its places that has it. What is new is in the cache
 /// afterwards.

@@ -7,7 +7,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, Error, Result, store};
+use super::{
+    error::{Error, Result},
+    spec::ArtifactSpec,
+    store,
+};
 use crate::inventory::{Engine, ProjectFiles, Version};
 
 /// The lock file of one inventory.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{ArtifactSpec, recipe::CXX_COMPILER};
+use super::{recipe::CXX_COMPILER, spec::ArtifactSpec};
 use crate::host::{Facts, minify, quote};
 
 /// How `build.sh` ends when something is wrong that is not make's fault.

@@ -1,6 +1,6 @@
 //! The addresses a source is downloaded from.
 
-use super::ArtifactSpec;
+use super::spec::ArtifactSpec;
 use crate::inventory::Engine;
 
 /// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Recipe;
+use super::recipe::Recipe;
 use crate::inventory::{Engine, Fleet, Source, Version};
 
 /// The server software a fleet wants, and the places its source may come from.

@@ -9,7 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Artifact, ArtifactSpec, ElfRequirements, Error, Provenance, Result, digest};
+use super::{
+    digest,
+    elf::ElfRequirements,
+    error::{Error, Result},
+    provenance::{Artifact, Provenance},
+    spec::ArtifactSpec,
+};
 use crate::{
     atomic_file::{self, Mode},
     cache_dir::CacheDir,

@@ -6,7 +6,12 @@ use std::{
 };
 
 use super::{
-    ArtifactSpec, ArtifactStore, BuildContext, Error, Pins, Result, Tarball, digest, digests, store,
+    context::BuildContext,
+    digest, digests,
+    error::{Error, Result},
+    pins::Pins,
+    spec::ArtifactSpec,
+    store::{self, ArtifactStore},
 };
 
 /// A source that arrived and is not checked yet.
@@ -17,6 +22,16 @@ pub(super) struct FetchedSource {
     pub(super) from: String,
     /// The distribution has signed the digest.
     pub(super) signed: bool,
+}
+
+/// A source tarball in the cache, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tarball {
+    /// In the sources of the cache.
+    pub path: PathBuf,
+    pub sha256: String,
+    /// The URL, source package or file it came from.
+    pub from: String,
 }
 
 /// The digests one of which the source must have.

@@ -6,13 +6,17 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, ProjectFiles, bus_port};
+use super::{
+    engine::{Engine, Version},
+    environment::Environment,
+    ports::bus_port,
+    project_files::ProjectFiles,
+    source::Source,
+};
 use crate::secret::{Credential, SecretSource};
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -33,6 +37,15 @@ pub struct Fleet {
     pub environment: Environment,
     /// The inventory file this came from; relative paths in it are already joined to its folder.
     pub inventory: PathBuf,
+}
+
+/// Whether the fleet stays as it is written, or all its nodes are put onto this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fold {
+    #[default]
+    AsWritten,
+    /// `--single-host`.
+    SingleHost,
 }
 
 /// `directive → its values`, one rendered line for each value (`save` may occur more than once).
@@ -141,181 +154,5 @@ impl Fleet {
     /// The files that belong to the inventory.
     pub fn files(&self) -> ProjectFiles<'_> {
         ProjectFiles::of(&self.inventory)
-    }
-}
-
-/// The server software.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    Redis,
-    Valkey,
-}
-
-impl Engine {
-    /// `redis` or `valkey`: the name of packages, folders and units.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
-        }
-    }
-
-    /// The server's file name and make target.
-    pub fn server(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-server",
-            Self::Valkey => "valkey-server",
-        }
-    }
-
-    /// The command line client users know, for the lines we suggest; provision never runs it.
-    pub fn client(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-cli",
-            Self::Valkey => "valkey-cli",
-        }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// `major.minor.patch`. Engine versions are not semver (`6.0`, `7.2-rc1`); only released ones are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version {
-    pub major: u32,
-    pub minor: u32,
-    pub patch: u32,
-}
-
-impl Version {
-    /// `major.minor.patch`.
-    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-impl FromStr for Version {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<u32> = text
-            .split('.')
-            .map(|part| part.parse().map_err(|_| format!("`{text}` is not a version like 7.0.15")))
-            .collect::<Result<_, _>>()?;
-        match parts[..] {
-            [major, minor, patch] => Ok(Self { major, minor, patch }),
-            _ => Err(format!("`{text}` is not a version like 7.0.15")),
-        }
-    }
-}
-
-impl Serialize for Version {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Where the engine's source may come from, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    pub places: Vec<SourceKind>,
-    /// URL templates; `{engine}`, `{version}` and `{file}` are filled in.
-    pub mirrors: Vec<String>,
-    /// A local tarball.
-    pub file: Option<PathBuf>,
-    /// The release of the distribution whose source package to take, where it is not the running one (`sid`).
-    pub suite: Option<String>,
-    /// The digest the tarball must have, from the inventory.
-    pub sha256: Option<String>,
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self { places: SourceKind::ALL.to_vec(), mirrors: Vec::new(), file: None, suite: None, sha256: None }
-    }
-}
-
-/// One place a source, or the finished artifact, may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// A binary built before.
-    ArtifactCache,
-    /// A tarball downloaded before.
-    SourceCache,
-    /// The engine's own release site.
-    Release,
-    /// `source.mirrors`.
-    Mirrors,
-    /// The distribution's source package, by its own package manager.
-    Distribution,
-    /// `source.file`.
-    File,
-}
-
-impl SourceKind {
-    /// Every place, in the order they are tried by default.
-    pub const ALL: [Self; 6] = [
-        Self::ArtifactCache,
-        Self::SourceCache,
-        Self::Release,
-        Self::Mirrors,
-        Self::Distribution,
-        Self::File,
-    ];
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_version_is_read_as_it_is_written(parts in any::<(u32, u32, u32)>()) {
-            let version = Version::new(parts.0, parts.1, parts.2);
-            prop_assert_eq!(version.to_string().parse::<Version>(), Ok(version));
-            let json = serde_json::to_string(&version).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Version>(&json).unwrap(), version);
-        }
-
-        #[test]
-        fn versions_are_ordered_by_their_numbers(a in any::<[u32; 3]>(), b in any::<[u32; 3]>()) {
-            let version = |[major, minor, patch]: [u32; 3]| Version::new(major, minor, patch);
-            prop_assert_eq!(version(a).cmp(&version(b)), a.cmp(&b));
-        }
-    }
-
-    #[test]
-    fn only_three_numbers_are_a_version() {
-        for text in ["", "7", "7.0", "7.0.15.1", "7.0.x", "7.0.-1", "7.0.15-rc1", "v7.0.15", "7..15"] {
-            let error = text.parse::<Version>().unwrap_err();
-            assert_eq!(error, format!("`{text}` is not a version like 7.0.15"));
-        }
-    }
-
-    #[test]
-    fn every_place_of_a_source_is_tried_by_default_the_caches_first() {
-        let places = Source::default().places;
-        assert_eq!(places, SourceKind::ALL);
-        assert_eq!(places[..2], [SourceKind::ArtifactCache, SourceKind::SourceCache]);
     }
 }

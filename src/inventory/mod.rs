@@ -4,6 +4,7 @@
 //! All three go on after a problem, so that one run shows all of them.
 
 mod directives;
+mod engine;
 mod environment;
 mod fleet;
 mod hints;
@@ -17,18 +18,21 @@ mod raw;
 mod resolve;
 mod schema;
 mod select;
+mod source;
 mod spanned;
 
 use std::path::Path;
 
 pub use self::{
+    engine::{Engine, Version},
     environment::Environment,
-    fleet::{Address, Directives, Engine, Fleet, Host, Node, Source, SourceKind, Ssh, Version},
+    fleet::{Address, Directives, Fleet, Fold, Host, Node, Ssh},
     ports::bus_port,
     problem::{LoadError, Problem},
     project_files::{LAB_STATE, ProjectFiles},
     schema::schema,
     select::{UnknownHost, select},
+    source::{Source, SourceKind},
 };
 pub(crate) use self::{
     hints::{did_you_mean, suggest},
@@ -37,15 +41,6 @@ pub(crate) use self::{
     select::glob,
     spanned::Spanned,
 };
-
-/// Whether the fleet stays as it is written, or all its nodes are put onto this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fold {
-    #[default]
-    AsWritten,
-    /// `--single-host`.
-    SingleHost,
-}
 
 /// Loads an inventory file.
 pub fn load(path: &Path, fold: Fold) -> Result<Fleet, LoadError> {

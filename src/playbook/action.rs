@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Action,
+    flow::Action,
     raw::{CommandTable, DirectoryTable, FileTable, PackageName, RawStep, TemplateTable, UserTable},
     templates,
 };

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Playbook, Step,
     action::{BUILT_IN, Reader},
+    flow::{Playbook, Step},
     order::{self, OrderedStep, Position},
     raw::{RawPlaybook, RawStep},
     templates,

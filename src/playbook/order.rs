@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Step;
+use super::flow::Step;
 use crate::inventory::{Problem, Spanned, did_you_mean};
 
 /// A step, where its name is written, and its position.

@@ -2,7 +2,7 @@
 //! those that provision writes itself.
 
 use super::{
-    fleet::{Engine, Version},
+    engine::{Engine, Version},
     hints,
 };
 

@@ -13,10 +13,7 @@ pub(super) use self::{
     config::{Config, Scalar, Values},
     nodes::{Nodes, SimulatedTable},
 };
-use super::{
-    fleet::{self, Engine},
-    spanned::Spanned,
-};
+use super::{engine::Engine, source::SourceKind, spanned::Spanned};
 
 /// The hosts, and the one cluster they carry.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,7 +62,7 @@ pub(super) struct Cluster {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct SourceTable {
     /// The places to try, in this order.
-    #[schemars(with = "Option<Vec<fleet::SourceKind>>")]
+    #[schemars(with = "Option<Vec<SourceKind>>")]
     pub(super) places: Option<Spanned<Vec<Spanned<String>>>>,
     /// URLs to download from; `{engine}`, `{version}` and `{file}` are filled in.
     pub(super) mirrors: Option<Spanned<Vec<Spanned<String>>>>,

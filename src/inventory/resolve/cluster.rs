@@ -3,7 +3,8 @@
 use super::{config, resolver::Resolver, secret::Key};
 use crate::{
     inventory::{
-        fleet::{Directives, Engine, Version},
+        engine::{Engine, Version},
+        fleet::Directives,
         hints,
         problem::Problem,
         raw::{Auth, AuthWord, Cluster, SecretLocation},

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::resolver::Resolver;
 use crate::inventory::{
     directives::{self, DirectiveStatus},
-    fleet::{Directives, Engine, Version},
+    engine::{Engine, Version},
+    fleet::Directives,
     one_or_many::OneOrMany,
     problem::Problem,
     raw::{Config, Scalar, Values},

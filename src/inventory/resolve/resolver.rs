@@ -1,17 +1,29 @@
 //! What every part of resolving shares: where problems go, and the checks that several parts make.
 
-use std::{ops::Range, path::PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::ResolveContext;
 use crate::inventory::{
-    Fold, ProjectFiles,
-    fleet::Fleet,
+    fleet::{Fleet, Fold},
     ports::{self, BadPort},
     problem::Problem,
+    project_files::ProjectFiles,
     range::BadAddress,
     spanned::Spanned,
 };
 
+/// What the meaning of an inventory depends on besides its text.
+pub(in crate::inventory) struct ResolveContext<'a> {
+    /// The inventory file; relative paths start from its folder.
+    pub(in crate::inventory) file: &'a Path,
+    pub(in crate::inventory) fold: Fold,
+    /// Keys that were written but could not be read: they are not missing.
+    pub(in crate::inventory) removed: &'a [Vec<String>],
+}
+
+/// Collects the problems on the way.
 pub(super) struct Resolver<'a> {
     context: &'a ResolveContext<'a>,
     problems: Vec<Problem>,

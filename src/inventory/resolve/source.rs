@@ -2,10 +2,10 @@
 
 use super::resolver::Resolver;
 use crate::inventory::{
-    fleet::{Source, SourceKind},
     hints,
     problem::Problem,
     raw::SourceTable,
+    source::{Source, SourceKind},
     spanned::Spanned,
 };
 
