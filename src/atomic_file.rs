@@ -84,8 +84,8 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the rename itself outlive a crash. The file is in its place already, and some file systems cannot sync a
-/// folder: a failure here is no failure of the write.
+/// Makes the rename itself outlive a crash. The file is in its place already, and some file systems cannot
+/// sync a folder: a failure here is no failure of the write.
 fn sync_folder(path: &Path) {
     if let Ok(folder) = File::open(folder(path)) {
         let _ = folder.sync_all();

@@ -1,4 +1,4 @@
-//! The user's cache folder: where each kind of thing in it stands. Nothing in it is irreplaceable.
+//! The user's cache folder: where each kind of thing is in it. Nothing in it is irreplaceable.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct CacheDir {
 pub struct NoCacheDir;
 
 impl CacheDir {
-    /// The user's own. Nothing is created: whoever writes into a folder of it makes that folder.
+    /// The user's own. Nothing is created: the code that writes into a folder of it makes that folder.
     pub fn of_user() -> Result<Self, NoCacheDir> {
         let strategy = choose_base_strategy().map_err(|_| NoCacheDir)?;
         Ok(Self::at(strategy.cache_dir().join("provision")))

@@ -1,4 +1,5 @@
-//! A file that arrives as a stream: hashed on the way, and in its place only when the caller knows it is whole.
+//! A file that arrives as a stream: hashed on the way, and in its place only when the caller knows it is
+//! whole.
 
 use std::{
     io,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::{self, Mode};
 
-/// Where a secret is kept. The value itself never stands in an inventory, a plan or an event.
+/// Where a secret is kept. The value itself is never in an inventory, a plan or an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
@@ -20,7 +20,7 @@ pub enum SecretSource {
     Generate(PathBuf),
 }
 
-/// A secret of the person at the keyboard: what opens a way to a host, and is never kept.
+/// A secret of the user who runs provision: it opens a way to a host, and provision never keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {
@@ -86,11 +86,81 @@ fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
     Ok(word.to_owned().into())
 }
 
-/// Draws 256 bits from the kernel and keeps them, for the user alone. A file that another run made meanwhile stays.
+/// Draws 256 bits from the kernel and keeps them, for the user alone. A file that another run made meanwhile
+/// stays.
 fn generate(path: &Path) -> Result<(), Error> {
     let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
     let mut bits = [0u8; 32];
     getrandom::fill(&mut bits).map_err(|error| unwritable(error.into()))?;
     let line = format!("{}\n", hex::encode(bits));
     atomic_file::create(path, line.as_bytes(), Mode::Private).map_err(unwritable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn reveal(source: &SecretSource) -> Result<String, String> {
+        source.reveal().map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_generated_secret_is_drawn_once_and_kept_for_the_user_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x.auth");
+        let source = SecretSource::Generate(path.clone());
+        assert!(source.is_missing());
+        let first = reveal(&source).unwrap();
+        assert!(first.len() == 64 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+        assert!(!source.is_missing());
+        assert_eq!(reveal(&source).unwrap(), first);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let other = SecretSource::Generate(home.path().join("y.auth"));
+        assert_ne!(reveal(&other).unwrap(), first);
+    }
+
+    #[test]
+    fn a_generated_secret_never_replaces_one_that_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x.auth");
+        atomic_file::write(&path, b"chosen\n", Mode::Private).unwrap();
+        assert!(matches!(generate(&path), Err(Error::Unwritable { .. })));
+        assert_eq!(reveal(&SecretSource::Generate(path)).unwrap(), "chosen");
+    }
+
+    #[test]
+    fn the_first_line_of_a_file_is_the_secret() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("password");
+        let source = SecretSource::File(path.clone());
+        assert!(reveal(&source).unwrap_err().contains("could not read the password file"));
+        assert!(!source.is_missing(), "only a generated one may be missing");
+        for (text, expected) in [("one\ntwo\n", Some("one")), (" a b \r\nx", Some(" a b ")), ("x", Some("x"))]
+        {
+            atomic_file::write(&path, text.as_bytes(), Mode::Private).unwrap();
+            assert_eq!(reveal(&source).ok().as_deref(), expected, "{text:?}");
+        }
+        for text in ["", "\n", "   \n", "\ntwo", "a\tb", "a\0b", "a\u{1b}[31m"] {
+            atomic_file::write(&path, text.as_bytes(), Mode::Private).unwrap();
+            assert!(reveal(&source).unwrap_err().contains("empty or holds a control character"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_unset_variable_is_named_and_its_fix_too() {
+        let error = SecretSource::Env("PROVISION_NO_SUCH_VARIABLE".to_owned()).reveal().unwrap_err();
+        assert!(error.to_string().contains("PROVISION_NO_SUCH_VARIABLE"));
+        let help = miette::Diagnostic::help(&error).unwrap().to_string();
+        assert!(help.contains("export PROVISION_NO_SUCH_VARIABLE"), "{help}");
+    }
+
+    #[test]
+    fn neither_debug_nor_an_error_shows_the_value() {
+        let secret = fit("a file", "hunter2").unwrap();
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        let error = fit("a file", "hunter2\t").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"));
+    }
 }

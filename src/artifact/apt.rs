@@ -1,9 +1,9 @@
-//! The source package of a Debian-like distribution, through the system's own apt, with state of our own: nothing
-//! in /etc or /var/lib/apt is touched, and a plain user can do it. apt checks the signatures.
+//! The source package of a Debian-like distribution, through the system's own apt, with state of our own:
+//! nothing in /etc or /var/lib/apt is touched, and a plain user can do it. apt checks the signatures.
 
 use std::time::Duration;
 
-use super::{BuildContext, script::with_parameters};
+use super::{context::BuildContext, script::with_parameters};
 use crate::{
     distro::debian::{
         self, deb_src,
@@ -25,8 +25,8 @@ impl<'a> Apt<'a> {
         Self { context }
     }
 
-    /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error is a
-    /// line for the list of places.
+    /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error
+    /// is a line for the list of places.
     pub(super) async fn fetch(&self) -> Result<(String, SourcePackage), String> {
         self.prepare().await?;
         let spec = self.context.spec;

@@ -3,14 +3,19 @@
 use std::fs;
 
 use super::{
-    Artifact, BuildContext, Pins, Provenance, Result, SourceRecord, Tarball,
     compile::{self, Compiled},
+    context::BuildContext,
+    error::Result,
     fetch::fetch,
-    libc, store,
+    libc,
+    pins::Pins,
+    provenance::{Artifact, Provenance, SourceRecord},
+    store,
+    verify_source::Tarball,
 };
 
-/// Has the artifact that is wanted: from the store, else by fetching the source and compiling it on the host. Two
-/// runs that want the same build it once.
+/// Has the artifact that is wanted: from the store, else by fetching the source and compiling it on the host.
+/// Two runs that want the same build it once.
 pub async fn build(context: &BuildContext<'_>, pins: &mut Pins) -> Result<Artifact> {
     let BuildContext { spec, facts, store, events, .. } = *context;
     let kind = format!("{}-{}-{}", spec.recipe.id(), facts.arch, libc::kind(&facts.libc));

@@ -1,24 +1,27 @@
-//! Who compiles, and for whom: one host of each kind, so that the machine provision runs on never needs a compiler.
+//! Who compiles, and for whom: one host of each kind, so that the machine provision runs on never needs a
+//! compiler.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, libc};
+use super::{libc, spec::ArtifactSpec};
 use crate::host::Facts;
 
 /// A host that compiles the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Builder {
+    /// The host's name in the inventory.
     pub host: String,
     /// The other hosts that get its binary.
     pub consumers: Vec<String>,
+    /// Why it must compile, for the plan.
     pub why: String,
 }
 
-/// Chooses builders among hosts that lack the binary: in each group of one architecture and one kind of C library the host
-/// with the oldest one, because newer hosts run what older ones have compiled and never the other way. Among equals one
-/// that has a compiler already, then one with more cores, then the first by name.
+/// Chooses builders among hosts that lack the binary: in each group of one architecture and one kind of C
+/// library the host with the oldest one, because newer hosts run what older ones have compiled and never the
+/// other way. Among equals one that has a compiler already, then one with more cores, then the first by name.
 pub fn builders(spec: &ArtifactSpec, lacking: &BTreeMap<String, Facts>) -> Vec<Builder> {
     let mut groups: BTreeMap<(&str, String), Vec<(&String, &Facts)>> = BTreeMap::new();
     for (host, facts) in lacking {

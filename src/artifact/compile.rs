@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    BuildContext, Error, Result, Tarball,
+    context::BuildContext,
     diagnose::diagnose,
     digest,
+    error::{Error, Result},
     output::BuildOutput,
     script::{self, WORK_FOLDER_TIMEOUT, status},
     store,
+    verify_source::Tarball,
 };
 use crate::host::{self, Upload};
 
@@ -30,8 +32,8 @@ pub(super) struct Compiled {
     pub(super) flags: Vec<String>,
 }
 
-/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log is kept;
-/// where the host was lost it may still be compiling, for another run by now: the next one joins it.
+/// Compiles on the host and leaves the binary at `binary` here. The work folder is gone afterwards, the log
+/// is kept; where the host was lost it may still be compiling, for another run by now: the next one joins it.
 pub(super) async fn compile(
     context: &BuildContext<'_>,
     tarball: &Tarball,

@@ -54,3 +54,37 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 pub(crate) fn short(digest: &str) -> &str {
     digest.get(..16).unwrap_or(digest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_the_digests_of_the_standard() {
+        // FIPS 180-2, appendix B.1, and the empty message.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(of_file(file.path()).unwrap(), empty);
+        io::Write::write_all(&mut file.as_file(), b"abc").unwrap();
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(of_file(file.path()).unwrap(), abc);
+        assert!(of_file(Path::new("/no/such/file")).is_err());
+    }
+
+    #[test]
+    fn the_border_between_two_parts_counts() {
+        let all = [&["ab", "c"][..], &["a", "bc"], &["abc"], &["ab", "c", ""], &["", "ab", "c"], &[]];
+        let mut digests: Vec<String> = all.iter().map(|parts| of_parts(parts)).collect();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), all.len());
+    }
+
+    #[test]
+    fn letters_and_blanks_do_not_make_another_digest() {
+        assert!(same("ABcd", " abCD\n"));
+        assert!(!same("abcd", "abce") && !same("abcd", "abcd0"));
+        assert_eq!(short(&"ab".repeat(32)), "abababababababab");
+        assert_eq!(short("abc"), "abc");
+    }
+}

@@ -4,13 +4,14 @@ use crate::inventory::{Engine, Version};
 
 const TABLE: &str = include_str!("digests.txt");
 
-/// The digests any of which the source of a version may have: the release, and a distribution's own packing of it.
+/// The digests any of which the source of a version may have: the release, and a distribution's own packing
+/// of it.
 pub(super) fn known(engine: Engine, version: Version) -> Vec<&'static str> {
     let version = version.to_string();
     entries().filter(|(e, v, _)| *e == engine.name() && *v == version).map(|(_, _, digest)| digest).collect()
 }
 
-/// `engine version digest`, one line each; what follows is for people.
+/// `engine version digest`, one line each; the rest is for the reader.
 fn entries() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut words = line.split_whitespace();

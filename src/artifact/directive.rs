@@ -4,9 +4,9 @@ use std::{collections::HashSet, fs, io, path::Path};
 
 /// The words that end a C string of a server binary.
 ///
-/// A directive's name is a string constant of its own, but the linker keeps a string that ends another (`port` and
-/// `tls-port`, `save` and `background save`) only once: so the words a string ends with count as well.
-/// Hence what ends a longer directive passes for one (`policy`); a misspelt or too new one does not.
+/// A directive's name is a string constant of its own, but the linker keeps a string that ends another
+/// (`port` and `tls-port`, `save` and `background save`) only once: so the words a string ends with count as
+/// well. Hence what ends a longer directive passes for one (`policy`); a misspelt or too new one does not.
 #[derive(Debug)]
 pub struct DirectiveNames(HashSet<Vec<u8>>);
 
@@ -14,6 +14,7 @@ pub struct DirectiveNames(HashSet<Vec<u8>>);
 const LONGEST: usize = 64;
 
 impl DirectiveNames {
+    /// Of a server binary, which is read whole.
     pub fn of(binary: &Path) -> io::Result<Self> {
         Ok(Self::in_text(&fs::read(binary)?))
     }
@@ -31,6 +32,7 @@ impl DirectiveNames {
         Self(names)
     }
 
+    /// Whether the binary knows a directive, in whatever letters it is written.
     pub fn knows(&self, directive: &str) -> bool {
         !directive.is_empty() && self.0.contains(directive.to_ascii_lowercase().as_bytes())
     }
@@ -61,5 +63,12 @@ mod tests {
                 && !names.knows("appendonly")
                 && !names.knows("")
         );
+    }
+
+    #[test]
+    fn a_string_that_is_longer_than_any_directive_is_none() {
+        let (longest, too_long) = ("a".repeat(super::LONGEST), "b".repeat(super::LONGEST + 1));
+        let names = DirectiveNames::in_text(format!("{longest}\0{too_long}").as_bytes());
+        assert!(names.knows(&longest) && !names.knows(&too_long));
     }
 }

@@ -48,7 +48,8 @@ enum Step {
     Again(String),
 }
 
-/// Downloads to `part`, which a later call resumes. Returns the SHA-256; the error is one line for the list of places.
+/// Downloads to `part`, which a later call resumes. Returns the SHA-256; the error is one line for the list
+/// of places.
 pub(super) async fn download(url: &str, part: &Path, events: &StepEvents) -> Result<String, String> {
     let client = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -123,8 +124,8 @@ impl Part<'_> {
         }
     }
 
-    /// How much of the file is there, and what to ask for the rest with. A part without a label is worth nothing: it
-    /// would be unknown whether the rest belongs to it.
+    /// How much of the file is there, and what to ask for the rest with. A part without a label is worth
+    /// nothing: it would be unknown whether the rest belongs to it.
     fn resumable(&self) -> (u64, Option<String>) {
         let have = fs::metadata(self.path).map_or(0, |metadata| metadata.len());
         let label = fs::read(self.label()).ok().and_then(|text| serde_json::from_slice::<Label>(&text).ok());

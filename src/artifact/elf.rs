@@ -1,4 +1,5 @@
-//! What a binary needs of a host, read from the binary itself: a server that was compiled elsewhere must start here.
+//! What a binary needs of a host, read from the binary itself: a server that was compiled elsewhere must
+//! start here.
 
 use std::{fmt, path::Path};
 
@@ -16,7 +17,7 @@ use crate::host::Facts;
 pub struct ElfRequirements {
     /// As `uname -m` says it.
     pub arch: String,
-    /// The program interpreter, which tells glibc from musl.
+    /// The program interpreter; its name differs between glibc and musl.
     pub interpreter: String,
     /// Shared libraries it is linked with.
     pub libraries: Vec<String>,
@@ -29,9 +30,13 @@ pub struct ElfRequirements {
 /// Why a binary does not run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incompatibility {
+    /// It was compiled for another machine.
     Arch { needs: String, has: String },
+    /// The C library is of another kind, or older than the symbols it uses.
     Libc { needs: String, has: String },
+    /// A shared library is missing.
     Library { needs: String },
+    /// The processor lacks instructions of its level.
     Processor { needs: u32, has: u32 },
 }
 
@@ -189,5 +194,26 @@ mod tests {
         assert!(said.contains(&format!("GLIBC_{glibc}")), "{glibc} in {said}");
         assert_eq!((needs.level, needs.arch.as_str()), (2, "x86_64"));
         assert!(needs.interpreter.contains("ld-linux"));
+    }
+
+    #[test]
+    fn a_static_binary_needs_no_libc_and_no_library() {
+        let needs = ElfRequirements {
+            arch: "x86_64".to_owned(),
+            interpreter: String::new(),
+            libraries: Vec::new(),
+            glibc: None,
+            level: 1,
+        };
+        for libc in ["glibc 2.5", "musl libc (x86_64) Version 1.2.4", ""] {
+            assert_eq!(needs.fits(&host(libc)), Ok(()), "{libc}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_elf_file_has_a_reason() {
+        assert!(ElfRequirements::read(b"#!/bin/sh\n").is_err());
+        assert!(ElfRequirements::read(b"").is_err());
+        assert!(ElfRequirements::of(Path::new("/no/such/file")).is_err());
     }
 }

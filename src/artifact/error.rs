@@ -2,8 +2,10 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::Diagnosis;
+use super::diagnose::Diagnosis;
 use crate::host;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why there is no binary.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -84,4 +86,57 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: Option<Box<Layer>>,
+    }
+
+    fn layers(texts: &[&'static str]) -> Option<Box<Layer>> {
+        let (text, rest) = texts.split_first()?;
+        Some(Box::new(Layer { text, source: layers(rest) }))
+    }
+
+    #[test]
+    fn causes_are_on_one_line_and_none_of_them_twice() {
+        let text = |texts: &[&'static str]| chain(&*layers(texts).unwrap());
+        assert_eq!(text(&["could not connect"]), "could not connect");
+        assert_eq!(text(&["could not connect", "refused"]), "could not connect: refused");
+        assert_eq!(text(&["could not connect: refused", "refused"]), "could not connect: refused");
+        assert_eq!(text(&["a", "b", "c"]), "a: b: c");
+    }
+
+    #[test]
+    fn a_source_that_no_place_has_lists_why() {
+        let refusal =
+            |place: &str, reason: &str| Refusal { place: place.to_owned(), reason: reason.to_owned() };
+        let refusals = vec![refusal("release", "HTTP 404"), refusal("file", "no source.file")];
+        let error = Error::NoSource { title: "redis 7.0.15".to_owned(), refusals };
+        assert_eq!(
+            error.to_string(),
+            "no place has the source of redis 7.0.15\n  release: HTTP 404\n  file: no source.file"
+        );
+    }
+
+    #[test]
+    fn a_cause_is_shown_only_where_it_is_known() {
+        let diagnosis = |cause| Diagnosis { line: "x.c:1: error: y".to_owned(), cause, fix: "do z".into() };
+        let compile = |cause| Error::Compile {
+            host: "h".to_owned(),
+            title: "redis 7.0.15".to_owned(),
+            diagnosis: Box::new(diagnosis(cause)),
+            log: "/log".into(),
+        };
+        assert_eq!(compile(None).to_string(), "h: redis 7.0.15 did not compile: x.c:1: error: y");
+        assert!(compile(Some("the disk is full")).to_string().ends_with("\n  cause: the disk is full"));
+        let help = miette::Diagnostic::help(&compile(None)).unwrap().to_string();
+        assert_eq!(help, "do z\nthe whole log is /log");
+    }
 }

@@ -6,26 +6,21 @@ use std::{
 };
 
 use super::{
-    BuildContext, Error, Pins, Refusal, Result,
     apt::Apt,
-    digest, download, source_url, store,
-    verify_source::{self, Expected, FetchedSource},
+    context::BuildContext,
+    digest, download,
+    error::{Error, Refusal, Result},
+    pins::Pins,
+    source_url, store,
+    verify_source::{self, Expected, FetchedSource, Tarball},
 };
 use crate::{
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Host, SourceKind, Ssh},
 };
 
-/// A source tarball in the cache, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tarball {
-    pub path: PathBuf,
-    pub sha256: String,
-    /// The URL, source package or file it came from.
-    pub from: String,
-}
-
-/// Finds the source of what is wanted: the first of its places that has it. What is new is in the cache afterwards.
+/// Finds the source of what is wanted: the first of its places that has it. What is new is in the cache
+/// afterwards.
 pub async fn fetch(context: &BuildContext<'_>, pins: &mut Pins) -> Result<Tarball> {
     store::folder(&context.store.dir().sources())?;
     let mut search = Search { context, pins, refusals: Vec::new() };
@@ -157,14 +152,15 @@ impl Search<'_> {
         Ok(Some(FetchedSource { path, sha256, from: file.display().to_string(), signed: false }))
     }
 
-    /// Where a source stands until it is accepted.
+    /// Where a source is until it is accepted.
     fn part(&self, origin: &str) -> PathBuf {
         let BuildContext { spec, store, .. } = *self.context;
         store.dir().sources().join(format!("{}-{origin}.part", spec.stem()))
     }
 }
 
-/// This machine as a host, where it has source packages. The lock is one of its own: no cluster is changed here.
+/// This machine as a host, where it has source packages. The lock is one of its own: no cluster is changed
+/// here.
 async fn this_machine() -> Option<(LockedHost, Facts)> {
     let host = Host {
         name: "this machine".to_owned(),

@@ -21,6 +21,8 @@ pub(super) fn version(libc: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::fits;
 
     #[test]
@@ -30,5 +32,35 @@ mod tests {
         assert!(!fits("glibc 2.17", "glibc 2.34"));
         assert!(!fits("musl libc (x86_64) Version 1.2.3", "glibc 2.17"));
         assert!(fits("musl libc (x86_64) Version 1.2.4", "musl libc (x86_64) Version 1.2.3"));
+    }
+
+    #[test]
+    fn kind_and_version_are_read_from_what_hosts_say() {
+        for (said, kind, version) in [
+            ("glibc 2.36", "glibc", &[2, 36][..]),
+            ("musl libc (x86_64) Version 1.2.3", "musl", &[1, 2, 3]),
+            ("ldd (Debian GLIBC 2.36-9) 2.36", "ldd", &[2]),
+            ("glibc", "glibc", &[]),
+            ("", "", &[]),
+        ] {
+            assert_eq!(
+                (super::kind(said).as_str(), super::version(said).as_slice()),
+                (kind, version),
+                "{said}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_binary_runs_where_it_was_built_and_on_one_side_of_two_hosts(a in version(), b in version()) {
+            prop_assert!(fits(&a, &a));
+            prop_assert!(fits(&a, &b) || fits(&b, &a));
+            prop_assert_eq!(fits(&a, &b) && fits(&b, &a), super::version(&a) == super::version(&b));
+        }
+    }
+
+    fn version() -> impl Strategy<Value = String> {
+        (1u32..4, 0u32..60).prop_map(|(major, minor)| format!("glibc {major}.{minor}"))
     }
 }

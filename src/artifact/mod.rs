@@ -37,11 +37,10 @@ pub use diagnose::{Diagnosis, diagnose};
 pub use directive::DirectiveNames;
 pub use elf::{ElfRequirements, Incompatibility};
 pub use error::{Error, Refusal};
-pub use fetch::{Tarball, fetch};
+pub use fetch::fetch;
 pub use pins::{Pin, Pins};
 pub use provenance::{Artifact, Provenance, SourceRecord};
 pub use recipe::Recipe;
 pub use spec::ArtifactSpec;
 pub use store::ArtifactStore;
-
-pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+pub use verify_source::Tarball;

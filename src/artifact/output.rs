@@ -133,7 +133,9 @@ mod tests {
 
     /// What is counted while lines are fed, as (done, total).
     fn counts(output: &mut BuildOutput<'_>, events: &mut UnboundedReceiver<Event>, lines: &[&str]) -> Counts {
-        lines.iter().for_each(|line| output.feed(line));
+        for line in lines {
+            output.feed(line);
+        }
         output.finished();
         std::iter::from_fn(|| events.try_recv().ok())
             .filter_map(|event| match event {

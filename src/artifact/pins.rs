@@ -1,4 +1,4 @@
-//! The lock file beside an inventory: the digests of sources that no table knew when they were first used.
+//! The lock file beside an inventory: the digests of sources that were unknown when they were first used.
 
 use std::{
     fs, io,
@@ -7,8 +7,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, Error, Result, store};
-use crate::inventory::{Engine, Version};
+use super::{
+    error::{Error, Result},
+    spec::ArtifactSpec,
+    store,
+};
+use crate::inventory::{Engine, ProjectFiles, Version};
 
 /// The lock file of one inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,20 +39,13 @@ struct Document {
     source: Vec<Pin>,
 }
 
-const HEAD: &str = "# Written by provision: the SHA-256 of sources nobody signed for when they were first used.\n\
+const HEAD: &str = "# Written by provision: the SHA-256 of sources that were unsigned and unknown when they were first used.\n\
                     # Keep this file with the inventory, so that the next run gets the same source.\n\n";
 
 impl Pins {
-    /// `<inventory>.lock`.
-    pub fn path_of(inventory: &Path) -> PathBuf {
-        let mut name = inventory.as_os_str().to_owned();
-        name.push(".lock");
-        name.into()
-    }
-
     /// Reads the lock file of an inventory; a missing one is empty.
     pub fn load(inventory: &Path) -> Result<Self> {
-        let path = Self::path_of(inventory);
+        let path = ProjectFiles::of(inventory).lock();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -60,6 +57,7 @@ impl Pins {
         }
     }
 
+    /// Writes the lock file; an error names it.
     pub fn save(&self) -> Result<()> {
         let document = Document { source: self.pins.clone() };
         let unwritable = |source| Error::PinsUnwritable { path: self.path.clone(), source };
@@ -67,6 +65,7 @@ impl Pins {
         store::write(&self.path, &format!("{HEAD}{text}")).map_err(unwritable)
     }
 
+    /// The lock file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -80,5 +79,53 @@ impl Pins {
     pub(super) fn add(&mut self, spec: &ArtifactSpec, sha256: &str, from: &str) {
         let (sha256, from) = (sha256.to_owned(), from.to_owned());
         self.pins.push(Pin { engine: spec.engine, version: spec.version, sha256, from });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::spec::tests::spec;
+
+    #[test]
+    fn what_is_pinned_is_read_again_for_its_engine_and_version_only() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("x.toml");
+        let mut pins = Pins::load(&inventory).unwrap();
+        let wanted = spec(Engine::Redis, "7.0.15");
+        assert!(pins.of(&wanted).is_empty());
+        pins.add(&wanted, "aa", "a \"mirror\"\nof two lines");
+        pins.add(&wanted, "bb", "b");
+        pins.add(&spec(Engine::Valkey, "8.1.1"), "cc", "c");
+        pins.save().unwrap();
+        let read = Pins::load(&inventory).unwrap();
+        assert_eq!(read, pins);
+        assert_eq!(read.of(&wanted), ["aa", "bb"]);
+        assert_eq!(read.of(&spec(Engine::Valkey, "7.0.15")), Vec::<&str>::new());
+        assert_eq!(read.path(), home.path().join("x.toml.lock"));
+        let text = fs::read_to_string(read.path()).unwrap();
+        assert!(text.starts_with("# Written by provision") && text.contains("\n[[source]]\n"), "{text}");
+    }
+
+    #[test]
+    fn a_lock_file_that_is_not_understood_is_an_error_and_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let inventory = home.path().join("x.toml");
+        let lock = home.path().join("x.toml.lock");
+        for text in
+            ["[[source]]\n", "nonsense", "[[source]]\nengine = \"redis\"\nversion = \"7\"\n", "[new]\n"]
+        {
+            store::write(&lock, text).unwrap();
+            let error = Pins::load(&inventory).unwrap_err();
+            assert!(error.to_string().contains("x.toml.lock"), "{error}");
+            assert_eq!(fs::read_to_string(&lock).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let pins = Pins::load(Path::new("/proc/no-such-folder/x.toml")).unwrap();
+        let error = pins.save().unwrap_err();
+        assert_eq!(error.to_string(), "could not write the lock file /proc/no-such-folder/x.toml.lock");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, digest};
+use super::{digest, spec::ArtifactSpec};
 use crate::inventory::{Engine, Version};
 
 /// A built server binary in the store.

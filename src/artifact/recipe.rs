@@ -30,22 +30,24 @@ const CXX: (Version, Version) = (Version::new(8, 0, 0), Version::new(8, 8, 0));
 pub(super) const CXX_COMPILER: &str = "g++";
 
 impl Recipe {
+    /// Of a version; `sha256` is the digest the inventory demands of the source.
     pub fn new(engine: Engine, version: Version, sha256: Option<&str>) -> Self {
         Self { engine, version, sha256: sha256.map(str::to_ascii_lowercase) }
     }
 
-    /// The only thing that is compiled: sentinel and the checkers are the same binary, and the client is not needed.
+    /// The only thing that is compiled: sentinel and the checkers are the same binary, and the client is not
+    /// needed.
     pub fn target(&self) -> &'static str {
         self.engine.server()
     }
 
-    /// The variables that decide what the binary is. They must stand on make's command line: `.make-settings`
+    /// The variables that decide what the binary is. They must be on make's command line: `.make-settings`
     /// overrides the environment.
     pub fn flags(&self, arch: &str) -> Vec<String> {
         // -O2 also keeps link time optimisation off, which takes longer than the rest of the build.
         let mut flags = vec!["OPTIMIZATION=-O2".to_owned(), "MALLOC=jemalloc".to_owned()];
         if self.version < OPTIONS {
-            // It defines variables in headers, which gcc 10 and newer refuse unless told otherwise.
+            // It defines variables in headers, which gcc 10 and newer refuse by default.
             flags.push("REDIS_CFLAGS=-fcommon".to_owned());
         } else {
             flags.extend(["BUILD_TLS=no".to_owned(), "USE_SYSTEMD=no".to_owned()]);
@@ -65,6 +67,7 @@ impl Recipe {
         digest::of_parts(&parts)[..8].to_owned()
     }
 
+    /// What must be installed on the host that compiles.
     pub fn tools(&self) -> Vec<Tool> {
         let mut tools = vec![Tool::Compiler, Tool::Make, Tool::Tar, Tool::Libc];
         if self.needs_cxx() {
@@ -119,5 +122,12 @@ mod tests {
         );
         assert_eq!(recipe(Engine::Valkey, "9.1.2").flags("x86_64").len(), 4);
         assert_eq!(recipe(Engine::Redis, "7.0.15").flags("aarch64").len(), 5);
+    }
+
+    #[test]
+    fn the_packages_are_those_of_the_tools() {
+        let debian = crate::distro::find("debian").unwrap();
+        assert_eq!(recipe(Engine::Redis, "7.0.15").packages(debian), ["gcc", "make", "tar", "libc6-dev"]);
+        assert_eq!(recipe(Engine::Redis, "8.0.2").packages(debian).last(), Some(&"g++"));
     }
 }

@@ -1,8 +1,9 @@
-//! The shell programs of a build, with their parameters in front. They are files of their own beside this one.
+//! The shell programs of a build, with their parameters in front. They are files of their own beside this
+//! one.
 
 use std::time::Duration;
 
-use super::{ArtifactSpec, recipe::CXX_COMPILER};
+use super::{recipe::CXX_COMPILER, spec::ArtifactSpec};
 use crate::host::{Facts, minify, quote};
 
 /// How `build.sh` ends when something is wrong that is not make's fault.
@@ -132,14 +133,14 @@ mod tests {
     fn tidying_leaves_what_others_keep_there() {
         let home = tempfile::tempdir().unwrap();
         let cache = home.path().join("cache");
-        let (word, work) = (cache.to_str().unwrap(), cache.join("provision/build/x"));
-        let work = work.to_str().unwrap();
-        sh(&prepare(word, work));
+        let root = cache.to_str().unwrap();
+        let work = &format!("{root}/provision/build/x");
+        sh(&prepare(root, work));
         fs::create_dir_all(cache.join("other")).unwrap();
         fs::create_dir_all(cache.join("provision/apt/lists")).unwrap();
-        assert_eq!(sh(&tidy(word, work, false)).0, Some(0));
+        assert_eq!(sh(&tidy(root, work, false)).0, Some(0));
         assert!(cache.join("provision/apt/lists").is_dir(), "on this machine the lists are used again");
-        assert_eq!(sh(&tidy(word, work, true)).0, Some(0));
+        assert_eq!(sh(&tidy(root, work, true)).0, Some(0));
         assert!(cache.join("other").is_dir() && !cache.join("provision").exists());
     }
 

@@ -1,9 +1,10 @@
 //! The addresses a source is downloaded from.
 
-use super::ArtifactSpec;
+use super::spec::ArtifactSpec;
 use crate::inventory::Engine;
 
-/// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag archives.
+/// The engine's own release. Valkey releases no tarballs of its own: its list of digests names the tag
+/// archives.
 pub(super) fn release(spec: &ArtifactSpec) -> String {
     match spec.engine {
         Engine::Redis => format!("https://download.redis.io/releases/redis-{}.tar.gz", spec.version),

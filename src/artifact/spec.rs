@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Recipe;
+use super::recipe::Recipe;
 use crate::inventory::{Engine, Fleet, Source, Version};
 
 /// The server software a fleet wants, and the places its source may come from.
@@ -12,7 +12,7 @@ pub struct ArtifactSpec {
     pub version: Version,
     pub source: Source,
     pub recipe: Recipe,
-    /// The inventory; the lock file stands beside it.
+    /// The inventory; the lock file is beside it.
     pub inventory: PathBuf,
 }
 

@@ -9,7 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Artifact, ArtifactSpec, ElfRequirements, Error, Provenance, Result, digest};
+use super::{
+    digest,
+    elf::ElfRequirements,
+    error::{Error, Result},
+    provenance::{Artifact, Provenance},
+    spec::ArtifactSpec,
+};
 use crate::{
     atomic_file::{self, Mode},
     cache_dir::CacheDir,
@@ -36,17 +42,18 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 const PROVENANCE: &str = "provenance.json";
 
 impl ArtifactStore {
+    /// In this cache folder, of which nothing needs to exist.
     pub fn new(dir: CacheDir) -> Self {
         Self { dir, requirements: Arc::default() }
     }
 
-    /// The cache folder it stands in.
+    /// The cache folder it is part of.
     pub fn dir(&self) -> &CacheDir {
         &self.dir
     }
 
-    /// An artifact that is what is wanted and runs on the host. It needs neither a compiler nor a network, and asks
-    /// for no particular compiler: an upgrade of it is no reason to build again.
+    /// An artifact that is what is wanted and runs on the host. It needs neither a compiler nor a network,
+    /// and asks for no particular compiler: an upgrade of it is no reason to build again.
     pub fn find(&self, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
         if !spec.source.places.contains(&SourceKind::ArtifactCache) {
             return None;
@@ -78,8 +85,8 @@ impl ArtifactStore {
         requirements.entry(artifact.sha256.clone()).or_insert_with(read).clone()
     }
 
-    /// Puts a finished folder into its place: a rename, so that an artifact is there with its provenance or not at
-    /// all.
+    /// Puts a finished folder into its place: a rename, so that an artifact is there with its provenance or
+    /// not at all.
     pub(super) fn keep(&self, temporary: tempfile::TempDir, provenance: Provenance) -> Result<Artifact> {
         let path = self.dir.artifacts().join(provenance.key());
         let note = temporary.path().join(PROVENANCE);
@@ -97,8 +104,8 @@ impl ArtifactStore {
         Ok(Artifact { path: path.join(binary), sha256, size, provenance })
     }
 
-    /// Takes the right to fetch or build one thing, so that two runs build it once. The kernel gives it back when
-    /// the file is closed, however the run ends.
+    /// Takes the right to fetch or build one thing, so that two runs build it once. The kernel gives it back
+    /// when the file is closed, however the run ends.
     pub(super) async fn lock(&self, spec: &ArtifactSpec, part: &str, events: &StepEvents) -> Result<File> {
         let path = self.dir.root().join(format!("{}-{part}.lock", spec.stem()));
         folder(self.dir.root())?;

@@ -6,7 +6,12 @@ use std::{
 };
 
 use super::{
-    ArtifactSpec, ArtifactStore, BuildContext, Error, Pins, Result, Tarball, digest, digests, store,
+    context::BuildContext,
+    digest, digests,
+    error::{Error, Result},
+    pins::Pins,
+    spec::ArtifactSpec,
+    store::{self, ArtifactStore},
 };
 
 /// A source that arrived and is not checked yet.
@@ -19,6 +24,16 @@ pub(super) struct FetchedSource {
     pub(super) signed: bool,
 }
 
+/// A source tarball in the cache, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tarball {
+    /// In the sources of the cache.
+    pub path: PathBuf,
+    pub sha256: String,
+    /// The URL, source package or file it came from.
+    pub from: String,
+}
+
 /// The digests one of which the source must have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expected {
@@ -28,8 +43,8 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// The inventory has the last word. The table and the lock file count both, because a distribution packs a release
-    /// anew. `None` for an unknown source.
+    /// The inventory has the last word. The table and the lock file count both, because a distribution packs
+    /// a release anew. `None` for an unknown source.
     pub(super) fn of(spec: &ArtifactSpec, pins: &Pins) -> Option<Self> {
         if let Some(sha256) = &spec.source.sha256 {
             let origin = "source.sha256 of the inventory".to_owned();
@@ -50,12 +65,13 @@ impl Expected {
     }
 }
 
-/// Whether the distribution signed a tarball when it came into the cache, and the inventory demands no digest.
+/// Whether the distribution signed a tarball when it came into the cache, and the inventory demands no
+/// digest.
 pub(super) fn is_signed(path: &Path, spec: &ArtifactSpec) -> bool {
     spec.source.sha256.is_none() && signature_marker(path).exists()
 }
 
-/// The file beside a tarball that says so.
+/// The file beside a tarball that records it.
 fn signature_marker(path: &Path) -> PathBuf {
     path.with_extension("signed")
 }

@@ -1,7 +1,7 @@
 //! The families of distributions: how each names and installs packages, and where it keeps shared libraries.
 //!
-//! One family is one file, and one entry of the table here. No other room knows the name of a package, a package
-//! manager or a library folder.
+//! One family is one file, and one entry of the table here. No other room knows the name of a package, a
+//! package manager or a library folder.
 
 pub mod debian;
 
@@ -31,7 +31,9 @@ pub struct PackageManager {
 /// What a build may need from the distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
+    /// A C compiler that is called `cc`.
     Compiler,
+    /// A C++ compiler.
     CxxCompiler,
     Make,
     Tar,
@@ -45,7 +47,7 @@ const DISTROS: &[&Distro] = &[&debian::DISTRO];
 /// Library folders that no family of the table has, but hosts outside of it do.
 const OTHER_LIBRARY_FOLDERS: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
-/// Package names of the family that the user is told of and that is not in the table yet.
+/// Package names of a family that hints name and that is not in the table yet.
 const ENTERPRISE_LINUX: &[(Tool, &str)] = &[
     (Tool::Compiler, "gcc"),
     (Tool::CxxCompiler, "gcc-c++"),
@@ -67,8 +69,8 @@ pub fn library_folders() -> String {
     own.chain(OTHER_LIBRARY_FOLDERS).copied().collect::<Vec<_>>().join(" ")
 }
 
-/// What to install for some tools where the host's family is unknown: `Debian: g++, EL: gcc-c++`, or one name where
-/// all families agree.
+/// What to install for some tools where the host's family is unknown: `Debian: g++, EL: gcc-c++`, or one name
+/// where all families agree.
 pub fn package_hint(tools: &[Tool]) -> String {
     let names = |packages: &[(Tool, &'static str)]| {
         let name = |tool| packages.iter().find(|(known, _)| known == tool).map(|(_, name)| *name);

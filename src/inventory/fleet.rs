@@ -1,18 +1,25 @@
-//! The resolved fleet: what an inventory means once every default is filled in. No `Option` is left to decide.
+//! The resolved fleet: what an inventory means once every default is filled in. No `Option` is left to
+//! decide.
 
 use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
-use crate::secret::{Credential, SecretSource};
+use super::{
+    engine::{Engine, Version},
+    ports::bus_port,
+    project_files::ProjectFiles,
+    source::Source,
+};
+use crate::{
+    event::Environment,
+    secret::{Credential, SecretSource},
+};
 
 /// A fleet: all hosts, and the one cluster they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,18 +35,28 @@ pub struct Fleet {
     pub auth: Option<SecretSource>,
     pub source: Source,
     pub hosts: Vec<Host>,
-    /// How much of the real thing the hosts are.
+    /// Whether it is a single host, a lab or real hosts.
     pub environment: Environment,
     /// The inventory file this came from; relative paths in it are already joined to its folder.
     pub inventory: PathBuf,
 }
 
-/// `directive → its values`, one rendered line for each value (`save` may stand more than once).
+/// Whether the fleet stays as it is written, or all its nodes are put onto this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fold {
+    #[default]
+    AsWritten,
+    /// `--single-host`.
+    SingleHost,
+}
+
+/// `directive → its values`, one rendered line for each value (`save` may occur more than once).
 pub type Directives = BTreeMap<String, Vec<String>>;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
+    /// The name in the inventory, unique there.
     pub name: String,
     pub address: Address,
     pub ssh: Ssh,
@@ -58,17 +75,20 @@ pub enum Address {
     Remote(String),
 }
 
-/// How a host is reached by SSH, as far as the inventory says: `[ssh]` with the host's own `[hosts.ssh]` over it. What
-/// it leaves open, the user's own `ssh` configuration says.
+/// How a host is reached by SSH, as far as the inventory says: `[ssh]` with the host's own `[hosts.ssh]` over
+/// it. What it leaves open, the user's own `ssh` configuration says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ssh {
-    /// The account to log in with; anybody but root uses sudo.
+    /// The account to log in with; any other than root uses sudo.
     pub user: Option<String>,
+    /// The port sshd listens on.
     pub port: Option<u16>,
     /// Private key files to offer, in this order. Empty: those of the user's `ssh` configuration.
     pub identity: Vec<PathBuf>,
-    /// Jump hosts as `[user@]host[:port]`, the nearest first. Empty: none, whatever the user's configuration says.
+    /// Jump hosts as `[user@]host[:port]`, the nearest first. Empty: none, whatever the user's configuration
+    /// says.
     pub via: Option<Vec<String>>,
+    /// The account's password, for servers that take no key.
     pub password: Option<Credential>,
     /// Opens encrypted private keys; asked for where one is needed and this is missing.
     pub passphrase: Option<Credential>,
@@ -87,22 +107,25 @@ pub struct Node {
     pub host: String,
     /// The address clients and peers use. The bus listens on [`bus_port`](Self::bus_port).
     pub address: SocketAddr,
-    /// True where the node has an address of its own on a host with several: bind, source and announcement follow.
+    /// True where the node has an address of its own on a host with several: bind, source and announcement
+    /// follow.
     pub simulated: bool,
     /// Directives of this node's host, which override the fleet's.
     pub config: Directives,
 }
 
 impl Node {
-    /// The cluster bus port: the client port + 10000 (Redis cluster specification).
+    /// The port of the cluster bus.
     pub fn bus_port(&self) -> u16 {
-        self.address.port().saturating_add(10_000)
+        bus_port(self.address.port())
     }
 
+    /// The address clients use, without the port.
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
+    /// The port clients use.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -127,147 +150,11 @@ impl Fleet {
 
     /// The file beside the inventory that host keys are pinned in, in the format of `known_hosts`.
     pub fn known_hosts(&self) -> PathBuf {
-        self.inventory.with_extension("known_hosts")
+        self.files().known_hosts()
     }
 
-    /// The folder the user's own `playbooks/` and `templates/` are looked for in.
-    pub fn project(&self) -> PathBuf {
-        self.inventory.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
+    /// The files that belong to the inventory.
+    pub fn files(&self) -> ProjectFiles<'_> {
+        ProjectFiles::of(&self.inventory)
     }
-}
-
-/// The server software.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    Redis,
-    Valkey,
-}
-
-impl Engine {
-    /// `redis` or `valkey`: the name of packages, folders and units.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
-        }
-    }
-
-    /// The server's file name and make target.
-    pub fn server(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-server",
-            Self::Valkey => "valkey-server",
-        }
-    }
-
-    /// The command line client users know, for the lines we suggest; provision never runs it.
-    pub fn client(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-cli",
-            Self::Valkey => "valkey-cli",
-        }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// `major.minor.patch`. Engine versions are not semver (`6.0`, `7.2-rc1`); only released ones are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version {
-    pub major: u32,
-    pub minor: u32,
-    pub patch: u32,
-}
-
-impl Version {
-    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-impl FromStr for Version {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<u32> = text
-            .split('.')
-            .map(|part| part.parse().map_err(|_| format!("`{text}` is not a version like 7.0.15")))
-            .collect::<Result<_, _>>()?;
-        match parts[..] {
-            [major, minor, patch] => Ok(Self { major, minor, patch }),
-            _ => Err(format!("`{text}` is not a version like 7.0.15")),
-        }
-    }
-}
-
-impl Serialize for Version {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Where the engine's source may come from, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    pub places: Vec<SourceKind>,
-    /// URL templates; `{engine}`, `{version}` and `{file}` are filled in.
-    pub mirrors: Vec<String>,
-    /// A local tarball.
-    pub file: Option<PathBuf>,
-    /// The release of the distribution whose source package to take, where it is not the running one (`sid`).
-    pub suite: Option<String>,
-    /// The digest the tarball must have, from the inventory.
-    pub sha256: Option<String>,
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self { places: SourceKind::ALL.to_vec(), mirrors: Vec::new(), file: None, suite: None, sha256: None }
-    }
-}
-
-/// One place a source, or the finished artifact, may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// A binary built before.
-    ArtifactCache,
-    /// A tarball downloaded before.
-    SourceCache,
-    /// The engine's own release site.
-    Release,
-    /// `source.mirrors`.
-    Mirrors,
-    /// The distribution's source package, by its own package manager.
-    Distribution,
-    /// `source.file`.
-    File,
-}
-
-impl SourceKind {
-    pub const ALL: [Self; 6] = [
-        Self::ArtifactCache,
-        Self::SourceCache,
-        Self::Release,
-        Self::Mirrors,
-        Self::Distribution,
-        Self::File,
-    ];
 }

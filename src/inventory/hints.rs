@@ -1,20 +1,21 @@
-//! Serde's and TOML's messages in words for the person who wrote the file.
+//! Serde's and TOML's messages in words for the user who wrote the file.
 
 use std::ops::Range;
 
-/// Keys people look for here and that have another name or no need to be written.
-const ELSEWHERE: &[(&str, &str)] = &[
+/// Keys that users try here, and that have another name or need not be written.
+const MISPLACED: &[(&str, &str)] = &[
     ("masters", "masters follow from the nodes: nodes / (replicas + 1); set `replicas` and `nodes`"),
     ("shards", "shards follow from the nodes: nodes / (replicas + 1); set `replicas` and `nodes`"),
-    ("password", "passwords never stand here: set `auth = \"generate\"` in [cluster]"),
-    ("requirepass", "passwords never stand here: set `auth = \"generate\"` in [cluster]"),
+    ("password", "passwords are never written here: set `auth = \"generate\"` in [cluster]"),
+    ("requirepass", "passwords are never written here: set `auth = \"generate\"` in [cluster]"),
     ("ip", "where the host answers is its `address`"),
     ("user", "the account to log in with is `user` in [ssh]"),
-    ("maxmemory", "the engine's own directives stand in [cluster.config]"),
+    ("maxmemory", "the engine's own directives are set in [cluster.config]"),
     ("ports", "the first node's port is `port` in [cluster]; the others follow it"),
 ];
 
-/// The candidate the writer most likely meant. Case, `-` and `_` do not count; a third of the letters may differ.
+/// The candidate the writer most likely meant. Case, `-` and `_` do not count; a third of the letters may
+/// differ.
 pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let word = plain(word);
@@ -61,8 +62,8 @@ impl<'a> UnknownKey<'a> {
         if self.meant().is_some() {
             return suggest(self.name, &self.known);
         }
-        let elsewhere = did_you_mean(self.name, ELSEWHERE.iter().map(|(word, _)| *word));
-        match ELSEWHERE.iter().find(|(word, _)| Some(*word) == elsewhere) {
+        let misplaced = did_you_mean(self.name, MISPLACED.iter().map(|(word, _)| *word));
+        match MISPLACED.iter().find(|(word, _)| Some(*word) == misplaced) {
             Some((_, help)) => (*help).to_owned(),
             None => format!("the keys known here are {}", quoted(&self.known)),
         }
@@ -108,15 +109,107 @@ pub(super) fn type_help(key: &str, words: &str) -> String {
 /// The commonest slip is a value without quotes; anything else is left to the parser's own words.
 pub(super) fn syntax_help(text: &str, span: &Range<usize>, message: &str) -> String {
     if message.contains("duplicate key") {
-        return "a key or table may stand only once; remove one of the two".to_owned();
+        return "a key or table may be written only once; remove one of the two".to_owned();
     }
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     match line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
         Some((key, value)) if value.starts_with(|c: char| c.is_alphanumeric()) => {
-            format!("text stands in quotes: {key} = \"{value}\"")
+            format!("text is written in quotes: {key} = \"{value}\"")
         }
         Some((key, "")) => format!("`{key}` has no value: write one after the `=`, or remove the line"),
         _ => "the file must be TOML: [tables], and keys = \"values\"".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognized_and_another_word_is_not() {
+        let keys = ["replicas", "port", "cluster_name"];
+        for (word, meant) in [
+            ("replics", Some("replicas")),
+            ("REPLICAS", Some("replicas")),
+            ("prot", Some("port")),
+            ("cluster-name", Some("cluster_name")),
+            ("telepathy", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(word, keys), meant, "{word}");
+        }
+        assert_eq!(did_you_mean("port", []), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_that_is_there_is_meant_itself(words in prop::collection::hash_set("[a-z]{1,9}", 1..8)) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            for word in &words {
+                prop_assert_eq!(did_you_mean(word, words.iter().copied()), Some(*word));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_likely_word_all_are_listed() {
+        assert_eq!(suggest("redsi", &["redis", "valkey"]), "did you mean `redis`?");
+        assert_eq!(suggest("memcached", &["redis", "valkey"]), "choose one of `redis`, `valkey`");
+    }
+
+    #[test]
+    fn an_unknown_key_is_read_from_the_message_of_serde() {
+        let message = "unknown field `prot`, expected one of `name`, `port`";
+        let key = UnknownKey::read(message).unwrap();
+        assert_eq!((key.name, key.known.as_slice()), ("prot", &["name", "port"][..]));
+        assert_eq!(key.meant(), Some("port"));
+        assert_eq!(key.help(), "did you mean `port`?");
+        assert!(UnknownKey::read("invalid type: string").is_none());
+    }
+
+    #[test]
+    fn a_key_of_another_place_is_explained_and_any_other_gets_the_list() {
+        let help = |name| UnknownKey { name, known: vec!["name", "port"] }.help();
+        assert!(help("masters").starts_with("masters follow from the nodes"));
+        assert!(help("requirepass").contains("auth = \"generate\""));
+        assert_eq!(help("telepathy"), "the keys known here are `name`, `port`");
+    }
+
+    #[test]
+    fn types_are_named_in_plain_words() {
+        for (message, expected) in [
+            ("invalid type: string \"6\", expected i64", "expected a whole number, found a string"),
+            ("invalid type: integer `6`, expected a string", "expected a string, found a whole number"),
+            ("invalid type: map, expected a sequence", "expected an array, found a table"),
+            ("invalid type: sequence, expected a map", "expected a table, found an array"),
+            ("invalid value: boolean `true`, expected a date", "expected a date, found true or false"),
+        ] {
+            assert_eq!(mismatch(message).as_deref(), Some(expected), "{message}");
+        }
+        assert_eq!(mismatch("missing field `name`"), None);
+    }
+
+    #[test]
+    fn the_help_shows_how_to_write_what_was_expected() {
+        let help = |expected: &str| type_help("port", &format!("expected {expected}, found a table"));
+        assert!(help("a whole number").contains("port = 1"));
+        assert!(help("a string").contains("port = \"…\""));
+        assert!(help("an array").contains("[[port]]"));
+        assert!(help("a table with `path`").contains("port = {"));
+        assert!(help("something else").contains("`port`"));
+    }
+
+    #[test]
+    fn the_line_of_a_syntax_error_is_shown_repaired() {
+        let text = "[cluster]\nname = orders\nport =\n]";
+        let at = |needle: &str| text.find(needle).map(|at| at..at + 1).unwrap();
+        assert!(syntax_help(text, &at("orders"), "x").ends_with("name = \"orders\""));
+        assert!(syntax_help(text, &at("port"), "x").contains("`port` has no value"));
+        assert!(syntax_help(text, &at("]\nname"), "x").contains("must be TOML"));
+        assert!(syntax_help(text, &(999..1000), "x").contains("must be TOML"), "a place outside the text");
+        assert!(syntax_help(text, &at("name"), "duplicate key").contains("only once"));
     }
 }

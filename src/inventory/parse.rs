@@ -1,5 +1,5 @@
-//! Reads a TOML file into a type and goes on after a mistake: the entry serde refuses is reported, repaired or taken
-//! out, and the rest is read again. So one run shows every wrong key and every wrong type.
+//! Reads a TOML file into a type and goes on after a mistake: the entry serde refuses is reported, repaired
+//! or taken out, and the rest is read again. So one run shows every wrong key and every wrong type.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -23,7 +23,7 @@ pub(crate) struct Read<T> {
     pub(crate) removed: Vec<Vec<String>>,
 }
 
-/// Reads as much as can be read. A syntax error stands alone: what follows it would be guesses.
+/// Reads as much as can be read. After a syntax error nothing else is reported: it would be guesses.
 pub(crate) fn read<'i, T: Deserialize<'i>>(text: &'i str) -> Read<T> {
     let mut read = Read { value: None, problems: Vec::new(), removed: Vec::new() };
     let mut tree = match DeTable::parse(text) {
@@ -95,13 +95,13 @@ fn problem(
     }
 }
 
-/// What was repaired: the key's path, and where its value stands.
+/// What was repaired: the key's path, and the place of its value.
 struct Done {
     path: Vec<String>,
     value: Range<usize>,
 }
 
-/// Renames the key at a span to the one that was meant, or takes out the entry whose key or value stands there.
+/// Renames the key at a span to the one that was meant, or takes out the entry whose key or value is there.
 struct Repair<'a> {
     span: &'a Range<usize>,
     rename: Option<&'a str>,
@@ -148,5 +148,84 @@ impl Repair<'_> {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct File {
+        name: Option<String>,
+        port: Option<u16>,
+        host: Vec<Host>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Host {
+        name: Option<String>,
+        nodes: Vec<String>,
+    }
+
+    fn messages<T>(read: &Read<T>) -> Vec<String> {
+        read.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_right_file_has_no_problem() {
+        let read: Read<File> = read("name = \"a\"\nport = 7\n");
+        assert_eq!(read.value, Some(File { name: Some("a".to_owned()), port: Some(7), host: Vec::new() }));
+        assert!(read.problems.is_empty() && read.removed.is_empty());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_reported_and_its_value_is_used() {
+        let read: Read<File> = read("nmae = \"a\"\n");
+        assert_eq!(messages(&read), ["unknown key `nmae`"]);
+        assert_eq!(read.value.unwrap().name.as_deref(), Some("a"));
+        assert!(read.removed.is_empty(), "it is not missing either");
+    }
+
+    #[test]
+    fn a_misspelt_key_never_replaces_the_right_one() {
+        let read: Read<File> = read("name = \"a\"\nnmae = \"b\"\n");
+        assert_eq!(messages(&read), ["unknown key `nmae`"]);
+        assert_eq!(read.value.unwrap().name.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_found_in_one_go() {
+        let text = "port = \"7\"\nx = 1\n[[host]]\nname = 5\nnodes = [\"a\", 6]\n[[host]]\nname = \"b\"\n";
+        let read: Read<File> = read(text);
+        let mut found = messages(&read);
+        found.sort();
+        let expected =
+            ["`name` has the wrong type", "`port` has the wrong type", "a value has the wrong type"];
+        assert_eq!(found[..3], expected);
+        assert_eq!(found[3], "unknown key `x`");
+        let mut removed: Vec<String> = read.removed.iter().map(|path| path.join(".")).collect();
+        removed.sort();
+        assert_eq!(removed, ["host.0.name", "host.0.nodes.1", "port"]);
+        let hosts = read.value.unwrap().host;
+        assert_eq!((hosts.len(), hosts[0].nodes.len(), hosts[1].name.as_deref()), (2, 1, Some("b")));
+    }
+
+    #[test]
+    fn after_a_syntax_error_nothing_else_is_said() {
+        let read: Read<File> = read("name = a\nport = \"7\"\n");
+        assert_eq!(messages(&read), ["this is not valid TOML"]);
+        assert!(read.value.is_none());
+    }
+
+    #[test]
+    fn the_value_of_a_key_that_sounds_like_a_secret_is_hidden() {
+        let text = "password = \"hunter2\"\n";
+        let read: Read<File> = read(text);
+        let error = crate::inventory::LoadError::new("x", text, read.problems);
+        let shown = format!("{:?}", miette::Report::new(error));
+        assert!(!shown.contains("hunter2") && shown.contains("password"), "{shown}");
     }
 }

@@ -1,10 +1,15 @@
 //! Which ports a node can listen on.
 
 /// What the bus port is above the client port (Redis cluster specification).
-pub(super) const BUS: u16 = 10_000;
+const BUS_OFFSET: u16 = 10_000;
 
-/// Where Linux takes the ports of outgoing connections from, unless told otherwise (`ip_local_port_range`).
+/// The default range of the ports of outgoing connections on Linux (`ip_local_port_range`).
 const EPHEMERAL: std::ops::RangeInclusive<i64> = 32_768..=60_999;
+
+/// The cluster bus port that belongs to a client port. An inventory only has ports for which it exists.
+pub fn bus_port(port: u16) -> u16 {
+    port.saturating_add(BUS_OFFSET)
+}
 
 /// What is wrong with a port, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub(super) struct BadPort {
 
 /// A client port, if the node could hold both it and its bus port.
 pub(super) fn check(port: i64) -> Result<u16, BadPort> {
-    let bus = port.saturating_add(BUS.into());
+    let bus = port.saturating_add(BUS_OFFSET.into());
     let help = "choose a port below 22768".to_owned();
     let bad = |what: String, why: &str| Err(BadPort { what, why: why.to_owned(), help: help.clone() });
     let Some(valid) = u16::try_from(port).ok().filter(|port| *port > 0) else {
@@ -43,7 +48,21 @@ pub(super) fn check(port: i64) -> Result<u16, BadPort> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// The oracle is the rule as two sets of ports.
+        #[test]
+        fn a_port_is_good_where_it_and_its_bus_port_exist_outside_the_ephemeral_range(port in -10i64..80_000) {
+            let free = |port: i64| (1..=65_535).contains(&port) && !(32_768..=60_999).contains(&port);
+            prop_assert_eq!(check(port).is_ok(), free(port) && free(port + 10_000));
+            if let Ok(port) = check(port) {
+                prop_assert_eq!(bus_port(port) - port, 10_000);
+            }
+        }
+    }
 
     #[test]
     fn both_ports_must_exist_and_be_free_of_the_kernel() {

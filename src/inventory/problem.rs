@@ -48,7 +48,7 @@ impl Problem {
         self
     }
 
-    /// Where its cause stands: the byte offset in the file.
+    /// The byte offset of its cause in the file.
     pub fn offset(&self) -> usize {
         self.labels.first().map_or(0, LabeledSpan::offset)
     }
@@ -125,5 +125,70 @@ impl Diagnostic for Problem {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.labels.iter().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(error: &LoadError) -> String {
+        format!("{:?}", miette::Report::new(Problem::new(error.to_string())))
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_the_file() {
+        let at = |offset: usize| Problem::new(format!("at {offset}")).at(&(offset..offset + 1), "here");
+        let error =
+            LoadError::new("x.toml", "0123456789", vec![at(7), at(2), Problem::new("nowhere"), at(5)]);
+        let offsets: Vec<usize> = error.problems().iter().map(Problem::offset).collect();
+        assert_eq!(offsets, [0, 2, 5, 7]);
+        assert_eq!(error.to_string(), "x.toml has 4 problems");
+        assert!(shown(&error).contains("x.toml"));
+    }
+
+    #[test]
+    fn one_problem_is_counted_as_one() {
+        let error = LoadError::unreadable(Path::new("/no"), &std::io::Error::other("it is a folder"));
+        assert_eq!((error.to_string().as_str(), error.name()), ("/no has a problem", "/no"));
+        assert_eq!(error.problems()[0].to_string(), "could not read /no: it is a folder");
+    }
+
+    #[test]
+    fn the_first_label_is_the_cause() {
+        let problem = Problem::new("twice").at(&(9..10), "again").at(&(2..3), "first here");
+        assert_eq!(problem.offset(), 9);
+        let labels: Vec<_> = Diagnostic::labels(&problem).unwrap().map(|label| label.primary()).collect();
+        assert_eq!(labels, [true, false]);
+    }
+
+    #[test]
+    fn a_hidden_secret_is_in_no_snippet_and_its_quotes_stay() {
+        let text = "auth = \"hunter2\"\nport = 1";
+        let problem = Problem::new("a password").hide(&(7..16)).at(&(7..16), "hidden");
+        let error = LoadError::new("x", text, vec![problem]);
+        let shown = format!("{:?}", miette::Report::new(error));
+        assert!(!shown.contains("hunter2") && shown.contains("\"*******\""), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn hiding_moves_nothing(text in "[a-zé\"'\\r\\n]{0,40}", start in 0usize..45, length in 0usize..20) {
+            let span = start..start + length;
+            let hidden = hide(&text, std::iter::once(&span));
+            prop_assert_eq!(hidden.len(), text.len());
+            let breaks = |text: &str| text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
+            prop_assert_eq!(breaks(&hidden), breaks(&text));
+            if let Some(secret) = text.get(span.clone()) {
+                let left = hidden.get(span.clone()).unwrap();
+                prop_assert!(left.chars().all(|c| "*\"'\r\n".contains(c)), "{} of {}", left, secret);
+                prop_assert_eq!(&hidden[..span.start], &text[..span.start]);
+                prop_assert_eq!(&hidden[span.end..], &text[span.end..]);
+            } else {
+                prop_assert_eq!(hidden, text);
+            }
+        }
     }
 }

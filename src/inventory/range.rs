@@ -1,9 +1,9 @@
-//! Addresses as people write them: one, a range, and what is wrong with a bad one.
+//! Addresses as users write them: one, a range, and what is wrong with a bad one.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 /// More simulated addresses than this on one host is a slip.
-const MOST: u32 = 1000;
+const MAX_ADDRESSES: u32 = 1000;
 
 /// What is wrong with an address, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(super) fn expand(text: &str) -> Result<Vec<IpAddr>, BadAddress> {
             what: format!("the range {text} runs backwards"),
             help: format!("write the lower address first: {last}-{first}"),
         }),
-        Some(count) if count > MOST => Err(BadAddress {
+        Some(count) if count > MAX_ADDRESSES => Err(BadAddress {
             what: format!("the range {text} holds {count} addresses"),
-            help: format!("a host carries at most {MOST} nodes; make the range shorter"),
+            help: format!("a host carries at most {MAX_ADDRESSES} nodes; make the range shorter"),
         }),
         Some(_) => Ok((u32::from(first)..=u32::from(last)).map(|ip| Ipv4Addr::from(ip).into()).collect()),
     }
@@ -134,6 +134,36 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*") {
             let _ = expand(&text);
+        }
+    }
+
+    #[test]
+    fn a_name_has_letters_and_an_address_has_not() {
+        for name in ["redis-191", "a", "h.example", "xn--bcher-kva.example", "1a", &"a".repeat(63)] {
+            assert!(is_dns_name(name), "{name}");
+        }
+        let long = ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(60), "e".repeat(20)].join(".");
+        for other in
+            ["", "1.2.3.4", "256.1.1.1", "-a", "a-", "a..b", "a b", "a_b", ".a", &"a".repeat(64), &long]
+        {
+            assert!(!is_dns_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_bad_or_mixed_addresses_is_refused() {
+        assert!(error("::1-::2").what.contains("`::1`"), "a range is IPv4");
+        assert!(error("127.0.1.1-").what.contains("not an IP address"));
+        assert!(error("127.0.1.1-256").what.contains("octet 256 > 255"));
+        assert!(ip("[::1]").unwrap_err().help.contains("without brackets"));
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_to_write_a_range_are_the_same(a in 0u8..=255, from in 0u8..=255, more in 0u8..=255) {
+            let to = from.saturating_add(more);
+            let short = expand(&format!("10.0.{a}.{from}-{to}")).unwrap();
+            prop_assert_eq!(short, expand(&format!("10.0.{a}.{from} - 10.0.{a}.{to}")).unwrap());
         }
     }
 }

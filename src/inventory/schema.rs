@@ -31,3 +31,33 @@ fn without_null(schema: &mut Schema) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(value: Value) -> Value {
+        let mut schema = Schema::try_from(value).unwrap();
+        without_null(&mut schema);
+        schema.into()
+    }
+
+    #[test]
+    fn an_optional_key_may_be_absent_and_never_null() {
+        use serde_json::json;
+        assert_eq!(without(json!({ "type": ["string", "null"] })), json!({ "type": "string" }));
+        assert_eq!(
+            without(json!({ "type": ["string", "integer", "null"] })),
+            json!({ "type": ["string", "integer"] })
+        );
+        let one = json!({ "description": "d", "anyOf": [{ "$ref": "#/$defs/A" }, { "type": "null" }] });
+        assert_eq!(without(one), json!({ "description": "d", "$ref": "#/$defs/A" }));
+        let two = json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }, { "type": "null" }] });
+        assert_eq!(without(two), json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }));
+    }
+
+    #[test]
+    fn nothing_of_the_whole_schema_is_null() {
+        assert!(!schema().to_string().contains("\"null\""));
+    }
+}

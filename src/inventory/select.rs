@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wildmatch::WildMatch;
 
-use super::{Fleet, hints::did_you_mean};
+use super::{fleet::Fleet, hints::did_you_mean};
 
 /// A word that means no host.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -15,7 +15,7 @@ pub struct UnknownHost {
     help: String,
 }
 
-/// The names of the hosts that the words mean: names, or globs with `*` and `?`. Words that are no word are left out.
+/// The names of the hosts that the words mean: names, or globs with `*` and `?`. Empty words are left out.
 pub fn select(fleet: &Fleet, words: &[String]) -> Result<BTreeSet<String>, UnknownHost> {
     let mut chosen = BTreeSet::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
@@ -40,7 +40,7 @@ fn unknown(fleet: &Fleet, word: &str) -> UnknownHost {
     UnknownHost { word: word.to_owned(), help }
 }
 
-/// `*` stands for any text, `?` for one character.
+/// `*` matches any text, `?` one character.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     WildMatch::new(pattern).matches(text)
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_means_nobody_is_named() {
+    fn a_word_that_means_no_host_is_named() {
         let error = select(&fleet(), &["redis-19".to_owned()]).unwrap_err();
         assert!(
             error.to_string().contains("redis-19") && error.help.contains("did you mean `redis-19"),

@@ -1,4 +1,4 @@
-//! A value that knows where in the file it stands, so that a problem can point at it.
+//! A value with its place in the file, so that a problem can point at it.
 
 use std::{borrow::Cow, cmp::Ordering, ops::Deref, ops::Range};
 
@@ -63,5 +63,30 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         T::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_values_are_compared_without_their_places() {
+        let at = |value, start: usize| Spanned { value, span: start..start + 1 };
+        assert_eq!(at(7, 0), at(7, 50));
+        assert!(at(7, 50) < at(8, 0));
+        let name = Spanned { value: "text", span: 3..7 };
+        assert_eq!(name.len(), 4, "it is used as the value itself");
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_value() {
+        #[derive(Deserialize)]
+        struct File {
+            name: Spanned<String>,
+        }
+        let text = "name = \"a\"\n";
+        let file: File = toml::from_str(text).unwrap();
+        assert_eq!(&text[file.name.span.clone()], "\"a\"");
     }
 }

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::{
-    Action,
-    raw::{CommandTable, DirectoryTable, FileTable, TemplateTable, UserTable, Words, WrittenStep},
+    flow::Action,
+    raw::{CommandTable, DirectoryTable, FileTable, PackageName, RawStep, TemplateTable, UserTable},
     templates,
 };
-use crate::inventory::{Fleet, Problem, Spanned, suggest};
+use crate::inventory::{Fleet, OneOrMany, Problem, Spanned, suggest};
 
-/// The built-in actions, in the order they must stand in.
+/// The built-in actions, in the order they must have.
 pub(super) const BUILT_IN: [(&str, Action); 7] = [
     ("build", Action::Build),
     ("install", Action::Install),
@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// The step's action, if it is complete and right.
-    pub(super) fn action(&mut self, step: &Spanned<WrittenStep>) -> Option<Action> {
+    pub(super) fn action(&mut self, step: &Spanned<RawStep>) -> Option<Action> {
         let actions = [
             step.builtin.as_ref().map(|it| (&it.span, self.builtin(it))),
             step.package.as_ref().map(|it| (&it.span, self.package(it))),
@@ -37,9 +37,9 @@ impl Reader<'_> {
             step.template.as_ref().map(|it| (&it.span, self.template(it))),
             step.user.as_ref().map(|it| (&it.span, self.user(it))),
             step.command.as_ref().map(|it| (&it.span, self.command(it))),
-            step.unit
-                .as_ref()
-                .map(|it| (&it.span, self.word("a unit's name", it).map(|name| Action::Unit { name }))),
+            step.unit.as_ref().map(|it| {
+                (&it.span, self.word("a unit's name", it, &it.span).map(|name| Action::Unit { name }))
+            }),
         ];
         let mut actions = actions.into_iter().flatten();
         let (first, action) = actions.next()?;
@@ -53,7 +53,7 @@ impl Reader<'_> {
 
     /// A tag is a word of a comma-separated list on the command line.
     pub(super) fn tags(&mut self, tags: &[Spanned<String>]) -> Vec<String> {
-        tags.iter().filter_map(|tag| self.word("a tag", tag)).collect()
+        tags.iter().filter_map(|tag| self.word("a tag", tag, &tag.span)).collect()
     }
 
     fn report(&mut self, what: impl Into<String>, span: &Range<usize>, label: &str, help: impl Into<String>) {
@@ -82,14 +82,12 @@ impl Reader<'_> {
         found
     }
 
-    fn package(&mut self, words: &Spanned<Words>) -> Option<Action> {
+    fn package(&mut self, words: &Spanned<OneOrMany<PackageName>>) -> Option<Action> {
         let names: Vec<Option<String>> = match &words.value {
-            Words::One(name) => {
-                vec![
-                    self.word("a package's name", &Spanned { value: name.clone(), span: words.span.clone() }),
-                ]
+            OneOrMany::One(name) => vec![self.word("a package's name", &name.0, &words.span)],
+            OneOrMany::Many(names) => {
+                names.iter().map(|name| self.word("a package's name", &name.0, &name.span)).collect()
             }
-            Words::Many(names) => names.iter().map(|name| self.word("a package's name", name)).collect(),
         };
         if names.is_empty() {
             self.report(
@@ -137,7 +135,7 @@ impl Reader<'_> {
 
     fn user(&mut self, table: &Spanned<UserTable>) -> Option<Action> {
         let name = self.required("name", table.name.as_ref(), &table.span);
-        let name = name.and_then(|name| self.word("an account's name", name));
+        let name = name.and_then(|name| self.word("an account's name", name, &name.span));
         let home = table.home.as_ref().map(|home| self.path("home", Some(home), &table.span));
         match home {
             Some(home) => Some(Action::User { name: name?, home: Some(home?) }),
@@ -194,19 +192,19 @@ impl Reader<'_> {
     #[expect(clippy::option_option, reason = "wrong and absent are two answers")]
     fn owner(&mut self, owner: Option<&Spanned<String>>) -> Option<Option<String>> {
         match owner {
-            Some(owner) => self.word("an account's name", owner).map(Some),
+            Some(owner) => self.word("an account's name", owner, &owner.span).map(Some),
             None => Some(None),
         }
     }
 
     /// A name that becomes an argument of a command: one word, and not an option.
-    fn word(&mut self, what: &str, word: &Spanned<String>) -> Option<String> {
+    fn word(&mut self, what: &str, word: &str, span: &Range<usize>) -> Option<String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
         if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
-            return Some(word.value.clone());
+            return Some(word.to_owned());
         }
         let problem = format!("`{}` is not {what}", word.escape_debug());
-        self.report(problem, &word.span, "letters, digits and `._-+:@`", "write one name");
+        self.report(problem, span, "letters, digits and `._-+:@`", "write one name");
         None
     }
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{
-    Playbook, Step,
     action::{BUILT_IN, Reader},
+    flow::{Playbook, Step},
     order::{self, OrderedStep, Position},
-    raw::{Written, WrittenStep},
+    raw::{RawPlaybook, RawStep},
     templates,
 };
 use crate::inventory::{Fleet, LoadError, Problem, Read, Spanned, read, suggest};
@@ -27,7 +27,7 @@ pub fn load(fleet: &Fleet, name: &str) -> Result<Playbook, LoadError> {
     }
 }
 
-/// Parses a flow that `file` stands for in messages.
+/// Parses a flow; `file` is what messages call it.
 pub fn parse(fleet: &Fleet, name: &str, file: &str, text: &str) -> Result<Playbook, LoadError> {
     steps(fleet, text)
         .map(|steps| Playbook { name: name.to_owned(), steps })
@@ -44,7 +44,7 @@ fn unknown(name: &str) -> Problem {
 }
 
 fn steps(fleet: &Fleet, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
-    let Read { value, problems, removed } = read::<Written>(text);
+    let Read { value, problems, removed } = read::<RawPlaybook>(text);
     let mut reader = Reader { fleet, problems };
     let Some(written) = value else { return Err(reader.problems) };
     let base = match &written.extends {
@@ -83,11 +83,14 @@ fn base(fleet: &Fleet, name: &Spanned<String>, reader: &mut Reader<'_>) -> Vec<O
         return Vec::new();
     };
     let steps = steps(fleet, text).unwrap_or_default();
-    steps.into_iter().map(|step| OrderedStep { step, name_at: 0..0, place: Position::InFileOrder }).collect()
+    steps
+        .into_iter()
+        .map(|step| OrderedStep { step, name_at: 0..0, position: Position::InFileOrder })
+        .collect()
 }
 
 fn step(
-    written: &Spanned<WrittenStep>,
+    written: &Spanned<RawStep>,
     lost: bool,
     extends: bool,
     reader: &mut Reader<'_>,
@@ -111,16 +114,16 @@ fn step(
             .problems
             .push(problem.help("remove this step, or `extends`, to write the whole flow yourself"));
     }
-    let place = place(written, reader);
+    let position = position(written, reader);
     let step = Step { name: name?.value.clone(), tags: reader.tags(&written.tags), action: action? };
-    Some(OrderedStep { step, name_at: name?.span.clone(), place })
+    Some(OrderedStep { step, name_at: name?.span.clone(), position })
 }
 
-fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Position {
+fn position(written: &RawStep, reader: &mut Reader<'_>) -> Position {
     if let (Some(builtin), Some(at)) = (&written.builtin, written.after.as_ref().or(written.before.as_ref()))
     {
         let problem = Problem::new("a built-in step has its own place").at(&at.span, "not for it");
-        let help = "remove it: build, install, configure, ship, start, form and verify stand in this order";
+        let help = "remove it: build, install, configure, ship, start, form and verify have this order";
         reader.problems.push(problem.at(&builtin.span, "built in").help(help));
     }
     match (&written.after, &written.before) {
@@ -151,7 +154,7 @@ fn unique(base: &[OrderedStep], own: &[OrderedStep], reader: &mut Reader<'_>) {
     }
 }
 
-/// The built-in steps stand once each, in their order.
+/// Checks that each built-in step occurs once, and in their order.
 fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
     let mut missing = Vec::new();
     let mut last: Option<(usize, &OrderedStep)> = None;
@@ -162,7 +165,7 @@ fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
             continue;
         };
         for (_, again) in found {
-            let problem = Problem::new(format!("the built-in step `{name}` stands twice"));
+            let problem = Problem::new(format!("the built-in step `{name}` occurs twice"));
             let problem = problem.at(&again.name_at, "again").at(&placed.name_at, "first here");
             problems.push(problem.help("remove one of the two"));
         }
@@ -184,5 +187,134 @@ fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
             .push(problem.help(
                 "start the file with extends = \"cluster\", or add a [[step]] with `builtin` for each",
             ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::{self, Fold},
+        playbook::Action,
+    };
+
+    fn playbook(text: &str) -> Result<Playbook, LoadError> {
+        let inventory =
+            "[cluster]\nname = \"t\"\nversion = \"7.0.15\"\n[[hosts]]\nname = \"h\"\naddress = \"local\"\n";
+        let fleet = inventory::parse("/nowhere/x.toml", inventory, Fold::AsWritten).unwrap();
+        parse(&fleet, "p", "p.toml", text)
+    }
+
+    fn messages(text: &str) -> Vec<String> {
+        playbook(text).unwrap_err().problems().iter().map(ToString::to_string).collect()
+    }
+
+    /// The action of the only step of one's own.
+    fn action(step: &str) -> Result<Action, Vec<String>> {
+        let text = format!("extends = \"cluster\"\n[[step]]\nname = \"own\"\nafter = \"form\"\n{step}\n");
+        let steps = playbook(&text).map(|playbook| playbook.steps);
+        let own =
+            |steps: Vec<Step>| steps.into_iter().find(|step| step.name == "own").map(|step| step.action);
+        steps
+            .map(|steps| own(steps).unwrap())
+            .map_err(|error| error.problems().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_compiled_in_flow_is_the_built_in_steps_in_their_order() {
+        let flow = playbook("extends = \"cluster\"\n").unwrap();
+        let built_in: Vec<Action> = flow.steps.iter().map(|step| step.action.clone()).collect();
+        assert_eq!(built_in, BUILT_IN.map(|(_, action)| action));
+    }
+
+    #[test]
+    fn a_flow_without_the_built_in_steps_says_which_are_missing() {
+        assert_eq!(
+            messages("[[step]]\nname = \"motd\"\npackage = \"x\"\n"),
+            ["built-in steps are missing: build, install, configure, ship, start, form, verify"]
+        );
+        assert_eq!(messages("extends = \"clster\"\n")[0], "there is no playbook `clster`");
+    }
+
+    #[test]
+    fn a_package_is_a_name_or_several() {
+        let names =
+            |names: &[&str]| Action::Package { names: names.iter().map(|n| (*n).to_owned()).collect() };
+        assert_eq!(action("package = \"chrony\""), Ok(names(&["chrony"])));
+        assert_eq!(action("package = [\"a\", \"b\"]"), Ok(names(&["a", "b"])));
+        assert_eq!(action("package = []").unwrap_err(), ["there is no package in the step"]);
+        assert_eq!(action("package = \"--force\"").unwrap_err(), ["`--force` is not a package's name"]);
+        assert_eq!(action("package = [\"a\", \"b c\"]").unwrap_err(), ["`b c` is not a package's name"]);
+        assert_eq!(action("package = 7").unwrap_err(), ["`package` has the wrong type"]);
+    }
+
+    #[test]
+    fn a_path_is_absolute_and_goes_nowhere_else() {
+        for path in ["relative", "/a/../b", "/", "", "/a\\nb", "~/x"] {
+            let problems = action(&format!("directory = {{ path = \"{path}\" }}")).unwrap_err();
+            assert!(problems[0].ends_with("is not an absolute path"), "{path}: {problems:?}");
+        }
+        let directory = Action::Directory { path: "/srv/x".to_owned(), mode: 0o755, owner: None };
+        assert_eq!(action("directory = { path = \"/srv/x\" }"), Ok(directory));
+    }
+
+    #[test]
+    fn a_mode_is_three_or_four_octal_digits() {
+        let mode = |mode: &str| action(&format!("directory = {{ path = \"/x\", mode = \"{mode}\" }}"));
+        for (text, bits) in [("0644", 0o644), ("755", 0o755), ("1777", 0o1777)] {
+            assert!(matches!(mode(text), Ok(Action::Directory { mode, .. }) if mode == bits), "{text}");
+        }
+        for text in ["", "64", "00644", "0844", "u+x", "-755"] {
+            assert_eq!(mode(text).unwrap_err(), [format!("`{text}` is not a mode")]);
+        }
+    }
+
+    #[test]
+    fn every_wrong_part_of_a_step_is_reported_at_once() {
+        let problems = action("file = { path = \"x\", mode = \"9\", owner = \"a b\" }").unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "`content` is missing",
+                "`x` is not an absolute path",
+                "`9` is not a mode",
+                "`a b` is not an account's name"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_command_runs_something() {
+        assert_eq!(action("command = { run = \" \" }").unwrap_err(), ["the command is empty"]);
+        assert_eq!(action("command = {}").unwrap_err(), ["`run` is missing"]);
+        let run = action("command = { run = \"id\", creates = \"/x\" }").unwrap();
+        let creates = Some("/x".to_owned());
+        assert_eq!(run, Action::Command { run: "id".to_owned(), creates, unless: None });
+    }
+
+    #[test]
+    fn a_step_does_one_thing_under_a_name_of_its_own() {
+        assert_eq!(action("package = \"a\"\nunit = \"b\"").unwrap_err(), ["a step does one thing"]);
+        assert_eq!(action("").unwrap_err(), ["the step does nothing"]);
+        let twice = "extends = \"cluster\"\n[[step]]\nname = \"form\"\npackage = \"x\"\n";
+        assert_eq!(messages(twice), ["two steps are called `form`"]);
+        let nameless = "extends = \"cluster\"\n[[step]]\npackage = \"x\"\n";
+        assert_eq!(messages(nameless), ["`name` is missing"]);
+    }
+
+    #[test]
+    fn a_tag_that_no_step_has_is_refused() {
+        let text = "extends = \"cluster\"\n[[step]]\nname = \"motd\"\ntags = [\"texts\"]\npackage = \"x\"\n";
+        let flow = playbook(text).unwrap();
+        let refuse = |tags: &[&str]| {
+            let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            flow.refuse_unknown(&tags).map_err(|error| error.to_string())
+        };
+        assert_eq!(refuse(&[]), Ok(()));
+        assert_eq!(refuse(&["texts", "motd", "form"]), Ok(()));
+        assert_eq!(
+            refuse(&["texts", "text"]),
+            Err("no step of the playbook p has the name or tag `text`".to_owned())
+        );
     }
 }

@@ -1,116 +1,18 @@
 //! The playbook: the flow as data, an ordered list of typed steps.
 //!
-//! A file of the user's, in a `playbooks/` folder beside the inventory or beside its folder, takes the place of the
-//! compiled-in one of the same name, or extends it. The same holds for templates.
+//! A file of the user's, in a `playbooks/` folder beside the inventory or beside its folder, takes the place
+//! of the compiled-in one of the same name, or extends it. The same holds for templates.
 
 mod action;
+mod flow;
 mod load;
 mod order;
 mod raw;
 mod templates;
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Serialize};
-
 pub use self::{
+    flow::{Action, Playbook, Step, UnknownTag},
     load::{load, parse},
     templates::{Template, template},
 };
 pub use crate::inventory::LoadError;
-use crate::inventory::suggest;
-
-/// A loaded flow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Playbook {
-    pub name: String,
-    pub steps: Vec<Step>,
-}
-
-/// A word of `--tags` that means no step.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("no step of the playbook {playbook} has the name or tag `{tag}`")]
-#[diagnostic(help("{help}"))]
-pub struct UnknownTag {
-    playbook: String,
-    tag: String,
-    help: String,
-}
-
-impl Playbook {
-    /// Refuses a tag no step has: what it keeps is nothing, and nothing would look like all being well.
-    pub fn refuse_unknown(&self, tags: &[String]) -> Result<(), UnknownTag> {
-        let words = self.steps.iter().flat_map(|step| step.tags.iter().chain([&step.name]));
-        let known: BTreeSet<&str> = words.map(String::as_str).collect();
-        let Some(tag) = tags.iter().find(|tag| !known.contains(tag.as_str())) else { return Ok(()) };
-        let help = suggest(tag, &known.into_iter().collect::<Vec<_>>());
-        Err(UnknownTag { playbook: self.name.clone(), tag: tag.clone(), help })
-    }
-}
-
-/// One step of the flow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// Unique in the playbook.
-    pub name: String,
-    pub tags: Vec<String>,
-    pub action: Action,
-}
-
-/// What a step does. The first seven are built in and stand once each, in this order; the others are the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Have the artifact: from the cache, or compiled once, with the packages that needs.
-    Build,
-    /// Accounts, folders and kernel settings on every host.
-    Install,
-    /// The configuration of every node.
-    Configure,
-    /// The binary on every host.
-    Ship,
-    /// Every node runs, with the binary and the configuration it should have.
-    Start,
-    /// The nodes are one cluster.
-    Form,
-    /// The numbered invariants hold.
-    Verify,
-    Package {
-        names: Vec<String>,
-    },
-    Directory {
-        path: String,
-        mode: u32,
-        owner: Option<String>,
-    },
-    /// `content` is taken as it is.
-    File {
-        path: String,
-        content: String,
-        mode: u32,
-        owner: Option<String>,
-    },
-    /// `template` is the text of a Tera template, already loaded; `source` is the file it came from.
-    Template {
-        path: String,
-        template: String,
-        source: String,
-        mode: u32,
-        owner: Option<String>,
-    },
-    /// A system account.
-    User {
-        name: String,
-        home: Option<String>,
-    },
-    /// A shell command. Without `creates` (a path) or `unless` (a command) it runs every time.
-    Command {
-        run: String,
-        creates: Option<String>,
-        unless: Option<String>,
-    },
-    /// A systemd unit that must be enabled and running.
-    Unit {
-        name: String,
-    },
-}

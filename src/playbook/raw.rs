@@ -1,32 +1,27 @@
 //! The playbook as it is written.
 
-use std::fmt;
+use serde::Deserialize;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
-};
-
-use crate::inventory::Spanned;
+use crate::inventory::{Item, OneOrMany, Spanned};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct Written {
+pub(super) struct RawPlaybook {
     /// The compiled-in playbook these steps are added to.
     pub(super) extends: Option<Spanned<String>>,
-    pub(super) step: Option<Vec<Spanned<WrittenStep>>>,
+    pub(super) step: Option<Vec<Spanned<RawStep>>>,
 }
 
 /// A step: `name`, where it goes, and exactly one of the other keys.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct WrittenStep {
+pub(super) struct RawStep {
     pub(super) name: Option<Spanned<String>>,
     pub(super) tags: Vec<Spanned<String>>,
     pub(super) after: Option<Spanned<String>>,
     pub(super) before: Option<Spanned<String>>,
     pub(super) builtin: Option<Spanned<String>>,
-    pub(super) package: Option<Spanned<Words>>,
+    pub(super) package: Option<Spanned<OneOrMany<PackageName>>>,
     pub(super) directory: Option<Spanned<DirectoryTable>>,
     pub(super) file: Option<Spanned<FileTable>>,
     pub(super) template: Option<Spanned<TemplateTable>>,
@@ -77,37 +72,11 @@ pub(super) struct CommandTable {
     pub(super) unless: Option<Spanned<String>>,
 }
 
-/// One word, or an array of them.
-#[derive(Debug)]
-pub(super) enum Words {
-    One(String),
-    Many(Vec<Spanned<String>>),
-}
+/// The name of a package.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct PackageName(pub(super) String);
 
-struct WordsVisitor;
-
-impl<'de> Visitor<'de> for WordsVisitor {
-    type Value = Words;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name such as \"chrony\", or an array of names")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Words, E> {
-        Ok(Words::One(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Words, A::Error> {
-        let mut all = Vec::new();
-        while let Some(item) = items.next_element()? {
-            all.push(item);
-        }
-        Ok(Words::Many(all))
-    }
-}
-
-impl<'de> Deserialize<'de> for Words {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordsVisitor)
-    }
+impl Item for PackageName {
+    const EXPECTED: &'static str = "a name such as \"chrony\", or an array of names";
 }

@@ -38,19 +38,16 @@ pub(super) fn find(fleet: &Fleet, name: &str) -> Result<Template, Problem> {
     compiled_in
         .map(|(name, text)| Template { source: format!("built-in {name}"), text: (*text).to_owned() })
         .ok_or_else(|| {
-            let folder = fleet.project().join("templates");
+            let folder = fleet.files().folder().join("templates");
             let known: Vec<&str> = COMPILED_IN.iter().map(|(name, _)| *name).collect();
             let help = format!("put it into {}, or {}", folder.display(), suggest(name, &known));
             Problem::new(format!("there is no template `{name}`")).help(help)
         })
 }
 
-/// A file of the project: beside the inventory, or beside its folder where that is called `inventory`.
+/// A file of the project, where there is one.
 pub(super) fn own(fleet: &Fleet, path: &Path) -> Result<Option<(PathBuf, String)>, Problem> {
-    let project = fleet.project();
-    // A folder above that is not part of a project could be anybody's, /tmp for one.
-    let above = project.parent().filter(|_| project.file_name().is_some_and(|name| name == "inventory"));
-    for candidate in [Some(project.as_path()), above].into_iter().flatten().map(|folder| folder.join(path)) {
+    for candidate in fleet.files().candidates(path) {
         match std::fs::read_to_string(&candidate) {
             Ok(text) => return Ok(Some((candidate, text))),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
@@ -61,4 +58,56 @@ pub(super) fn own(fleet: &Fleet, path: &Path) -> Result<Option<(PathBuf, String)
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        atomic_file::{self, Mode},
+        inventory::{self, Fold},
+    };
+
+    fn fleet(folder: &Path) -> Fleet {
+        let text =
+            "[cluster]\nname = \"t\"\nversion = \"7.0.15\"\n[[hosts]]\nname = \"h\"\naddress = \"local\"\n";
+        let name = folder.join("x.toml").display().to_string();
+        inventory::parse(&name, text, Fold::AsWritten).unwrap()
+    }
+
+    #[test]
+    fn a_template_of_the_project_takes_the_place_of_the_compiled_in_one() {
+        let home = tempfile::tempdir().unwrap();
+        let fleet = fleet(home.path());
+        let built_in = find(&fleet, "redis.conf").unwrap();
+        assert_eq!(built_in.source, "built-in redis.conf");
+        fs::create_dir(home.path().join("templates")).unwrap();
+        let own = home.path().join("templates/redis.conf");
+        atomic_file::write(&own, b"mine", Mode::Private).unwrap();
+        let found = find(&fleet, "redis.conf").unwrap();
+        assert_eq!((found.text.as_str(), found.source), ("mine", own.display().to_string()));
+    }
+
+    #[test]
+    fn a_name_never_leaves_the_folder() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["", "../x", "/etc/passwd", "a/../../x", ".", "a/./../.."] {
+            let problem = find(&fleet(home.path()), name).unwrap_err();
+            assert!(problem.to_string().contains("is not the name of a template"), "{name}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_missing_template_names_the_likely_one_and_an_unreadable_one_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let fleet = fleet(home.path());
+        let problem = find(&fleet, "redis.cnf").unwrap_err();
+        let help = miette::Diagnostic::help(&problem).unwrap().to_string();
+        assert!(help.contains("templates") && help.contains("`redis.conf`"), "{help}");
+        fs::create_dir_all(home.path().join("templates/redis.conf")).unwrap();
+        let problem = find(&fleet, "redis.conf").unwrap_err();
+        assert!(problem.to_string().contains("could not read"), "{problem}");
+    }
 }

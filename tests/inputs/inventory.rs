@@ -1,4 +1,4 @@
-//! Inventories as users write them: the examples load, and every mistake is shown where it stands.
+//! Inventories as users write them: the examples load, and every mistake is shown at its place.
 
 use std::{
     net::SocketAddr,
@@ -101,7 +101,7 @@ fn several_hosts_carry_one_node_each_on_their_own_address() {
     // Absolute, so that a saved plan can be applied from another folder.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory");
     assert_eq!(fleet.auth, Some(SecretSource::Generate(folder.join("six-vms.auth"))));
-    assert_eq!(fleet.project(), folder);
+    assert_eq!(fleet.files().folder(), folder);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) struct Known {
 #[derive(Clone, Copy)]
 pub(super) enum Fix {
     Text(&'static str),
-    /// Install what provides these tools; the word stands for it where families name it differently.
+    /// Install what provides these tools; the pronoun is used where families name the packages differently.
     Install(&'static str, &'static [Tool]),
     NewerCompiler,
 }
@@ -190,7 +190,8 @@ pub(super) const NO_LIBC: Known = Known {
     fix: Fix::Install("them", &[Tool::Libc]),
 };
 
-/// What makes a line a diagnostic, in small letters. Only `error:` with its colon: file names contain the word too.
+/// What makes a line a diagnostic, in small letters. Only `error:` with its colon: file names contain the
+/// word too.
 pub(super) const SIGNS: &[&str] = &[
     " error: ",
     " fatal error: ",

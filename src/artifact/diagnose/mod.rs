@@ -1,5 +1,5 @@
-//! What a failed build's log means: its first diagnostic, the known cause, and the fix. The causes are a table in
-//! `diagnose/known.rs`.
+//! What a failed build's log means: its first diagnostic, the known cause, and the fix. The causes are a
+//! table in `diagnose/known.rs`.
 
 mod known;
 
@@ -14,6 +14,7 @@ pub struct Diagnosis {
     pub line: String,
     /// Why it happens, where that is known.
     pub cause: Option<&'static str>,
+    /// What the user can do; a whole sentence without its period.
     pub fix: Cow<'static, str>,
 }
 
@@ -38,7 +39,8 @@ pub fn diagnose<S: AsRef<str>>(log: &[S]) -> Diagnosis {
 
 fn is_diagnostic(line: &str) -> bool {
     let small = line.to_lowercase();
-    // Configure scripts ask many things whose answer is no, and say so on a line that begins like this.
+    // A configure script prints the question and its answer, which may be no, on one line that begins like
+    // this.
     !small.starts_with("checking ") && SIGNS.iter().any(|sign| small.contains(sign))
 }
 
@@ -137,5 +139,29 @@ compilation terminated.";
         let log =
             "cc -std=c99 -Werror -c error_reply.c -o error.o\nsome/x.c:1:2: error: unknown type name 'foo'";
         assert!(cause(log).0.starts_with("some/x.c"));
+    }
+
+    #[test]
+    fn a_memory_that_is_used_up_is_known_in_three_messages() {
+        for log in [
+            "cc1: out of memory allocating 65536 bytes after a total of 405504 bytes",
+            "virtual memory exhausted: Cannot allocate memory",
+            "x86_64-linux-gnu-gcc: fatal error: Killed signal terminated program cc1",
+        ] {
+            assert!(cause(log).1.contains("memory"), "{log}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_diagnostic_is_shown_without_a_cause() {
+        let diagnosis = diagnose(&["server.c:1:2: error: something new"]);
+        assert_eq!((diagnosis.cause, diagnosis.line.as_str()), (None, "server.c:1:2: error: something new"));
+        assert!(diagnosis.fix.contains("in the log"), "{}", diagnosis.fix);
+    }
+
+    #[test]
+    fn the_answers_of_a_configure_script_are_no_diagnostics() {
+        let log = "checking for foo.h... fatal error: no\nchecking for g++... not found\na.c:1:1: error: x";
+        assert!(cause(log).0.starts_with("a.c:1:1"));
     }
 }

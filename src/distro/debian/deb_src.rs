@@ -1,5 +1,5 @@
-//! The `deb-src` entries that belong to the `deb` entries of a system: the same archives, for source packages.
-//! Both formats of sources.list(5) go in, deb822 comes out.
+//! The `deb-src` entries that belong to the `deb` entries of a system: the same archives, for source
+//! packages. Both formats of sources.list(5) go in, deb822 comes out.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ struct Entry {
     uris: Vec<String>,
     suites: Vec<String>,
     components: Vec<String>,
-    /// `Signed-By`, as it stands: a path, or a whole key over several lines.
+    /// `Signed-By`, unchanged: a path, or a whole key over several lines.
     signed_by: String,
     /// `Trusted: yes` and its like, which must hold for the source entry too.
     rest: Vec<String>,
@@ -21,8 +21,8 @@ const ALIASES: &[&str] = &["stable", "oldstable", "oldoldstable", "testing", "un
 /// Fields of an entry that hold for its source entry, too.
 const KEPT: &[&str] = &["trusted", "check-valid-until", "check-date", "inrelease-path", "allow-insecure"];
 
-/// The text of a `.sources` file for the distribution's own archives; empty where there are none. With `suite`, only
-/// the main archive has an entry, in that suite.
+/// The text of a `.sources` file for the distribution's own archives; empty where there are none. With
+/// `suite`, only the main archive has an entry, in that suite.
 pub(crate) fn of(files: &[(String, String)], codename: &str, suite: Option<&str>) -> String {
     let entries: Vec<Entry> = files.iter().flat_map(|(name, text)| parse(name, text)).collect();
     // A corporate mirror signs with its own key; then the name of the suite alone must do.
@@ -214,6 +214,29 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
         assert!(
             entries.contains("URIs: https://third.example/x") && entries.contains("\n .\n abc\n"),
             "{entries}"
+        );
+    }
+
+    #[test]
+    fn what_is_off_or_no_package_archive_is_left_out() {
+        let off = DEB822.replace("Types: deb\n# a comment", "Types: deb\nEnabled: no");
+        let entries = of(&files(&[("debian.sources", &off)]), "bookworm", None);
+        assert!(!entries.contains("bookworm-updates") && entries.contains("bookworm-security"), "{entries}");
+        let others =
+            [("x.list", "deb-src http://a bookworm main\nrpm http://a bookworm main\ndeb http://a\n")];
+        assert_eq!(of(&files(&others), "bookworm", None), "");
+        assert_eq!(of(&[], "bookworm", None), "");
+    }
+
+    #[test]
+    fn an_archive_of_another_release_is_no_source_of_this_one() {
+        let list = [(
+            "x.list",
+            "deb http://a trixie main\ndeb http://b stable main\ndeb http://c bookworm contrib\n",
+        )];
+        let entries = of(&files(&list), "bookworm", None);
+        assert!(
+            entries.contains("http://b") && !entries.contains("http://a") && !entries.contains("http://c")
         );
     }
 }

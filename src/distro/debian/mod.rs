@@ -37,8 +37,8 @@ pub(crate) const SHOW_SOURCE: &str = include_str!("show_source.sh");
 /// Downloads the tarball of a source package into the folder of the state.
 pub(crate) const DOWNLOAD: &str = include_str!("download.sh");
 
-/// The configuration of an apt state of our own. The system's stays in force (its proxies, its trusted keys), except
-/// for where state is kept and for hooks, which tidy up the system's own state.
+/// The configuration of an apt state of our own. The system's stays in force (its proxies, its trusted keys),
+/// except for where state is kept and for hooks, which tidy up the system's own state.
 pub(crate) fn apt_conf(folder: &str) -> String {
     include_str!("apt.conf").replace("@FOLDER@", folder)
 }

@@ -90,4 +90,33 @@ mod tests {
         };
         assert_eq!(parse(&lines), [expected]);
     }
+
+    fn package(version: &str) -> SourcePackage {
+        SourcePackage { version: version.to_owned(), file: String::new(), sha256: String::new() }
+    }
+
+    #[test]
+    fn only_the_wanted_upstream_version_is_picked() {
+        let offers = [package("5:7.0.15-1"), package("5:7.0.15~rc1-1"), package("5:7.2.4+ds-2")];
+        assert_eq!(pick(&offers, "7.0.15"), Some(&offers[0]));
+        assert_eq!(pick(&offers, "7.2.4"), Some(&offers[2]));
+        assert_eq!(pick(&offers, "7.0.1"), None);
+    }
+
+    #[test]
+    fn what_there_is_instead_is_said_once() {
+        let offers = [package("5:7.0.15-1"), package("5:7.0.15-1"), package("6.0.16-1")];
+        let text = none_of(&offers, "redis", "7.2.4", "bookworm");
+        assert_eq!(text, "bookworm has redis 5:7.0.15-1, 6.0.16-1, not 7.2.4");
+        assert!(
+            none_of(&[], "valkey", "8.1.1", "bookworm").starts_with("bookworm has no source package valkey")
+        );
+    }
+
+    #[test]
+    fn a_stanza_without_a_source_archive_is_no_offer() {
+        let text = "Package: x\nVersion: 1-1\nChecksums-Sha256:\n aa 1 x_1-1.dsc\n\nVersion: 2-1\n\n";
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        assert_eq!(parse(&lines), []);
+    }
 }

@@ -1,8 +1,8 @@
-//! The directives each engine knows, read off the parsers of real releases (`directives/extract.sh`), and those that
-//! provision writes itself.
+//! The directives each engine knows, read off the parsers of real releases (`directives/extract.sh`), and
+//! those that provision writes itself.
 
 use super::{
-    fleet::{Engine, Version},
+    engine::{Engine, Version},
     hints,
 };
 
@@ -25,7 +25,7 @@ const VALKEY: &[Table] = &[
 
 const PER_NODE: &str = "it differs from node to node, and provision writes it; remove it";
 const SHARED: &str = "every node would get the same one, and they would clash; remove it";
-const PASSWORD: &str = "passwords never stand in an inventory; remove it and set `auth` in [cluster]";
+const PASSWORD: &str = "passwords are never written in an inventory; remove it and set `auth` in [cluster]";
 
 /// What may not be set here, and what to do instead.
 const MANAGED: &[(&str, &str)] = &[
@@ -51,15 +51,15 @@ const MANAGED: &[(&str, &str)] = &[
     ("replica-announce-port", SHARED),
     ("slave-announce-ip", SHARED),
     ("slave-announce-port", SHARED),
-    ("replicaof", "a cluster decides who replicates whom; set `replicas` in [cluster]"),
-    ("slaveof", "a cluster decides who replicates whom; set `replicas` in [cluster]"),
+    ("replicaof", "the cluster decides which node replicates which; set `replicas` in [cluster]"),
+    ("slaveof", "the cluster decides which node replicates which; set `replicas` in [cluster]"),
     ("requirepass", PASSWORD),
     ("masterauth", PASSWORD),
     ("primaryauth", PASSWORD),
-    ("tls-key-file-pass", "passwords never stand in an inventory; use a key file without one"),
-    ("tls-client-key-file-pass", "passwords never stand in an inventory; use a key file without one"),
+    ("tls-key-file-pass", "passwords are never written in an inventory; use a key file without one"),
+    ("tls-client-key-file-pass", "passwords are never written in an inventory; use a key file without one"),
     ("tls-port", "TLS is not set up by provision yet; remove it"),
-    ("user", "its passwords would stand in the inventory; keep accounts in a file and set `aclfile`"),
+    ("user", "its passwords would be in the inventory; keep accounts in a file and set `aclfile`"),
     ("include", "what another file says could not be planned; write its directives here"),
     (
         "rename-command",
@@ -84,7 +84,7 @@ pub(super) enum DirectiveStatus {
     },
 }
 
-/// Judges a directive. Between two releases we know the directives of, both lists count; the binary has the last word.
+/// Classifies a directive. Between two listed releases, both lists count; the binary has the last word.
 pub(super) fn classify(engine: Engine, version: Version, name: &str) -> DirectiveStatus {
     if let Some((_, help)) = MANAGED.iter().find(|(managed, _)| name.eq_ignore_ascii_case(managed)) {
         let secret = ["auth", "pass", "user"].iter().any(|word| name.to_lowercase().ends_with(word));
@@ -97,7 +97,7 @@ pub(super) fn classify(engine: Engine, version: Version, name: &str) -> Directiv
     }
     let settable = names().filter(|known| MANAGED.iter().all(|(managed, _)| managed != known));
     match hints::did_you_mean(name, settable) {
-        // A release line newer than every list may well have directives we have not heard of.
+        // A release line newer than every list may well have directives that are in no list.
         None if tables
             .iter()
             .all(|table| (table.version.major, table.version.minor) < (version.major, version.minor)) =>
@@ -117,7 +117,7 @@ fn known_by(engine: Engine, name: &str) -> Option<String> {
     Some(format!("{other} {}", table.version))
 }
 
-/// The releases that stand next to this one: itself, or the one before and the one after.
+/// The nearest releases: itself, or the one before and the one after.
 fn nearest(engine: Engine, version: Version) -> Vec<&'static Table> {
     let tables = match engine {
         Engine::Redis => REDIS,
@@ -171,5 +171,33 @@ mod tests {
             redis(Version::new(7, 0, 15), "port"),
             DirectiveStatus::Managed { secret: false, .. }
         ));
+    }
+
+    #[test]
+    fn every_table_is_sorted_and_known_to_its_own_release() {
+        for (engine, tables) in [(Engine::Redis, REDIS), (Engine::Valkey, VALKEY)] {
+            assert!(tables.windows(2).all(|pair| pair[0].version < pair[1].version), "{engine}");
+            for table in tables {
+                let names: Vec<&str> = table.names.lines().collect();
+                assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{engine} {}", table.version);
+                for name in names {
+                    let status = classify(engine, table.version, name);
+                    assert!(!matches!(status, DirectiveStatus::Unknown { .. }), "{engine} {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_directive_is_refused_in_any_letters_and_never_proposed() {
+        for (name, help) in MANAGED {
+            let upper = name.to_uppercase();
+            let status = redis(Version::new(7, 0, 15), &upper);
+            assert!(matches!(status, DirectiveStatus::Managed { help: h, .. } if h == *help), "{upper}");
+        }
+        let DirectiveStatus::Unknown { meant, .. } = redis(Version::new(7, 0, 15), "cluster-enabld") else {
+            panic!("it is a slip");
+        };
+        assert_ne!(meant, Some("cluster-enabled"));
     }
 }

@@ -1,5 +1,5 @@
-//! Where secrets are kept: `auth = "generate"` or `"none"`, a credential `= "ask"`, and for both `{ env = "VARIABLE" }` or
-//! `{ file = "path" }`.
+//! Where secrets are kept: `auth = "generate"` or `"none"`, a credential `= "ask"`, and for both `{ env =
+//! "VARIABLE" }` or `{ file = "path" }`.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -12,21 +12,22 @@ use serde::{
 use crate::inventory::spanned::Spanned;
 
 /// The cluster's password.
-pub(in crate::inventory) type Auth = SourceKind<AuthWord>;
+pub(in crate::inventory) type Auth = SecretLocation<AuthWord>;
 
-/// A credential of the person who runs provision.
-pub(in crate::inventory) type Kept = SourceKind<Ask>;
+/// A credential of the user who runs provision.
+pub(in crate::inventory) type Kept = SecretLocation<Ask>;
 
 /// Where a secret is kept: a word of its own, or a table.
 #[derive(Debug)]
-pub(in crate::inventory) enum SourceKind<W> {
+pub(in crate::inventory) enum SecretLocation<W> {
     Word(W),
     Table(SecretTable),
-    /// Some other text, most likely the secret itself. It is read so that it can be refused without being shown.
+    /// Some other text, most likely the secret itself. It is read so that it can be refused without being
+    /// shown.
     Literal,
 }
 
-/// A word that stands for a place, and what an editor shows of it.
+/// A word that names a place, and what an editor shows of it.
 pub(in crate::inventory) trait Word: Sized {
     /// The words, with a description each.
     const WORDS: &'static [(&'static str, &'static str)];
@@ -44,7 +45,7 @@ pub(in crate::inventory) enum AuthWord {
 impl Word for AuthWord {
     const WORDS: &'static [(&'static str, &'static str)] = &[
         ("generate", "Drawn at random on first use, and kept beside the inventory with mode 0600."),
-        ("none", "No password: whoever reaches the ports may read and write."),
+        ("none", "No password: every client that reaches the ports may read and write."),
     ];
     const NAME: &'static str = "Auth";
 
@@ -77,10 +78,10 @@ pub(in crate::inventory) struct SecretTable {
     pub(in crate::inventory) file: Option<Spanned<String>>,
 }
 
-struct PlaceVisitor<W>(PhantomData<W>);
+struct LocationVisitor<W>(PhantomData<W>);
 
-impl<'de, W: Word> Visitor<'de> for PlaceVisitor<W> {
-    type Value = SourceKind<W>;
+impl<'de, W: Word> Visitor<'de> for LocationVisitor<W> {
+    type Value = SecretLocation<W>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (word, _) in W::WORDS {
@@ -89,22 +90,22 @@ impl<'de, W: Word> Visitor<'de> for PlaceVisitor<W> {
         f.write_str("{ env = \"VARIABLE\" } or { file = \"path\" }")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<SourceKind<W>, E> {
-        Ok(W::of(text).map_or(SourceKind::Literal, SourceKind::Word))
+    fn visit_str<E>(self, text: &str) -> Result<SecretLocation<W>, E> {
+        Ok(W::of(text).map_or(SecretLocation::Literal, SecretLocation::Word))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SourceKind<W>, A::Error> {
-        SecretTable::deserialize(MapAccessDeserializer::new(map)).map(SourceKind::Table)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretLocation<W>, A::Error> {
+        SecretTable::deserialize(MapAccessDeserializer::new(map)).map(SecretLocation::Table)
     }
 }
 
-impl<'de, W: Word> Deserialize<'de> for SourceKind<W> {
+impl<'de, W: Word> Deserialize<'de> for SecretLocation<W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlaceVisitor(PhantomData))
+        deserializer.deserialize_any(LocationVisitor(PhantomData))
     }
 }
 
-impl<W: Word> JsonSchema for SourceKind<W> {
+impl<W: Word> JsonSchema for SecretLocation<W> {
     fn schema_name() -> Cow<'static, str> {
         W::NAME.into()
     }

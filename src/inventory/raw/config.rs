@@ -5,21 +5,20 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{Error, MapAccess, Visitor},
 };
 
-use crate::inventory::spanned::Spanned;
+use crate::inventory::{
+    one_or_many::{Item, OneOrMany},
+    spanned::Spanned,
+};
 
 /// `directive = value` lines with their places.
 #[derive(Debug, Default)]
 pub(in crate::inventory) struct Config(pub(in crate::inventory) Vec<(Spanned<String>, Spanned<Values>)>);
 
 /// One line of the engine's file, or several of the same directive.
-#[derive(Debug)]
-pub(in crate::inventory) enum Values {
-    One(Scalar),
-    Many(Vec<Spanned<Scalar>>),
-}
+pub(in crate::inventory) type Values = OneOrMany<Scalar>;
 
 /// A value as the engine's file writes it; `true` is `yes` there.
 #[derive(Debug)]
@@ -83,44 +82,10 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-struct ValuesVisitor;
-
-impl<'de> Visitor<'de> for ValuesVisitor {
-    type Value = Values;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, a whole number, true or false, or an array of those (one line each)")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Values, E> {
-        ScalarVisitor.visit_str(text).map(Values::One)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Values, E> {
-        ScalarVisitor.visit_i64(number).map(Values::One)
-    }
-
-    fn visit_bool<E: Error>(self, yes: bool) -> Result<Values, E> {
-        ScalarVisitor.visit_bool(yes).map(Values::One)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Values, E> {
-        ScalarVisitor.visit_f64(number).map(Values::One)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Values, A::Error> {
-        let mut lines = Vec::new();
-        while let Some(line) = items.next_element()? {
-            lines.push(line);
-        }
-        Ok(Values::Many(lines))
-    }
-}
-
-impl<'de> Deserialize<'de> for Values {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValuesVisitor)
-    }
+impl Item for Scalar {
+    const EXPECTED: &'static str =
+        "text, a whole number, true or false, or an array of those (one line each)";
+    const ANY_SCALAR: bool = true;
 }
 
 impl JsonSchema for Config {

@@ -1,5 +1,5 @@
-//! The inventory as it is written. Every key is optional here, so that one missing key does not hide the other
-//! problems; `resolve` says what is missing. The doc comments are the descriptions an editor shows.
+//! The inventory as it is written. Every key is optional here, so that one missing key does not hide the
+//! other problems; `resolve` says what is missing. The doc comments are the descriptions an editor shows.
 
 mod auth;
 mod config;
@@ -9,14 +9,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    auth::{Auth, AuthWord, Kept, SecretTable, SourceKind},
+    auth::{Auth, AuthWord, Kept, SecretLocation, SecretTable},
     config::{Config, Scalar, Values},
-    nodes::{Ips, Nodes, SimulatedTable},
+    nodes::{Nodes, SimulatedTable},
 };
-use super::{
-    fleet::{self, Engine},
-    spanned::Spanned,
-};
+use super::{engine::Engine, source::SourceKind, spanned::Spanned};
 
 /// The hosts, and the one cluster they carry.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,14 +44,14 @@ pub(super) struct Cluster {
     /// The engine's version: major.minor.patch.
     #[schemars(required, regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"))]
     pub(super) version: Option<Spanned<String>>,
-    /// Replicas of each master; 1 where it is not given. Masters follow from the nodes: nodes / (replicas + 1).
+    /// Replicas of each master; 1 where it is not given. Masters follow: nodes / (replicas + 1).
     #[schemars(range(min = 0, max = 10))]
     pub(super) replicas: Option<Spanned<i64>>,
     /// The port of a host's first node; 7001 where it is not given. The bus port is the port + 10000.
     #[schemars(range(min = 1, max = 22767))]
     pub(super) port: Option<Spanned<i64>>,
-    /// The password clients and nodes use. It never stands here: this says where it is kept. Without it, one is
-    /// generated for a cluster on more than one host, and a cluster on one host has none.
+    /// The password clients and nodes use. It is never written here: this says where it is kept. Without it,
+    /// one is generated for a cluster on more than one host, and a cluster on one host has none.
     pub(super) auth: Option<Spanned<Auth>>,
     /// The engine's own directives, for every node.
     pub(super) config: Option<Config>,
@@ -65,7 +62,7 @@ pub(super) struct Cluster {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct SourceTable {
     /// The places to try, in this order.
-    #[schemars(with = "Option<Vec<fleet::SourceKind>>")]
+    #[schemars(with = "Option<Vec<SourceKind>>")]
     pub(super) places: Option<Spanned<Vec<Spanned<String>>>>,
     /// URLs to download from; `{engine}`, `{version}` and `{file}` are filled in.
     pub(super) mirrors: Option<Spanned<Vec<Spanned<String>>>>,
@@ -87,7 +84,7 @@ pub(super) struct Ssh {
     /// The port sshd listens on.
     #[schemars(range(min = 1, max = 65535))]
     pub(super) port: Option<Spanned<i64>>,
-    /// Private key files, relative to the inventory; `~/` is the home folder. Without it, those `ssh` would use.
+    /// Private key files, relative to the inventory; `~/` is the home folder. Without it, those of `ssh`.
     pub(super) identity: Option<Spanned<Vec<Spanned<String>>>>,
     /// Jump hosts as `[user@]host[:port]`, the nearest first. An empty list means none.
     pub(super) via: Option<Spanned<Vec<Spanned<String>>>>,

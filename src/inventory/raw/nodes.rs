@@ -5,15 +5,18 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::inventory::spanned::Spanned;
+use crate::inventory::{
+    one_or_many::{Item, OneOrMany},
+    spanned::Spanned,
+};
 
 /// The nodes of one host.
 #[derive(Debug)]
 pub(in crate::inventory) enum Nodes {
-    /// So many, on consecutive ports.
+    /// This many, on consecutive ports.
     Count(i64),
     /// One for each address, all on the same port.
     Simulated(SimulatedTable),
@@ -22,15 +25,17 @@ pub(in crate::inventory) enum Nodes {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(in crate::inventory) struct SimulatedTable {
-    pub(in crate::inventory) ips: Option<Spanned<Ips>>,
+    pub(in crate::inventory) ips: Option<Spanned<OneOrMany<AddressRange>>>,
     pub(in crate::inventory) port: Option<Spanned<i64>>,
 }
 
-/// A range or an address, or an array of those.
-#[derive(Debug)]
-pub(in crate::inventory) enum Ips {
-    One(String),
-    Many(Vec<Spanned<String>>),
+/// An address, or a range of addresses.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(in crate::inventory) struct AddressRange(pub(in crate::inventory) String);
+
+impl Item for AddressRange {
+    const EXPECTED: &'static str = "a range such as \"127.0.1.1-6\", or an array of addresses";
 }
 
 struct NodesVisitor;
@@ -54,34 +59,6 @@ impl<'de> Visitor<'de> for NodesVisitor {
 impl<'de> Deserialize<'de> for Nodes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodesVisitor)
-    }
-}
-
-struct IpsVisitor;
-
-impl<'de> Visitor<'de> for IpsVisitor {
-    type Value = Ips;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a range such as \"127.0.1.1-6\", or an array of addresses")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Ips, E> {
-        Ok(Ips::One(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Ips, A::Error> {
-        let mut all = Vec::new();
-        while let Some(item) = items.next_element()? {
-            all.push(item);
-        }
-        Ok(Ips::Many(all))
-    }
-}
-
-impl<'de> Deserialize<'de> for Ips {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IpsVisitor)
     }
 }
 

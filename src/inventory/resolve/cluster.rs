@@ -3,10 +3,11 @@
 use super::{config, resolver::Resolver, secret::Key};
 use crate::{
     inventory::{
-        fleet::{Directives, Engine, Version},
+        engine::{Engine, Version},
+        fleet::Directives,
         hints,
         problem::Problem,
-        raw::{Auth, AuthWord, Cluster, SourceKind},
+        raw::{Auth, AuthWord, Cluster, SecretLocation},
         spanned::Spanned,
     },
     secret::SecretSource,
@@ -20,7 +21,7 @@ pub(super) struct Resolved {
     pub(super) replicas: usize,
     pub(super) port: u16,
     pub(super) auth: Option<SecretSource>,
-    /// False where the inventory does not speak of a password.
+    /// False where the inventory does not mention a password.
     pub(super) auth_decided: bool,
     pub(super) config: Directives,
     /// False where the port or the replicas are wrong already: what follows from them would only repeat it.
@@ -143,14 +144,14 @@ fn count(replicas: &Spanned<i64>, resolver: &mut Resolver<'_>) -> usize {
     }
 }
 
-/// The password of a cluster, where the inventory speaks of one.
+/// The password of a cluster, where the inventory mentions one.
 fn auth(auth: &Spanned<Auth>, resolver: &mut Resolver<'_>) -> Option<SecretSource> {
     let key = Key { path: &["cluster", "auth"], word: "auth = \"generate\"", variable: "REDIS_PASSWORD" };
     match &auth.value {
-        SourceKind::Word(AuthWord::Generate) => Some(generated(resolver)),
-        SourceKind::Word(AuthWord::None) => None,
-        SourceKind::Table(table) => key.table(table, &auth.span, resolver),
-        SourceKind::Literal => {
+        SecretLocation::Word(AuthWord::Generate) => Some(generated(resolver)),
+        SecretLocation::Word(AuthWord::None) => None,
+        SecretLocation::Table(table) => key.table(table, &auth.span, resolver),
+        SecretLocation::Literal => {
             key.literal(&auth.span, resolver);
             None
         }
@@ -159,5 +160,5 @@ fn auth(auth: &Spanned<Auth>, resolver: &mut Resolver<'_>) -> Option<SecretSourc
 
 /// A password that is drawn on first use.
 pub(super) fn generated(resolver: &Resolver<'_>) -> SecretSource {
-    SecretSource::Generate(resolver.beside("auth"))
+    SecretSource::Generate(resolver.files().auth())
 }

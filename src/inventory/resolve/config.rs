@@ -5,13 +5,16 @@ use std::ops::Range;
 use super::resolver::Resolver;
 use crate::inventory::{
     directives::{self, DirectiveStatus},
-    fleet::{Directives, Engine, Version},
+    engine::{Engine, Version},
+    fleet::Directives,
+    one_or_many::OneOrMany,
     problem::Problem,
     raw::{Config, Scalar, Values},
     spanned::Spanned,
 };
 
-/// The lines of a table. Without an engine and a version, which is reported already, only the values are checked.
+/// The lines of a table. Without an engine and a version, which is reported already, only the values are
+/// checked.
 pub(super) fn resolve(
     written: Option<&Config>,
     release: Option<(Engine, Version)>,
@@ -72,15 +75,15 @@ fn classify(
 
 fn lines(values: &Spanned<Values>, resolver: &mut Resolver<'_>) -> Vec<String> {
     match &values.value {
-        Values::One(scalar) => vec![line(scalar, &values.span, resolver)],
-        Values::Many(lines) if lines.is_empty() => {
+        OneOrMany::One(scalar) => vec![line(scalar, &values.span, resolver)],
+        OneOrMany::Many(lines) if lines.is_empty() => {
             let problem = Problem::new("an empty array writes no line").at(&values.span, "nothing in it");
             resolver.report(
                 problem.help("remove the directive, or switch it off the engine's way, such as save = \"\""),
             );
             Vec::new()
         }
-        Values::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, resolver)).collect(),
+        OneOrMany::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, resolver)).collect(),
     }
 }
 

@@ -133,7 +133,8 @@ fn masters(
     }
 }
 
-/// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written under.
+/// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written
+/// under.
 pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
     let name = "localhost";
     let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {

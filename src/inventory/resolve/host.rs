@@ -62,7 +62,7 @@ fn host<'a>(
     let address = table.address.as_ref().and_then(|written| address(written, resolver));
     let own = table.network.as_ref().and_then(|network| network::resolve(network, index, resolver));
     let config = config::resolve(table.config.as_ref(), cluster.release(), resolver);
-    let place = nodes::SourceKind {
+    let context = nodes::HostContext {
         index,
         name: &name,
         address: address.as_ref(),
@@ -71,7 +71,7 @@ fn host<'a>(
         cluster,
         config: &config,
     };
-    let nodes = nodes::resolve(table, &place, resolver);
+    let nodes = nodes::resolve(table, &context, resolver);
     let zone = table.zone.as_ref().and_then(|zone| resolver.line("`zone`", zone));
     let own = ssh::resolve(table.ssh.as_ref(), &key("ssh"), resolver);
     let (address, ssh) = (address.unwrap_or(Address::Local), ssh::over(own, ssh));
@@ -103,7 +103,7 @@ fn address(written: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Add
         return Some(Address::Local);
     }
     let extra = match text {
-        _ if text.contains('@') => Some("the account stands in [ssh]: user = \"…\""),
+        _ if text.contains('@') => Some("set the account in [ssh]: user = \"…\""),
         _ if text.contains("://") => Some("write the address alone"),
         _ if ["local", "localhost"].contains(&text.to_lowercase().as_str()) => {
             Some("this machine, without SSH, is \"local\"")

@@ -3,6 +3,7 @@
 mod cluster;
 mod config;
 mod cross_host;
+mod environment;
 mod host;
 mod network;
 mod nodes;
@@ -11,24 +12,13 @@ mod secret;
 mod source;
 mod ssh;
 
-use std::path::Path;
-
+pub(super) use self::resolver::ResolveContext;
 use self::resolver::Resolver;
 use super::{
-    Environment, Fold,
-    fleet::{Fleet, Host},
+    fleet::{Fleet, Fold, Host},
     problem::Problem,
     raw::Inventory,
 };
-
-/// What stands around the inventory's text.
-pub(super) struct ResolveContext<'a> {
-    /// The inventory file; relative paths start from its folder.
-    pub(super) file: &'a Path,
-    pub(super) fold: Fold,
-    /// Keys that were written but could not be read: they are not missing.
-    pub(super) removed: &'a [Vec<String>],
-}
 
 /// The fleet, or everything that is wrong with the inventory.
 pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Result<Fleet, Vec<Problem>> {
@@ -39,7 +29,7 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
     let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut resolver);
     cross_host::check(inventory, &cluster, &hosts, &mut resolver);
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
-    // Ports that other machines can reach are not left open to whoever comes by.
+    // Ports that other machines can reach are not left without a password.
     let exposed = hosts.len() > 1 && context.fold == Fold::AsWritten;
     let auth =
         if exposed && !cluster.auth_decided { Some(cluster::generated(&resolver)) } else { cluster.auth };
@@ -55,8 +45,11 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
         config: cluster.config,
         auth,
         source,
-        environment: Environment::of(&hosts, context.file),
+        environment: environment::of(&hosts, context.file),
         hosts,
         inventory: context.file.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The nodes of one host: so many on consecutive ports, or one for each simulated address.
+//! The nodes of one host: a number of them on consecutive ports, or one for each simulated address.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -8,18 +8,19 @@ use std::{
 use super::{cluster, resolver::Resolver};
 use crate::inventory::{
     fleet::{Address, Directives, Node},
+    one_or_many::OneOrMany,
     ports,
     problem::Problem,
     range,
-    raw::{HostTable, Ips, Nodes, SimulatedTable},
+    raw::{HostTable, Nodes, SimulatedTable},
     spanned::Spanned,
 };
 
 /// More nodes than this on one host is a slip.
-const MOST: i64 = 1000;
+const MAX_NODES: i64 = 1000;
 
-/// The host the nodes stand on.
-pub(super) struct SourceKind<'a> {
+/// The host that carries the nodes.
+pub(super) struct HostContext<'a> {
     pub(super) index: usize,
     pub(super) name: &'a str,
     /// `None` where it is missing or wrong, which is reported already.
@@ -42,27 +43,27 @@ pub(super) struct Resolved {
 
 pub(super) fn resolve(
     table: &Spanned<HostTable>,
-    place: &SourceKind<'_>,
+    context: &HostContext<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Resolved {
     let before = resolver.count();
-    let index = place.index.to_string();
+    let index = context.index.to_string();
     let lost = resolver.was_removed(&["hosts", &index, "nodes"])
         || resolver.was_removed(&["hosts", &index, "nodes", "ips"]);
     let span = table.nodes.as_ref().map_or(&table.span, |nodes| &nodes.span);
     let found = match table.nodes.as_ref().map(|nodes| &nodes.value) {
-        Some(Nodes::Simulated(simulated)) => self::simulated(simulated, span, place, resolver),
-        Some(Nodes::Count(count)) => self::counted(*count, span, table, place, resolver),
+        Some(Nodes::Simulated(simulated)) => self::simulated(simulated, span, context, resolver),
+        Some(Nodes::Count(count)) => self::counted(*count, span, table, context, resolver),
         None => {
-            let smallest = 3 * (i64::try_from(place.cluster.replicas).unwrap_or(1) + 1);
-            self::counted(if place.alone { smallest } else { 1 }, span, table, place, resolver)
+            let smallest = 3 * (i64::try_from(context.cluster.replicas).unwrap_or(1) + 1);
+            self::counted(if context.alone { smallest } else { 1 }, span, table, context, resolver)
         }
     };
     let clean = !lost && resolver.count() == before;
     let counted = clean || !found.is_empty() && !lost;
     let (nodes, at) = found.into_iter().unzip();
-    let addressed = place.own.is_some() || table.network.is_none() && place.address.is_some();
-    let placed = clean && place.cluster.sound && addressed;
+    let addressed = context.own.is_some() || table.network.is_none() && context.address.is_some();
+    let placed = clean && context.cluster.sound && addressed;
     Resolved { nodes, at, counted, placed }
 }
 
@@ -72,18 +73,18 @@ fn counted(
     count: i64,
     span: &Range<usize>,
     table: &HostTable,
-    place: &SourceKind<'_>,
+    context: &HostContext<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Located {
-    if !(1..=MOST).contains(&count) {
+    if !(1..=MAX_NODES).contains(&count) {
         let problem =
-            Problem::new(format!("a host cannot carry {count} nodes")).at(span, format!("1 to {MOST}"));
+            Problem::new(format!("a host cannot carry {count} nodes")).at(span, format!("1 to {MAX_NODES}"));
         resolver.report(problem.help("remove the host, or give it at least one node"));
         return Vec::new();
     }
-    let Some(ip) = base(table, place, resolver) else { return Vec::new() };
-    let first = i64::from(place.cluster.port);
-    if place.cluster.sound
+    let Some(ip) = base(table, context, resolver) else { return Vec::new() };
+    let first = i64::from(context.cluster.port);
+    if context.cluster.sound
         && !resolver.folded()
         && let Err(bad) = ports::check(first + count - 1)
     {
@@ -93,21 +94,21 @@ fn counted(
         return Vec::new();
     }
     let ports =
-        (0..count).map(|step| place.cluster.port.saturating_add(u16::try_from(step).unwrap_or(u16::MAX)));
+        (0..count).map(|step| context.cluster.port.saturating_add(u16::try_from(step).unwrap_or(u16::MAX)));
     ports
-        .map(|port| (node(place, port.to_string(), SocketAddr::new(ip, port), false), span.clone()))
+        .map(|port| (node(context, port.to_string(), SocketAddr::new(ip, port), false), span.clone()))
         .collect()
 }
 
 /// The address the nodes of a host share. A name will not do: peers learn each other's addresses, not names.
-fn base(table: &HostTable, place: &SourceKind<'_>, resolver: &mut Resolver<'_>) -> Option<IpAddr> {
+fn base(table: &HostTable, context: &HostContext<'_>, resolver: &mut Resolver<'_>) -> Option<IpAddr> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let span = table.address.as_ref().map_or(0..0, |address| address.span.clone());
-    if resolver.folded() || place.own.is_some() || table.network.is_some() {
-        return Some(place.own.unwrap_or(here));
+    if resolver.folded() || context.own.is_some() || table.network.is_some() {
+        return Some(context.own.unwrap_or(here));
     }
-    match place.address {
-        Some(Address::Local) if !place.alone => {
+    match context.address {
+        Some(Address::Local) if !context.alone => {
             let problem = Problem::new("the other hosts cannot reach the nodes of this machine");
             let problem = problem.at(&span, "nodes of a local host listen on 127.0.0.1");
             let help =
@@ -128,22 +129,22 @@ fn base(table: &HostTable, place: &SourceKind<'_>, resolver: &mut Resolver<'_>) 
 fn simulated(
     table: &SimulatedTable,
     span: &Range<usize>,
-    place: &SourceKind<'_>,
+    context: &HostContext<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Located {
     let port = match &table.port {
         Some(port) => resolver.port(port),
-        None => Some(place.cluster.port),
+        None => Some(context.cluster.port),
     };
     let Some(ips) = &table.ips else {
-        let index = place.index.to_string();
+        let index = context.index.to_string();
         let help = "say which addresses to simulate: ips = \"127.0.1.1-6\"";
         resolver.missing(&["hosts", &index, "nodes", "ips"], span, help);
         return Vec::new();
     };
     let texts = match &ips.value {
-        Ips::One(text) => vec![(text, &ips.span)],
-        Ips::Many(texts) => texts.iter().map(|text| (&text.value, &text.span)).collect(),
+        OneOrMany::One(text) => vec![(&text.0, &ips.span)],
+        OneOrMany::Many(texts) => texts.iter().map(|text| (&text.value.0, &text.span)).collect(),
     };
     if texts.is_empty() {
         let problem = Problem::new("a host cannot carry 0 nodes").at(&ips.span, "no address");
@@ -152,26 +153,26 @@ fn simulated(
     let mut found = Vec::new();
     for (text, span) in texts {
         let Some(range) = resolver.address(span, range::expand(text)) else { continue };
-        local_only(&range, span, place, resolver);
-        let port = port.unwrap_or(place.cluster.port);
+        local_only(&range, span, context, resolver);
+        let port = port.unwrap_or(context.cluster.port);
         found.extend(range.into_iter().map(|ip| {
             let name = format!("{ip}-{port}").replace(':', "_");
-            (node(place, name, SocketAddr::new(ip, port), true), span.clone())
+            (node(context, name, SocketAddr::new(ip, port), true), span.clone())
         }));
     }
     found
 }
 
 /// Only 127.0.0.0/8 is there on every Linux without being set up.
-fn local_only(range: &[IpAddr], span: &Range<usize>, place: &SourceKind<'_>, resolver: &mut Resolver<'_>) {
-    if place.address != Some(&Address::Local) {
+fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, resolver: &mut Resolver<'_>) {
+    if context.address != Some(&Address::Local) {
         return;
     }
     let problem = match range.iter().find(|ip| !matches!(ip, IpAddr::V4(ip) if ip.is_loopback())) {
         Some(outside) => {
             Problem::new(format!("this machine cannot simulate {outside}")).at(span, "not in 127.0.0.0/8")
         }
-        None if !place.alone && !resolver.folded() => {
+        None if !context.alone && !resolver.folded() => {
             Problem::new("the other hosts cannot reach simulated addresses")
                 .at(span, "only this machine has them")
         }
@@ -182,6 +183,6 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, place: &SourceKind<'_>, res
     );
 }
 
-fn node(place: &SourceKind<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
-    Node { name, host: place.name.to_owned(), address, simulated, config: place.config.clone() }
+fn node(context: &HostContext<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
+    Node { name, host: context.name.to_owned(), address, simulated, config: context.config.clone() }
 }

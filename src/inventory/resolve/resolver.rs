@@ -1,17 +1,29 @@
-//! What every part of resolving shares: where problems go, and the checks that are the same everywhere.
+//! What every part of resolving shares: where problems go, and the checks that several parts make.
 
-use std::{ops::Range, path::PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::ResolveContext;
 use crate::inventory::{
-    Fold,
-    fleet::Fleet,
+    fleet::{Fleet, Fold},
     ports::{self, BadPort},
     problem::Problem,
+    project_files::ProjectFiles,
     range::BadAddress,
     spanned::Spanned,
 };
 
+/// What the meaning of an inventory depends on besides its text.
+pub(in crate::inventory) struct ResolveContext<'a> {
+    /// The inventory file; relative paths start from its folder.
+    pub(in crate::inventory) file: &'a Path,
+    pub(in crate::inventory) fold: Fold,
+    /// Keys that were written but could not be read: they are not missing.
+    pub(in crate::inventory) removed: &'a [Vec<String>],
+}
+
+/// Collects the problems on the way.
 pub(super) struct Resolver<'a> {
     context: &'a ResolveContext<'a>,
     problems: Vec<Problem>,
@@ -60,12 +72,12 @@ impl<'a> Resolver<'a> {
 
     /// A path of the inventory, from the inventory's folder.
     pub(super) fn path(&self, written: &str) -> PathBuf {
-        self.context.file.parent().map_or_else(|| PathBuf::from(written), |folder| folder.join(written))
+        self.files().relative(written)
     }
 
-    /// The inventory file with another extension.
-    pub(super) fn beside(&self, extension: &str) -> PathBuf {
-        self.context.file.with_extension(extension)
+    /// The files that belong to the inventory.
+    pub(super) fn files(&self) -> ProjectFiles<'_> {
+        ProjectFiles::of(self.context.file)
     }
 
     pub(super) fn port(&mut self, port: &Spanned<i64>) -> Option<u16> {

@@ -6,7 +6,7 @@ use super::resolver::Resolver;
 use crate::{
     inventory::{
         problem::Problem,
-        raw::{Kept, SecretTable, SourceKind},
+        raw::{Kept, SecretLocation, SecretTable},
         spanned::Spanned,
     },
     secret::{Credential, SecretSource},
@@ -26,7 +26,7 @@ impl Key<'_> {
         self.path.last().copied().unwrap_or_default()
     }
 
-    /// A secret that stands in the inventory itself.
+    /// Refuses a secret that is written in the inventory itself.
     pub(super) fn literal(&self, at: &Range<usize>, resolver: &mut Resolver<'_>) {
         let problem = Problem::new("a password must not stand in the inventory").hide(at);
         let help =
@@ -70,7 +70,7 @@ impl Key<'_> {
         if !env.is_empty() && env.chars().all(plain) && !env.starts_with(|c: char| c.is_ascii_digit()) {
             return Some(SecretSource::Env(env.value.clone()));
         }
-        // Somebody may have put the password itself where the variable's name belongs.
+        // It may be the password itself, written where the variable's name belongs.
         let what = format!("`{}.env` is not the name of an environment variable", self.name());
         let help = format!("such as {{ env = \"{}\" }}", self.variable);
         resolver.report(Problem::new(what).hide(&env.span).at(at, "letters, digits and `_`").help(help));
@@ -78,16 +78,16 @@ impl Key<'_> {
     }
 }
 
-/// A credential of the person who runs provision.
+/// A credential of the user who runs provision.
 pub(super) fn credential(
     key: &Key<'_>,
     kept: &Spanned<Kept>,
     resolver: &mut Resolver<'_>,
 ) -> Option<Credential> {
     match &kept.value {
-        SourceKind::Word(_) => Some(Credential::Ask),
-        SourceKind::Table(table) => key.table(table, &kept.span, resolver).map(Credential::Kept),
-        SourceKind::Literal => {
+        SecretLocation::Word(_) => Some(Credential::Ask),
+        SecretLocation::Table(table) => key.table(table, &kept.span, resolver).map(Credential::Kept),
+        SecretLocation::Literal => {
             key.literal(&kept.span, resolver);
             None
         }

@@ -2,10 +2,10 @@
 
 use super::resolver::Resolver;
 use crate::inventory::{
-    fleet::{Source, SourceKind},
     hints,
     problem::Problem,
     raw::SourceTable,
+    source::{Source, SourceKind},
     spanned::Spanned,
 };
 
@@ -73,7 +73,7 @@ fn places(places: &Spanned<Vec<Spanned<String>>>, resolver: &mut Resolver<'_>) -
         };
         match found.iter().find(|(other, _)| other == place) {
             Some((_, first)) => {
-                let problem = Problem::new(format!("the place `{}` stands twice", name.value));
+                let problem = Problem::new(format!("the place `{}` is listed twice", name.value));
                 resolver.report(
                     problem.at(&name.span, "again").at(&first.span, "first here").help("remove one of them"),
                 );
@@ -128,4 +128,25 @@ fn sha256(digest: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Strin
     let problem = Problem::new("this is not a SHA-256 digest").at(&digest.span, found);
     resolver.report(problem.help("copy the 64 hexadecimal digits that `sha256sum` prints for the tarball"));
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_a_name_that_serde_gives_it_too() {
+        for (name, kind) in PLACES {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+        }
+        assert_eq!(PLACES.map(|(_, kind)| kind), SourceKind::ALL);
+    }
+
+    #[test]
+    fn only_holes_that_are_filled_in_are_known() {
+        assert_eq!(unknown_hole("https://m/{engine}/{version}/{file}"), None);
+        assert_eq!(unknown_hole("https://m/{engine}/{name}.tgz"), Some("name"));
+        assert_eq!(unknown_hole("https://m/{"), None, "it is not closed");
+        assert_eq!(unknown_hole("https://m/{}"), Some(""));
+    }
 }

@@ -80,7 +80,7 @@ fn port(port: &Spanned<i64>, resolver: &mut Resolver<'_>) -> Option<u16> {
     if found.is_none() {
         let problem = Problem::new(format!("{} is not a port", port.value));
         resolver.report(
-            problem.at(&port.span, "1 to 65535").help("sshd listens on 22 unless it was told otherwise"),
+            problem.at(&port.span, "1 to 65535").help("sshd listens on 22 unless it is configured otherwise"),
         );
     }
     found
@@ -122,5 +122,59 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') => (host, Some(port)),
         _ => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Credential;
+
+    #[test]
+    fn a_port_follows_a_name_or_a_bracket_and_never_a_bare_ipv6_address() {
+        for (text, host, port) in [
+            ("bastion", "bastion", None),
+            ("bastion:2222", "bastion", Some("2222")),
+            ("10.0.0.1:22", "10.0.0.1", Some("22")),
+            ("::1", "::1", None),
+            ("fe80::1:22", "fe80::1:22", None),
+            ("[::1]:22", "::1", Some("22")),
+            ("[::1]", "::1", None),
+        ] {
+            assert_eq!(split_port(text), (host, port), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_host_leaves_open_the_general_table_says() {
+        let general = fleet::Ssh {
+            user: Some("root".to_owned()),
+            port: Some(22),
+            identity: vec!["a".into()],
+            via: Some(vec!["bastion".to_owned()]),
+            password: Some(Credential::Ask),
+            ..fleet::Ssh::default()
+        };
+        assert_eq!(over(fleet::Ssh::default(), &general), general);
+        let own = fleet::Ssh {
+            user: Some("admin".to_owned()),
+            via: Some(Vec::new()),
+            legacy: true,
+            ..fleet::Ssh::default()
+        };
+        let both = over(own, &general);
+        assert_eq!((both.user.as_deref(), both.port), (Some("admin"), Some(22)));
+        assert_eq!(both.via, Some(Vec::new()), "no jump host is a decision too");
+        assert!(both.legacy && both.identity == general.identity);
+    }
+
+    #[test]
+    fn an_account_is_a_word_that_is_no_option() {
+        for good in ["root", "admin-2", "a.b_c", "_x"] {
+            assert!(is_account(good), "{good}");
+        }
+        for bad in ["", "-oProxyCommand=x", "a b", "a@b", "a;b", "ä"] {
+            assert!(!is_account(bad), "{bad}");
+        }
     }
 }

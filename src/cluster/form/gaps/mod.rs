@@ -133,7 +133,7 @@ impl Gaps<'_> {
             }
             for (to, peer) in views.iter().filter(|(to, _)| to != from) {
                 if let Some(text) = mismatch(view, peer) {
-                    let bus = to.port().saturating_add(10_000);
+                    let bus = crate::inventory::bus_port(to.port());
                     self.add(GapKind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
                 }
             }
