@@ -12,9 +12,9 @@ use std::{
 
 use http::Server;
 use provision::{
-    artifact::{self, Artifact, ArtifactSpec, Cache, Error, DirectiveNames, Pins, Recipe, Tarball},
+    artifact::{self, Artifact, ArtifactSpec, Cache, DirectiveNames, Error, Pins, Recipe, Tarball},
     event::{Event, Events},
-    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
+    host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -41,7 +41,7 @@ impl Bench {
         };
         let probe = Probe::connect(
             &host,
-            &Connector::new(home.path().join("known_hosts"), false, Box::new(NoPrompt)),
+            &Pool::new(Connector::new(home.path().join("known_hosts"), false, Box::new(NoPrompt))),
         )
         .await
         .unwrap();

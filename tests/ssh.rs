@@ -14,7 +14,7 @@ mod support;
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
 use provision::{
-    host::{self, Connector, Error, LockedHost, NoPrompt, Phase, Probe, Prompt, Upload},
+    host::{self, Connector, Error, LockedHost, NoPrompt, Phase, Pool, Probe, Prompt, Upload},
     inventory::Ssh,
     secret::{Credential, SecretSource, SecretString},
 };
@@ -23,16 +23,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn connector(sshd: &Sshd) -> Connector {
-    Connector::new(sshd.pins(), false, Box::new(NoPrompt))
+fn pool_with(pins: PathBuf, accept_new: bool, prompt: impl Prompt + 'static) -> Pool {
+    Pool::new(Connector::new(pins, accept_new, Box::new(prompt)))
+}
+
+fn pool(sshd: &Sshd) -> Pool {
+    pool_with(sshd.pins(), false, NoPrompt)
 }
 
 async fn connect(sshd: &Sshd) -> Probe {
-    Probe::connect(&sshd.host(|_| {}), &connector(sshd)).await.unwrap()
+    Probe::connect(&sshd.host(|_| {}), &pool(sshd)).await.unwrap()
 }
 
-async fn fails(sshd: &Sshd, connector: &Connector, change: impl FnOnce(&mut Ssh)) -> (Phase, String, String) {
-    match Probe::connect(&sshd.host(change), connector).await.err().expect("it must not connect") {
+async fn fails(sshd: &Sshd, pool: &Pool, change: impl FnOnce(&mut Ssh)) -> (Phase, String, String) {
+    match Probe::connect(&sshd.host(change), pool).await.err().expect("it must not connect") {
         Error::Unreachable { phase, reason, help, .. } => (phase, reason.into(), help.into()),
         other => panic!("{other:?}"),
     }
@@ -189,7 +193,7 @@ async fn what_a_login_prints_is_nobodys_output() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_comes_to_no_shell_is_told_with_its_words() {
     let sshd = Sshd::start("ForceCommand echo Please login as the user centos");
-    let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, _) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(
         phase == Phase::Shell && reason.contains("Please login as the user centos"),
         "{phase:?} {reason}"
@@ -322,13 +326,13 @@ async fn work_that_falls_silent_is_ended() {
 async fn only_known_keys_of_hosts_pass() {
     let sshd = Sshd::start("");
     fs::write(sshd.pins(), "").unwrap();
-    let (phase, reason, help) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, help) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(
         phase == Phase::HostKey && reason.contains("SHA256:") && help.contains("provision trust"),
         "{reason} {help}"
     );
 
-    let accepting = Connector::new(sshd.pins(), true, Box::new(NoPrompt));
+    let accepting = pool_with(sshd.pins(), true, NoPrompt);
     Probe::connect(&sshd.host(|_| {}), &accepting).await.unwrap();
     connect(&sshd).await;
 
@@ -336,7 +340,7 @@ async fn only_known_keys_of_hosts_pass() {
     sshd.keygen("other", &["-t", "ed25519"]);
     let other = fs::read_to_string(sshd.path("other.pub")).unwrap();
     fs::write(sshd.pins(), format!("# one\n{name} {other}")).unwrap();
-    let accepting = Connector::new(sshd.pins(), true, Box::new(NoPrompt));
+    let accepting = pool_with(sshd.pins(), true, NoPrompt);
     let (phase, reason, help) = fails(&sshd, &accepting, |_| {}).await;
     assert!(
         phase == Phase::HostKey && reason.contains("line 2") && help.contains("remove line 2"),
@@ -345,7 +349,7 @@ async fn only_known_keys_of_hosts_pass() {
 
     let key = fs::read_to_string(sshd.path("host_ed25519.pub")).unwrap();
     fs::write(sshd.pins(), format!("{name} {key}@revoked * {key}")).unwrap();
-    let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, _) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(phase == Phase::HostKey && reason.contains("revoked"), "{reason}");
 }
 
@@ -362,7 +366,7 @@ async fn the_kind_of_key_on_file_is_asked_for_first() {
     let key = fs::read_to_string(sshd.path("host_rsa.pub")).unwrap();
     fs::write(sshd.pins(), format!("[127.0.0.1]:{} {key}", sshd.port)).unwrap();
     connect(&sshd).await;
-    let (keys, failed) = connector(&sshd).host_keys(&sshd.host(|_| {})).await;
+    let (keys, failed) = pool(&sshd).host_keys(&sshd.host(|_| {})).await;
     assert!(failed.is_none());
     let kinds: Vec<&str> = keys.iter().map(|shown| shown.key.kind.as_str()).collect();
     assert_eq!(kinds, ["ssh-ed25519", "ssh-rsa"]);
@@ -395,7 +399,7 @@ async fn an_authority_vouches_for_hosts() {
     sshd.stop();
     sshd.run();
     fs::write(sshd.pins(), format!("@cert-authority * {authority}@revoked * {key}")).unwrap();
-    let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, _) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(phase == Phase::HostKey && reason.contains("revoked"), "{reason}");
     fs::write(sshd.pins(), format!("@cert-authority * {authority}")).unwrap();
     for (principal, more, word) in
@@ -404,7 +408,7 @@ async fn an_authority_vouches_for_hosts() {
         sshd.stop();
         sshd.certify(principal, more);
         sshd.run();
-        let (phase, reason, _) = fails(&sshd, &connector(&sshd), |_| {}).await;
+        let (phase, reason, _) = fails(&sshd, &pool(&sshd), |_| {}).await;
         assert!(phase == Phase::HostKey && reason.contains(word), "{reason}");
     }
 }
@@ -427,9 +431,7 @@ async fn keys_of_all_kinds_open_the_door() {
     for (name, args) in [("ecdsa", &["-t", "ecdsa"][..]), ("rsa", &["-t", "rsa", "-b", "2048"][..])] {
         sshd.keygen(name, args);
         sshd.allow(&sshd.path(&format!("{name}.pub")));
-        Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path(name)]), &connector(&sshd))
-            .await
-            .unwrap();
+        Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path(name)]), &pool(&sshd)).await.unwrap();
     }
     sshd.keygen("certified", &["-t", "ed25519"]);
     sshd.keygen("authority", &["-t", "ed25519"]);
@@ -438,10 +440,10 @@ async fn keys_of_all_kinds_open_the_door() {
     assert!(command.arg(sshd.path("certified.pub")).status().unwrap().success());
     let authority = fs::read_to_string(sshd.path("authority.pub")).unwrap();
     fs::write(sshd.path("authorized_keys"), format!("cert-authority {authority}")).unwrap();
-    Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path("certified")]), &connector(&sshd))
+    Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path("certified")]), &pool(&sshd))
         .await
         .unwrap();
-    let (phase, reason, help) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, help) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(
         phase == Phase::Authentication && reason.contains("id_ed25519") && reason.contains("publickey"),
         "{reason}"
@@ -458,21 +460,21 @@ async fn a_passphrase_is_asked_for_once_or_comes_from_a_file() {
     let locked = |ssh: &mut Ssh| ssh.identity = vec![sshd.path("locked")];
     let asked = std::sync::Arc::default();
     let answers = Answers("open sesame".to_owned().into(), std::sync::Arc::clone(&asked));
-    let connector = Connector::new(sshd.pins(), false, Box::new(answers));
+    let pool = pool_with(sshd.pins(), false, answers);
     let host = sshd.host(locked);
-    let (one, two) = tokio::join!(Probe::connect(&host, &connector), Probe::connect(&host, &connector));
+    let (one, two) = tokio::join!(Probe::connect(&host, &pool), Probe::connect(&host, &pool));
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 
     fs::write(sshd.path("passphrase"), "open sesame\n").unwrap();
     let kept = Credential::Kept(SecretSource::File(sshd.path("passphrase")));
-    let nobody = Connector::new(sshd.pins(), false, Box::new(NoPrompt));
+    let without_prompt = pool_with(sshd.pins(), false, NoPrompt);
     let with =
         |ssh: &mut Ssh| (ssh.identity, ssh.passphrase) = (vec![sshd.path("locked")], Some(kept.clone()));
-    Probe::connect(&sshd.host(with), &nobody).await.unwrap();
+    Probe::connect(&sshd.host(with), &without_prompt).await.unwrap();
     fs::write(sshd.path("passphrase"), "wrong\n").unwrap();
-    let nobody = Connector::new(sshd.pins(), false, Box::new(NoPrompt));
-    let (phase, reason, _) = fails(&sshd, &nobody, with).await;
+    let without_prompt = pool_with(sshd.pins(), false, NoPrompt);
+    let (phase, reason, _) = fails(&sshd, &without_prompt, with).await;
     assert!(phase == Phase::Authentication && reason.contains("passphrase"), "{reason}");
 }
 
@@ -488,14 +490,14 @@ async fn a_jump_host_is_connected_to_once() {
         ssh.via = Some(vec![via.clone()]);
         ssh.identity = vec![bastion.path("id_ed25519")];
     };
-    let connector = Connector::new(pins, false, Box::new(NoPrompt));
+    let pool = pool_with(pins, false, NoPrompt);
     let host = target.host(through);
-    let probes = futures_util::future::join_all((0..4).map(|_| Probe::connect(&host, &connector))).await;
+    let probes = futures_util::future::join_all((0..4).map(|_| Probe::connect(&host, &pool))).await;
     for probe in &probes {
         assert_eq!(probe.as_ref().ok().unwrap().ask("a word", "echo hello").await.unwrap(), ["hello"]);
     }
     assert_eq!((bastion.count("Accepted publickey"), target.count("Accepted publickey")), (1, 4));
-    let unknown = Connector::new(bastion.path("nothing"), false, Box::new(NoPrompt));
+    let unknown = pool_with(bastion.path("nothing"), false, NoPrompt);
     let (phase, reason, _) = fails(&target, &unknown, through).await;
     assert!(phase == Phase::HostKey && reason.contains("jump host"), "{reason}");
 }
@@ -508,12 +510,12 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
     fs::write(&pins, lines.concat()).unwrap();
     target.allow(&bastion.path("id_ed25519.pub"));
     let via = format!("root@127.0.0.1:{}", bastion.port);
-    let connector = Connector::new(pins, false, Box::new(NoPrompt));
+    let pool = pool_with(pins, false, NoPrompt);
     let through = |ssh: &mut Ssh| {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
     };
     let hosts: Vec<_> = (0..40).map(|_| target.host(through)).collect();
-    let all = futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector)));
+    let all = futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &pool)));
     let probes = tokio::time::timeout(300 * SECOND, all).await.expect("they wait for each other");
     assert_eq!(probes.iter().filter(|probe| probe.is_ok()).count(), 40);
     assert_eq!(bastion.count("Accepted publickey"), 1);
@@ -523,10 +525,9 @@ async fn forty_hosts_behind_one_jump_host_wait_for_each_other_only() {
     let wrong = |ssh: &mut Ssh| {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![target.path("id_ed25519")]);
     };
-    let connector = Connector::new(target.path("all_pins"), false, Box::new(NoPrompt));
+    let pool = pool_with(target.path("all_pins"), false, NoPrompt);
     let hosts: Vec<_> = (0..4).map(|_| target.host(wrong)).collect();
-    for refused in
-        futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &connector))).await
+    for refused in futures_util::future::join_all(hosts.iter().map(|host| Probe::connect(host, &pool))).await
     {
         let said = refused.err().unwrap().to_string();
         assert!(said.contains("jump host") && said.contains("authentication failed"), "{said}");
@@ -544,11 +545,11 @@ async fn keys_of_jump_hosts_are_shown_before_those_behind_them() {
         (ssh.via, ssh.identity) = (Some(vec![via.clone()]), vec![bastion.path("id_ed25519")]);
     });
     let pins = bastion.path("empty");
-    let (keys, failed) = Connector::new(pins.clone(), false, Box::new(NoPrompt)).host_keys(&host).await;
+    let (keys, failed) = pool_with(pins.clone(), false, NoPrompt).host_keys(&host).await;
     assert!(failed.unwrap().to_string().contains("jump host"));
     assert!(keys.len() == 1 && keys[0].jump && keys[0].port == bastion.port);
     host::pin(&pins, &keys[0].address, keys[0].port, &keys[0].key).unwrap();
-    let (keys, failed) = Connector::new(pins, false, Box::new(NoPrompt)).host_keys(&host).await;
+    let (keys, failed) = pool_with(pins, false, NoPrompt).host_keys(&host).await;
     assert!(failed.is_none());
     assert_eq!(keys.iter().map(|shown| shown.port).collect::<Vec<_>>(), [bastion.port, target.port]);
 }
@@ -556,25 +557,23 @@ async fn keys_of_jump_hosts_are_shown_before_those_behind_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_names_its_phase() {
     let mut sshd = Sshd::start("");
-    let connector = connector(&sshd);
-    let (phase, _, help) =
-        fails(&sshd, &connector, |ssh| ssh.identity = vec![PathBuf::from("/no/key")]).await;
+    let pool = pool(&sshd);
+    let (phase, _, help) = fails(&sshd, &pool, |ssh| ssh.identity = vec![PathBuf::from("/no/key")]).await;
     assert!(phase == Phase::Authentication && help.contains("ssh-keygen"), "{help}");
     let mut host = sshd.host(|_| {});
     host.address = provision::inventory::Address::Remote("no-such-host.invalid".to_owned());
-    let Err(Error::Unreachable { phase: Phase::Resolve, .. }) = Probe::connect(&host, &connector).await
-    else {
+    let Err(Error::Unreachable { phase: Phase::Resolve, .. }) = Probe::connect(&host, &pool).await else {
         panic!()
     };
     sshd.stop();
-    let (phase, reason, _) = fails(&sshd, &connector, |_| {}).await;
+    let (phase, reason, _) = fails(&sshd, &pool, |_| {}).await;
     assert!(phase == Phase::Tcp && reason.contains("refused"), "{reason}");
     let listener = std::net::TcpListener::bind(("127.0.0.1", sshd.port)).unwrap();
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").unwrap();
     });
-    let (phase, reason, _) = fails(&sshd, &connector, |_| {}).await;
+    let (phase, reason, _) = fails(&sshd, &pool, |_| {}).await;
     assert!(matches!(phase, Phase::Banner | Phase::Tcp), "{phase:?} {reason}");
     server.join().unwrap();
 }
@@ -582,11 +581,11 @@ async fn each_failure_names_its_phase() {
 #[tokio::test(flavor = "multi_thread")]
 async fn algorithms_that_do_not_meet_are_listed() {
     let sshd = Sshd::start("KexAlgorithms diffie-hellman-group14-sha1\nMACs hmac-sha1\nCiphers aes256-ctr");
-    let (phase, reason, help) = fails(&sshd, &connector(&sshd), |_| {}).await;
+    let (phase, reason, help) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(
         phase == Phase::KeyExchange && reason.contains("diffie-hellman-group14-sha1"),
         "{phase:?} {reason}"
     );
     assert!(help.contains("legacy = true"), "{help}");
-    Probe::connect(&sshd.host(|ssh| ssh.legacy = true), &connector(&sshd)).await.unwrap();
+    Probe::connect(&sshd.host(|ssh| ssh.legacy = true), &pool(&sshd)).await.unwrap();
 }

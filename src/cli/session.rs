@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     artifact::Cache,
-    host::{self, Connector, Facts, LockedHost, Probe},
+    host::{self, Connector, Facts, LockedHost, Pool, Probe},
     inspect::{self, Blueprint, Inspection},
     inventory::{self, Fleet, Fold},
     plan::{PlanOptions, Rollout, Templates},
@@ -121,8 +121,9 @@ impl Drop for Connected {
 /// nothing to go on with.
 pub(super) async fn connect(fleet: &Fleet, trust: Trust) -> Result<Connected, Failure> {
     let connector = Connector::new(fleet.known_hosts(), trust.accept_new, Box::new(Terminal));
+    let pool = Pool::new(connector);
     let connecting = fleet.hosts.iter().map(|host| async {
-        let probe = Probe::connect(host, &connector).await;
+        let probe = Probe::connect(host, &pool).await;
         (host.name.clone(), probe)
     });
     let mut connected = Connected { probes: BTreeMap::new(), unreachable: BTreeMap::new() };

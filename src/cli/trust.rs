@@ -12,7 +12,7 @@ use super::{
     prompt::Terminal,
 };
 use crate::{
-    host::{Connector, Decision, Error, KnownHosts, ScannedKey, pin},
+    host::{Connector, Decision, Error, KnownHosts, Pool, ScannedKey, pin},
     inventory::{self, Address, Fleet, Fold},
     report::{self, HostKey},
 };
@@ -51,10 +51,10 @@ struct Looked {
 /// Looks at all keys, and shows those that were not `told` before.
 async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<Looked, Failure> {
     let file = fleet.known_hosts();
-    let connector = Connector::new(file.clone(), false, Box::new(Terminal));
+    let pool = Pool::new(Connector::new(file.clone(), false, Box::new(Terminal)));
     let pins = KnownHosts::load(std::slice::from_ref(&file)).into_diagnostic().map_err(Failure::usage)?;
     let remote = fleet.hosts.iter().filter(|host| matches!(host.address, Address::Remote(_)));
-    let asking = remote.map(|host| async { (host.name.clone(), connector.host_keys(host).await) });
+    let asking = remote.map(|host| async { (host.name.clone(), pool.host_keys(host).await) });
     let mut looked = Looked { file, new: Vec::new(), failed: Vec::new(), exit: Exit::Done };
     for (host, (keys, failed)) in join_all(asking).await {
         if failed.is_some() {

@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Inner, Result, quote, shell};
+use super::{
+    Inner,
+    error::{Error, Result},
+    shell::{self, quote},
+};
 
 pub(super) struct DetachedJob<'a> {
     pub(super) what: &'a str,

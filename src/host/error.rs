@@ -2,7 +2,9 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use super::Phase;
+use super::connect_error::{ConnectError, Phase};
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong on a host.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -51,6 +53,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// A host that could not be reached; `reproduce` is the command line that fails in the same way.
+    pub(super) fn unreachable(host: &str, address: &str, failed: &ConnectError, reproduce: &str) -> Self {
+        Self::Unreachable {
+            host: host.to_owned(),
+            address: address.into(),
+            phase: failed.phase,
+            reason: failed.reason.as_str().into(),
+            help: failed.help(reproduce).into(),
+            transient: failed.transient,
+        }
+    }
+
     /// Whether the host is away, as opposed to there and unwilling.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::ShellLost { .. } | Self::Silent { .. })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{buffer_output, minify};
+use super::shell::{buffer_output, minify};
 use crate::distro::{self, Distro};
 
 /// The facts of one host.

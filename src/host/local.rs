@@ -10,8 +10,11 @@ use tokio::{
 };
 
 use super::{
-    Error, Result, Stream, Upload, put,
+    error::{Error, Result},
+    put,
     shell::{self, Shell},
+    stream::Stream,
+    upload::Upload,
 };
 
 pub(super) struct Local;

@@ -10,10 +10,13 @@ mod error;
 mod facts;
 mod known_hosts;
 mod local;
+mod once_map;
+mod prompt;
 mod put;
 mod shell;
 mod ssh;
 mod ssh_config;
+mod stream;
 mod upload;
 
 use std::{
@@ -24,31 +27,25 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Mutex,
-    time::Instant,
-};
+use tokio::{sync::Mutex, time::Instant};
 
 use connect_error::ConnectError;
 pub use connect_error::Phase;
-pub use connector::{Connector, NoPrompt, Prompt, ScannedKey};
+pub use connector::Connector;
 pub use error::Error;
+pub(crate) use error::Result;
 pub use facts::{Facts, InitSystem};
-pub use known_hosts::{Decision, Key, KnownHosts, pin};
+pub use known_hosts::{Decision, Key, KnownHosts, ScannedKey, pin};
 use local::Local;
+pub use prompt::{NoPrompt, Prompt};
 use shell::{Retake, Shell};
 pub use shell::{buffer_output, minify, quote};
+pub use ssh::Pool;
 use ssh::Ssh;
+pub use stream::Stream;
 pub use upload::Upload;
 
 use crate::inventory::{Address, Host};
-
-/// A byte stream to a server process on a host.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The read-only capability: ask questions, read files, open connections to servers. It cannot change a host.
 #[derive(Clone)]
@@ -83,11 +80,11 @@ const QUESTION: Duration = Duration::from_secs(90);
 impl Probe {
     /// Connects to a host and starts the shell that all later scripts go through. Facts are its first words: what answers
     /// with something else is no shell.
-    pub async fn connect(host: &Host, connector: &Connector) -> Result<Self> {
+    pub async fn connect(host: &Host, pool: &Pool) -> Result<Self> {
         let (transport, shell) = match &host.address {
             Address::Local => (Transport::Local(Local), Local::shell(&host.name)?),
             Address::Remote(address) => {
-                let ssh = Ssh::connect(host, address, connector).await?;
+                let ssh = Ssh::connect(host, address, pool).await?;
                 let shell = ssh.shell().await?;
                 (Transport::Ssh(Box::new(ssh)), shell)
             }

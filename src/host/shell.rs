@@ -13,7 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Error, Result};
+use super::error::{Error, Result};
 
 /// How long taking the lock may take: `flock -w`, and a margin for a host that is busy.
 const LOCK: Duration = Duration::from_mins(1);

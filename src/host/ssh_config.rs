@@ -55,8 +55,8 @@ pub(super) enum Agent {
 impl SshConfig {
     /// The config of an address. The error is a reason. A jump host that is itself behind another one by the user's
     /// configuration is reached through that.
-    pub(super) async fn of(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
-        let mut config = Self::alone(address, ssh).await?;
+    pub(super) async fn resolve(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+        let mut config = Self::resolve_one(address, ssh).await?;
         while let (None, Some(first)) = (&ssh.via, config.via.first()) {
             let before = Self::to_jump(first, ssh, None).await?.via;
             let Some(next) = before.first().filter(|next| *next != first) else { break };
@@ -68,7 +68,7 @@ impl SshConfig {
         Ok(config)
     }
 
-    async fn alone(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
+    async fn resolve_one(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let home = etcetera::home_dir().unwrap_or_default();
         // With all of these given the user's configuration is not asked, which takes a process for each host, unless it has
         // something that an inventory cannot say. A name may be an alias in it.
@@ -77,8 +77,8 @@ impl SshConfig {
             || ssh.via.is_none()
             || ssh.port.is_none()
             || address.parse::<IpAddr>().is_err()
-            || says_more(&home);
-        let said = if open { ask(address, ssh).await? } else { String::new() };
+            || needs_ssh_g(&home);
+        let said = if open { run_ssh_g(address, ssh).await? } else { String::new() };
         Self::read(&said, address, ssh, &home)
     }
 
@@ -147,7 +147,11 @@ impl SshConfig {
     }
 
     /// The config of a jump host on the way, `[user@]host[:port]`, after those `before` it.
-    pub(super) async fn of_jump(jump: &str, before: &[String], ssh: &inventory::Ssh) -> Result<Self, String> {
+    pub(super) async fn resolve_jump(
+        jump: &str,
+        before: &[String],
+        ssh: &inventory::Ssh,
+    ) -> Result<Self, String> {
         Self::to_jump(jump, ssh, Some(before.to_vec())).await
     }
 
@@ -160,7 +164,7 @@ impl SshConfig {
         if own.user.is_none() && !ssh.identity.is_empty() {
             own.user.clone_from(&ssh.user);
         }
-        Self::alone(host, &own).await
+        Self::resolve_one(host, &own).await
     }
 
     /// The name and port a server has in files of known hosts: an alias stands for both.
@@ -172,7 +176,10 @@ impl SshConfig {
     pub(super) fn reproduce(&self, pins: &Path) -> String {
         let mut words = vec!["ssh -v".to_owned()];
         if pins.exists() {
-            words.push(format!("-o {}", super::quote(&format!("UserKnownHostsFile={}", pins.display()))));
+            words.push(format!(
+                "-o {}",
+                super::shell::quote(&format!("UserKnownHostsFile={}", pins.display()))
+            ));
         }
         if self.port != 22 {
             words.push(format!("-p {}", self.port));
@@ -181,7 +188,10 @@ impl SshConfig {
             words.push(format!("-J {}", self.via.join(",")));
         }
         words.extend(
-            self.ssh.identity.iter().map(|file| format!("-i {}", super::quote(&file.display().to_string()))),
+            self.ssh
+                .identity
+                .iter()
+                .map(|file| format!("-i {}", super::shell::quote(&file.display().to_string()))),
         );
         words.push(format!("{}@{}", self.user, self.host));
         words.join(" ")
@@ -200,7 +210,7 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
 }
 
 /// What `ssh` would do; nothing where there is none.
-async fn ask(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
+async fn run_ssh_g(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
     #[expect(
         clippy::disallowed_methods,
         reason = "it connects to nobody: it prints the user's configuration"
@@ -224,7 +234,7 @@ async fn ask(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
 }
 
 /// Whether the configuration has what only it can say: where keys of hosts, certificates and the agent are.
-fn says_more(home: &Path) -> bool {
+fn needs_ssh_g(home: &Path) -> bool {
     const KEYWORDS: [&str; 7] = [
         "certificatefile",
         "globalknownhostsfile",

@@ -12,7 +12,7 @@ use std::{
 use provision::{
     cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, verify},
     event::{Events, StepEvents},
-    host::{Connector, Facts, NoPrompt, Probe},
+    host::{Connector, Facts, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
     redis::{Command, Reply, Servers},
     resource::Layout,
@@ -154,10 +154,12 @@ impl Lab {
     }
 
     pub(crate) async fn servers(&self) -> Servers {
-        let probe =
-            Probe::connect(&self.fleet.hosts[0], &Connector::new(PathBuf::new(), false, Box::new(NoPrompt)))
-                .await
-                .unwrap();
+        let probe = Probe::connect(
+            &self.fleet.hosts[0],
+            &Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt))),
+        )
+        .await
+        .unwrap();
         Servers::new(&self.fleet, HashMap::from([("here".to_owned(), probe)]), None)
     }
 

@@ -57,7 +57,7 @@ fn names_match_as_in_openssh() {
 #[test]
 fn blanks_comments_and_line_ends_do_not_matter() {
     let key = ed(1);
-    assert!(trusts(&format!("# comment\n\n \tn1\t{key} somebody@somewhere\r\n"), "n1", 22, &key));
+    assert!(trusts(&format!("# comment\n\n \tn1\t{key} me@laptop\r\n"), "n1", 22, &key));
     let broken = format!("n1 ssh-ed25519 !!!\nn1 ssh-ed25519\nn1 ssh-rsa AAAA\n@what n1 {key}\nn1 {key}\n");
     assert!(trusts(&broken, "n1", 22, &key));
 }
@@ -97,7 +97,7 @@ fn an_authority_is_no_key_of_the_host() {
 }
 
 #[test]
-fn pins_are_added_once_and_keep_what_stands_there() {
+fn pins_are_added_once_and_keep_the_lines_before_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pins");
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]

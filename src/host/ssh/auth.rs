@@ -23,9 +23,10 @@ use crate::{
 };
 
 /// sshd hangs up after six attempts (`MaxAuthTries`); one is left for a password.
-const MOST_ATTEMPTS: usize = 5;
-/// How long all keys, or the password, may take.
-const ANSWER: Duration = Duration::from_secs(20);
+const MAX_ATTEMPTS: usize = 5;
+
+/// How long a server may take to answer all keys, or the password.
+const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn failed(reason: impl Into<String>) -> ConnectError {
     ConnectError::new(Phase::Authentication, reason)
@@ -35,23 +36,23 @@ fn lost(error: impl std::fmt::Display) -> ConnectError {
     failed(format!("{error}"))
 }
 
-/// Logs in. Whoever types a password is not hurried.
+/// Logs in. The timeout does not run while the user types a password.
 pub(super) async fn log_in(
     handle: &mut Handle<HostKeyVerifier>,
     config: &SshConfig,
-    offers: Identities,
+    identities: Identities,
     connector: &Connector,
 ) -> Result<(), ConnectError> {
     let late = |_| failed("no answer within 20s").transient();
-    let mut login = Login { handle, config, tried: Vec::new(), accepted: all() };
-    if timeout(ANSWER, login.keys(offers)).await.map_err(late)?? {
+    let mut login = Login { handle, config, tried: Vec::new(), accepted: all_methods() };
+    if timeout(AUTHENTICATION_TIMEOUT, login.keys(identities)).await.map_err(late)?? {
         return Ok(());
     }
-    if login.takes_passwords()
+    if login.accepts_passwords()
         && let Some(password) = password(config, connector).await?
     {
         login.tried.push("the password".to_owned());
-        if timeout(ANSWER, login.password(&password)).await.map_err(late)?? {
+        if timeout(AUTHENTICATION_TIMEOUT, login.password(&password)).await.map_err(late)?? {
             return Ok(());
         }
     }
@@ -62,46 +63,46 @@ async fn password(config: &SshConfig, connector: &Connector) -> Result<Option<Se
     let Some(credential) = &config.ssh.password else { return Ok(None) };
     let question = format!("password of {}", config.user);
     let password = connector.secret(Some(credential), &question).await.map_err(lost)?;
-    let nobody = || {
-        failed("its password was asked for, and nobody is there to give it")
+    let no_prompt = || {
+        failed("its password was asked for, and there is no terminal to type it on")
             .hint("keep it in a file or a variable: [ssh] password = { file = \"…\" }")
     };
-    password.ok_or_else(nobody).map(Some)
+    password.ok_or_else(no_prompt).map(Some)
 }
 
-/// What a server may accept that has not said what it accepts.
-fn all() -> MethodSet {
+/// The methods a server may accept before it has named the ones it accepts.
+fn all_methods() -> MethodSet {
     MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive][..])
 }
 
-/// One login, and what became of it so far.
+/// One login, and what was tried so far.
 struct Login<'a> {
     handle: &'a mut Handle<HostKeyVerifier>,
     config: &'a SshConfig,
-    /// For people.
+    /// Names of what was offered, for the error text.
     tried: Vec<String>,
     accepted: MethodSet,
 }
 
 impl Login<'_> {
-    async fn keys(&mut self, offers: Identities) -> Result<bool, ConnectError> {
-        let Identities { keys, mut agent, skipped } = offers;
+    async fn keys(&mut self, identities: Identities) -> Result<bool, ConnectError> {
+        let Identities { keys, mut agent, skipped } = identities;
         self.tried.extend(skipped);
-        let mut left = MOST_ATTEMPTS;
-        for offer in keys {
+        let mut left = MAX_ATTEMPTS;
+        for identity in keys {
             if left == 0 || !self.accepted.contains(&MethodKind::PublicKey) {
                 break;
             }
-            self.tried.push(offer.name);
-            if self.key(offer.kind, agent.as_mut(), &mut left).await? {
+            self.tried.push(identity.name);
+            if self.key(identity.kind, agent.as_mut(), &mut left).await? {
                 return Ok(true);
             }
-            self.alive()?;
+            self.check_alive()?;
         }
         Ok(false)
     }
 
-    /// Identities one key; `left` counts the attempts down.
+    /// Offers one key; `left` counts the attempts down.
     async fn key(
         &mut self,
         kind: Kind,
@@ -156,7 +157,7 @@ impl Login<'_> {
         }
     }
 
-    /// An agent that does not sign with one key may with another.
+    /// An agent that refuses to sign with one key may sign with another.
     fn is_signed(&mut self, result: Result<AuthResult, russh::AgentAuthError>) -> bool {
         match result {
             Ok(result) => self.is_success(result),
@@ -168,10 +169,10 @@ impl Login<'_> {
         }
     }
 
-    /// The hashes to sign with. What a server says it supports is believed: each attempt counts there, refused ones too.
+    /// The hashes to sign with. The server's own list is trusted: each attempt counts there, refused ones too.
     async fn hashes(&self, rsa: bool, left: &mut usize) -> Vec<Option<HashAlg>> {
-        let hint = if rsa { self.handle.best_supported_rsa_hash().await.ok().flatten() } else { None };
-        let mut hashes = match (rsa, hint) {
+        let supported = if rsa { self.handle.best_supported_rsa_hash().await.ok().flatten() } else { None };
+        let mut hashes = match (rsa, supported) {
             (false, _) => vec![None],
             (true, Some(Some(hash))) => vec![Some(hash)],
             (true, _) => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
@@ -184,14 +185,14 @@ impl Login<'_> {
         hashes
     }
 
-    fn takes_passwords(&self) -> bool {
+    fn accepts_passwords(&self) -> bool {
         [MethodKind::Password, MethodKind::KeyboardInteractive]
             .iter()
             .any(|method| self.accepted.contains(method))
     }
 
-    /// The password, by whichever of the two methods the server has; a keyboard's questions that hide their answer want it
-    /// too.
+    /// Sends the password by one of the two methods the server accepts; in keyboard-interactive, as the answer to each prompt
+    /// that does not echo.
     async fn password(&mut self, password: &SecretString) -> Result<bool, ConnectError> {
         let user = self.config.user.as_str();
         if self.accepted.contains(&MethodKind::Password) {
@@ -223,8 +224,8 @@ impl Login<'_> {
         Ok(false)
     }
 
-    /// A server that has had enough hangs up instead of answering.
-    fn alive(&self) -> Result<(), ConnectError> {
+    /// A server that has counted too many attempts hangs up instead of answering.
+    fn check_alive(&self) -> Result<(), ConnectError> {
         if self.handle.is_closed() {
             let reason = format!("it hung up after it was offered {}", self.tried.join(", "));
             return Err(failed(reason).hint("name the one right key with `identity` under [ssh]"));

@@ -1,4 +1,4 @@
-//! The host key, judged while the keys are exchanged.
+//! The verification of the host key, during the key exchange.
 
 use std::{
     io::Write,
@@ -10,31 +10,28 @@ use std::{
 
 use russh::{
     client::Handler,
-    keys::{
-        Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate,
-        ssh_key::certificate::CertType,
-    },
+    keys::{Certificate, HashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::certificate::CertType},
 };
 use tokio::time::timeout;
 
+use super::algorithms::key_kind;
 use crate::host::{
-    Decision, Key, KnownHosts,
     connect_error::{ConnectError, Phase},
     connector::Connector,
-    pin,
+    known_hosts::{Decision, Key, KnownHosts, pin},
 };
 
-/// How long the user's own tool may take to look a key up.
-const ASK: Duration = Duration::from_secs(10);
+/// How long `ssh-keygen -Q` may take.
+const KEYGEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the gate saw; read when the exchange is over, whichever way it ended.
+/// What the verifier found; read when the exchange is over, also where it failed.
 #[derive(Debug, Default)]
 pub(super) struct KeyExchangeOutcome {
     pub(super) key: Option<Key>,
     pub(super) refused: Option<ConnectError>,
 }
 
-/// Judges the key of one server.
+/// Verifies the key of one server.
 pub(super) struct HostKeyVerifier {
     pub(super) host: String,
     pub(super) port: u16,
@@ -42,9 +39,9 @@ pub(super) struct HostKeyVerifier {
     pub(super) revoked: Option<PathBuf>,
     pub(super) known: Arc<KnownHosts>,
     pub(super) connector: Connector,
-    /// Only looks at the key, and believes nothing: for `trust`.
+    /// Only notes the key, and trusts nothing: for `trust`.
     pub(super) scan_only: bool,
-    pub(super) seen: Arc<Mutex<KeyExchangeOutcome>>,
+    pub(super) outcome: Arc<Mutex<KeyExchangeOutcome>>,
 }
 
 impl Handler for HostKeyVerifier {
@@ -63,7 +60,7 @@ impl Handler for HostKeyVerifier {
             (Ok(()), Some(certificate)) => self.certificate(certificate, &key),
         };
         let good = verdict.is_ok();
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused = verdict.err();
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).refused = verdict.err();
         Ok(good)
     }
 }
@@ -71,29 +68,29 @@ impl Handler for HostKeyVerifier {
 impl HostKeyVerifier {
     fn key(&self, offered: &PublicKey) -> Result<(), ConnectError> {
         let key = encode_key(offered)?;
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).key = Some(key.clone());
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).key = Some(key.clone());
         if self.scan_only {
-            return Err(ConnectError::new(Phase::HostKey, "it was only looked at"));
+            return Err(ConnectError::new(Phase::HostKey, "it was only scanned"));
         }
         match self.known.decide(&self.host, self.port, &key) {
             Decision::Trusted => Ok(()),
-            Decision::Unknown if self.connector.shared.accept_new => self.accept(&key),
+            Decision::Unknown if self.connector.accepts_new() => self.accept(&key),
             Decision::Unknown => Err(unknown(&key)),
             Decision::Changed { file, line, kind } => Err(changed(&self.host, &key, &file, line, &kind)),
             Decision::Revoked { file, line } => Err(revoked(&key, &file, line)),
         }
     }
 
-    /// Believes a host that nobody knows. What this very run has pinned before counts: a host that is new is new once.
+    /// Accepts an unknown key. Pins this run has written count: a host is unknown only once.
     fn accept(&self, key: &Key) -> Result<(), ConnectError> {
-        let pins = &self.connector.shared.pins;
+        let pins = self.connector.pins();
         let failed = |error: std::io::Error| {
             ConnectError::new(
                 Phase::HostKey,
                 format!("it could not be pinned in {}: {error}", pins.display()),
             )
         };
-        let pinned = KnownHosts::load(std::slice::from_ref(pins)).map_err(failed)?;
+        let pinned = KnownHosts::load(&[pins.to_owned()]).map_err(failed)?;
         match pinned.decide(&self.host, self.port, key) {
             Decision::Trusted => return Ok(()),
             Decision::Changed { file, line, kind } => {
@@ -104,11 +101,12 @@ impl HostKeyVerifier {
         }
         pin(pins, &self.host, self.port, key).map_err(failed)?;
         let text = format!("{} {} is pinned in {} from now on", key.kind, key.fingerprint(), pins.display());
-        self.connector.shared.prompt.notice(&self.host, &text);
+        self.connector.notice(&self.host, &text);
         Ok(())
     }
 
-    /// Such a file is a list of keys, or a revocation list that ssh-keygen(1) reads (`-Q`). What cannot be read is refused.
+    /// `RevokedHostKeys` is a list of keys, or a revocation list that ssh-keygen(1) reads (`-Q`). A file that cannot be read
+    /// refuses all keys.
     async fn not_revoked(&self, offered: &PublicKey) -> Result<(), ConnectError> {
         let Some(file) = &self.revoked else { return Ok(()) };
         let refuse = |reason: String| {
@@ -124,8 +122,7 @@ impl HostKeyVerifier {
         if is_revoked { Err(refuse(format!("it has {} {}", key.kind, key.fingerprint()))) } else { Ok(()) }
     }
 
-    /// As in ssh(1): a certificate that does not count leaves the key in it, which may be on file; one that is revoked leaves
-    /// nothing.
+    /// As in ssh(1): where a certificate is not valid, the key in it may still be on file; a revoked one is refused.
     fn certificate(&self, certificate: &Certificate, key: &PublicKey) -> Result<(), ConnectError> {
         let plain = encode_key(key)?;
         let on_file = self.known.decide(&self.host, self.port, &plain);
@@ -139,8 +136,7 @@ impl HostKeyVerifier {
         }
     }
 
-    /// A certificate counts where an authority on file signed it for this host and this moment, and asks for nothing we do
-    /// not know.
+    /// A certificate is valid where an authority on file signed it for this host and this moment, without critical options.
     fn certified(&self, certificate: &Certificate) -> Result<(), Uncertified> {
         let refuse = |reason: String| {
             Uncertified::Otherwise(ConnectError::new(Phase::HostKey, format!("its certificate {reason}")))
@@ -184,49 +180,42 @@ async fn in_revocation_list(file: &Path, key: &Key) -> Result<bool, String> {
         Ok(written)
     });
     let written = written.map_err(|error| error.to_string())?;
-    #[expect(clippy::disallowed_methods, reason = "it connects to nobody: it looks a key up in a file")]
-    let mut asked = tokio::process::Command::new("ssh-keygen");
-    asked.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output =
-        timeout(ASK, asked.output()).await.map_err(|_| "`ssh-keygen -Q` gave no answer within 10s")?;
+    #[expect(clippy::disallowed_methods, reason = "it does not connect: it looks a key up in a file")]
+    let mut command = tokio::process::Command::new("ssh-keygen");
+    command.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(KEYGEN_TIMEOUT, command.output())
+        .await
+        .map_err(|_| "`ssh-keygen -Q` gave no answer within 10s")?;
     let output = output.map_err(|error| format!("`ssh-keygen -Q`: {error}"))?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
-    match (output.status.success(), said.contains("REVOKED")) {
+    let answer = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
+    match (output.status.success(), answer.contains("REVOKED")) {
         (true, _) => Ok(false),
         (false, true) => Ok(true),
-        (false, false) => Err(said),
+        (false, false) => Err(answer),
     }
 }
 
-/// Why a certificate does not count.
+/// Why a certificate is not valid.
 enum Uncertified {
-    /// Its authority is in somebody else's hands.
+    /// Its authority is revoked.
     Revoked(ConnectError),
     Otherwise(ConnectError),
 }
 
 fn encode_key(key: &PublicKey) -> Result<Key, ConnectError> {
     let blob = key.to_bytes().map_err(|error| ConnectError::new(Phase::HostKey, error.to_string()))?;
-    Ok(Key { kind: kind(&key.algorithm()), blob })
-}
-
-/// The kind of a key on file: an RSA key is `ssh-rsa` there, whichever hash it signs with.
-pub(super) fn kind(algorithm: &Algorithm) -> String {
-    match algorithm {
-        Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
-        other => other.to_string(),
-    }
+    Ok(Key { kind: key_kind(&key.algorithm()), blob })
 }
 
 fn unknown(key: &Key) -> ConnectError {
-    let reason = format!("nobody knows it yet; it shows {} {}", key.kind, key.fingerprint());
+    let reason = format!("unknown host key; it shows {} {}", key.kind, key.fingerprint());
     ConnectError::new(Phase::HostKey, reason).hint(
-        "compare that with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the host's prompt, then pin it with \
-         `provision trust INVENTORY`, or believe new hosts with --accept-new",
+        "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the host's console, then pin it with \
+         `provision trust INVENTORY`, or accept unknown hosts with --accept-new",
     )
 }
 
-fn changed(host: &str, key: &Key, file: &std::path::Path, line: usize, kind: &str) -> ConnectError {
+fn changed(host: &str, key: &Key, file: &Path, line: usize, kind: &str) -> ConnectError {
     let file = file.display();
     let reason = format!(
         "it shows {} {}, and {file} line {line} has another {kind} key for {host}",
@@ -234,42 +223,14 @@ fn changed(host: &str, key: &Key, file: &std::path::Path, line: usize, kind: &st
         key.fingerprint()
     );
     ConnectError::new(Phase::HostKey, reason).hint(format!(
-        "somebody may be in between. If the host was reinstalled, compare the fingerprint on its prompt, remove line {line} \
+        "possible man-in-the-middle attack. If the host was reinstalled, compare the fingerprint on its console, remove line {line} \
          of {file}, and run `provision trust INVENTORY`"
     ))
 }
 
-fn revoked(key: &Key, file: &std::path::Path, line: usize) -> ConnectError {
+fn revoked(key: &Key, file: &Path, line: usize) -> ConnectError {
     let file = file.display();
     let reason = format!("{} {} is revoked by {file} line {line}", key.kind, key.fingerprint());
     ConnectError::new(Phase::HostKey, reason)
-        .hint("give the host a new key; a revoked one is in somebody else's hands")
-}
-
-/// The algorithms to ask for: those of keys on file first, so that a server with several shows the one that is known.
-pub(super) fn preferred(kinds: &[String], legacy: bool) -> Vec<Algorithm> {
-    let curve = |curve| Algorithm::Ecdsa { curve };
-    let rsa = |hash| Algorithm::Rsa { hash };
-    let mut all = vec![
-        Algorithm::Ed25519,
-        curve(EcdsaCurve::NistP256),
-        curve(EcdsaCurve::NistP384),
-        curve(EcdsaCurve::NistP521),
-        rsa(Some(HashAlg::Sha512)),
-        rsa(Some(HashAlg::Sha256)),
-    ];
-    if legacy {
-        all.push(rsa(None));
-    }
-    let rank = |algorithm: &Algorithm| {
-        let kind = kind(algorithm);
-        kinds.iter().position(|known| *known == kind).unwrap_or(kinds.len())
-    };
-    all.sort_by_key(rank);
-    all
-}
-
-/// The files a server is looked up in: the pins beside the inventory, then the user's and the machine's.
-pub(super) fn files(pins: &std::path::Path, others: &[PathBuf]) -> Vec<PathBuf> {
-    std::iter::once(pins.to_owned()).chain(others.iter().cloned()).collect()
+        .hint("create a new key on the host: a revoked one may be known to an attacker")
 }
