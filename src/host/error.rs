@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a host and on it.
+//! The errors of a host.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -12,7 +12,7 @@ pub enum Error {
     #[error("{host}: could not start a shell")]
     #[diagnostic(help("a POSIX `sh` must be in the PATH of that host"))]
     NoShell { host: String, source: io::Error },
-    #[error("{host}: the shell ended in the middle of {what}{}", said_last(said))]
+    #[error("{host}: the shell ended in the middle of {what}{}", captured(said))]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
     ShellLost { host: String, what: String, said: String },
     #[error("{host} ({address}): {phase}: {reason}")]
@@ -23,18 +23,18 @@ pub enum Error {
         reason: Box<str>,
         #[help]
         help: Box<str>,
-        /// Whether another attempt may go better.
+        /// Whether another attempt may succeed.
         transient: bool,
     },
-    #[error("{host}: nothing was heard for {}s while waiting for {what}", idle.as_secs())]
-    #[diagnostic(help("look at the host's load and disk, then run the same command again"))]
+    #[error("{host}: no output for {}s while waiting for {what}", idle.as_secs())]
+    #[diagnostic(help("check the host's load and disk, then run the same command again"))]
     Silent { host: String, what: String, idle: Duration },
     #[error("{host}: {what} failed with status {status}{}", last_lines(output))]
-    #[diagnostic(help("mend what the lines above say, then run the same command again"))]
+    #[diagnostic(help("fix what the lines above say, then run the same command again"))]
     Script { host: String, what: String, status: i32, output: Vec<String> },
     #[error("{host}: could not copy {what}: {reason}")]
     #[diagnostic(help(
-        "look at the free space and the permissions of the folder, then run the same command again"
+        "check the free space and the permissions of the folder, then run the same command again"
     ))]
     Copy { host: String, what: String, reason: String },
     #[error("{host}: could not connect to {address}")]
@@ -47,7 +47,7 @@ pub enum Error {
         "a newer provision wrote it: destroy the cluster with that version. Nothing was changed"
     ))]
     Ledger { host: String, path: String, line: String },
-    #[error("{host}: this machine's answer was not understood: {answer:?}")]
+    #[error("{host}: its answer was not understood: {answer:?}")]
     #[diagnostic(help("please report this line together with the host's /etc/os-release"))]
     Garbled { host: String, answer: String },
 }
@@ -65,14 +65,14 @@ impl Error {
         }
     }
 
-    /// Whether the host is away, as opposed to there and unwilling.
+    /// Whether the host cannot be reached any more, as opposed to an error that it reported.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::ShellLost { .. } | Self::Silent { .. })
     }
 }
 
-fn said_last(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!("; it said: {said}") }
+fn captured(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it printed: {said}") }
 }
 
 /// The last lines a failed script printed, each on a line of its own.

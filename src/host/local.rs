@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     error::{Error, Result},
     put,
-    shell::{self, Shell},
+    shell::{Shell, sentinel},
     stream::Stream,
     upload::Upload,
 };
@@ -21,7 +21,7 @@ pub(super) struct Local;
 
 impl Local {
     /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a script
-    /// half-way through; it ends by itself when its standard input closes.
+    /// half-way through; it ends when its standard input closes.
     pub(super) fn shell(host: &str) -> Result<Shell> {
         let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
         let mut child = sh()
@@ -35,7 +35,7 @@ impl Local {
             return Err(no_shell(io::Error::other("its pipes are missing")));
         };
         tokio::spawn(async move { child.wait().await });
-        Ok(Shell::new(stdin, stdout, shell::sentinel().map_err(no_shell)?))
+        Ok(Shell::new(stdin, stdout, sentinel().map_err(no_shell)?))
     }
 
     pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -45,28 +45,28 @@ impl Local {
     }
 
     pub(super) async fn get(&self, remote: &str, local: &Path) -> Result<String, String> {
-        let say = |e: io::Error| e.to_string();
+        let text = |e: io::Error| e.to_string();
         let mut child = sh()
             .args(["-c", r#"exec cat -- "$1""#, "sh", remote])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(say)?;
+            .map_err(text)?;
         let mut stdout = child.stdout.take().ok_or("no output")?;
         let folder = local.parent().ok_or("no folder")?;
-        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(say)?;
-        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(say)?);
+        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(text)?;
+        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(text)?);
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
         loop {
-            let n = stdout.read(&mut buffer).await.map_err(say)?;
+            let n = stdout.read(&mut buffer).await.map_err(text)?;
             if n == 0 {
                 break;
             }
             hash.update(&buffer[..n]);
-            file.write_all(&buffer[..n]).await.map_err(say)?;
+            file.write_all(&buffer[..n]).await.map_err(text)?;
         }
-        file.flush().await.map_err(say)?;
-        if !child.wait().await.map_err(say)?.success() {
+        file.flush().await.map_err(text)?;
+        if !child.wait().await.map_err(text)?.success() {
             return Err("it could not be read".to_owned());
         }
         temporary.persist(local).map_err(|e| e.error.to_string())?;
@@ -74,7 +74,7 @@ impl Local {
     }
 
     pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), String> {
-        let say = |e: io::Error| e.to_string();
+        let text = |e: io::Error| e.to_string();
         let mut child = sh()
             .args([
                 "-c",
@@ -88,11 +88,11 @@ impl Local {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
-            .map_err(say)?;
+            .map_err(text)?;
         let stdin = child.stdin.take().ok_or("no input")?;
-        // A script that ends early closes the pipe; its own words say why, not the broken pipe.
+        // A script that ends early closes the pipe; its error output says why, not the broken pipe.
         let (_, output) = tokio::join!(feed(stdin, upload.bytes()), child.wait_with_output());
-        let output = output.map_err(say)?;
+        let output = output.map_err(text)?;
         if output.status.success() {
             return Ok(());
         }

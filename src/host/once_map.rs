@@ -32,17 +32,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_value_is_made_once_for_each_key() {
-        let (map, made) = (OnceMap::<&str, usize>::default(), AtomicUsize::new(0));
+        let (map, count) = (OnceMap::<&str, usize>::default(), AtomicUsize::new(0));
         let get = async |key| {
             let make = || async {
                 tokio::task::yield_now().await;
-                made.fetch_add(1, Ordering::SeqCst)
+                count.fetch_add(1, Ordering::SeqCst)
             };
             *map.cell(key).get_or_init(make).await
         };
         let (one, other, again) = tokio::join!(get("a"), get("b"), get("a"));
         assert_eq!((one, again), (one, one));
         assert_ne!(one, other);
-        assert_eq!(made.load(Ordering::SeqCst), 2);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What is sent to hosts: read once, gzipped once, shared by all uploads.
+//! A file to send to hosts: read once, gzipped once, shared by all uploads.
 
 use std::{
     io::{self, Write},
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-/// The content of a file on its way to hosts.
+/// The content of a file to send to hosts.
 #[derive(Debug)]
 pub struct Upload {
-    /// What it is, for people: `redis-server`.
+    /// Its file name, for messages: `redis-server`.
     name: String,
     bytes: Bytes,
     sha256: String,
@@ -21,7 +21,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Reads a file whole. The digest is that of what was read, whatever becomes of the file.
+    /// Reads a file whole. The digest is that of what was read, even where the file changes afterwards.
     pub fn read(path: &Path) -> io::Result<Self> {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let bytes = Bytes::from(std::fs::read(path)?);
@@ -41,13 +41,14 @@ impl Upload {
         &self.bytes
     }
 
-    /// The same, gzip'd, for ways that are narrower than a processor is slow; `None` where it does not shrink.
+    /// The content gzipped, for links that are slower than the compression; `None` where it does not shrink.
     pub(super) fn gzipped(&self) -> Option<&Bytes> {
-        let pack = || {
+        let compress = || {
             let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 2), Compression::fast());
             encoder.write_all(&self.bytes).and_then(|()| encoder.finish()).ok().map(Bytes::from)
         };
-        let gzipped = self.gzipped.get_or_init(|| pack().filter(|gzipped| gzipped.len() < self.bytes.len()));
+        let gzipped =
+            self.gzipped.get_or_init(|| compress().filter(|gzipped| gzipped.len() < self.bytes.len()));
         gzipped.as_ref()
     }
 }

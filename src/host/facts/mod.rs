@@ -1,4 +1,4 @@
-//! What must be known of a host before it can be said what is desired there.
+//! The facts of a host, which decide what is desired there.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub struct Facts {
     pub arch: String,
     pub cores: u32,
     pub init: InitSystem,
-    /// The version of systemd, 0 where something else is in charge.
+    /// The version of systemd, 0 where the host runs another init system.
     pub systemd: u32,
     /// `ID` of os-release, then `ID_LIKE`.
     pub os: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Facts {
     pub codename: String,
     /// The C library and its version, as `glibc 2.36` or `musl 1.2.3`.
     pub libc: String,
-    /// Shared libraries a server may need and this host has not.
+    /// Shared libraries that a server may need and this host lacks.
     pub lacks: Vec<String>,
     /// The level of an x86-64 processor: 1 to 4; 1 on all others.
     pub level: u32,
@@ -50,45 +50,12 @@ pub enum InitSystem {
     Other,
 }
 
-/// The questions: read-only; the answer is a line a fact.
+/// The script that asks for the facts: read-only; it prints a line for each fact.
 pub(super) fn script() -> String {
     buffer_output(&minify(SCRIPT))
 }
 
-const SCRIPT: &str = r#"
-id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%(*}"
-id=${id#*(}; echo "user=${id%)}"
-echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
-echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
-echo "arch=$(uname -m)"
-echo "cores=$(nproc)"
-read -r init </proc/1/comm; echo "init=$init"
-[ "$init" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
-[ ! -r /etc/os-release ] || while read -r line; do
-  case $line in ID*|VERSION_*) echo "os.$line" ;; esac
-done </etc/os-release
-echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
-lacks=
-for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
-  libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
-  for folder in /lib64 /usr/lib64 /lib/*-linux-gnu /usr/lib/*-linux-gnu /lib /usr/lib; do
-    [ ! -e "$folder/$library" ] || continue 2
-  done
-  lacks="$lacks $library"
-done
-echo "lacks=$lacks"
-level=1
-while read -r key _ flags; do
-  [ "$key" = flags ] || continue
-  case " $flags " in *\ popcnt\ *\ sse4_2\ *|*\ sse4_2\ *\ popcnt\ *) level=2 ;; esac
-  case " $flags " in *\ avx2\ *\ bmi2\ *) [ $level = 1 ] || level=3 ;; esac
-  case " $flags " in *\ avx512f\ *\ avx512vl\ *) [ $level != 3 ] || level=4 ;; esac
-  break
-done </proc/cpuinfo
-echo "level=$level"
-echo "compiler=$(command -v cc || command -v gcc)"
-read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
-"#;
+const SCRIPT: &str = include_str!("facts.sh");
 
 impl Facts {
     /// Reads the script's answer; the error is the name of the fact that is missing.
@@ -144,3 +111,6 @@ impl Facts {
 fn systemd_version(said: &str) -> Option<u32> {
     said.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;
