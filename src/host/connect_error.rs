@@ -86,3 +86,46 @@ fn default_hint(phase: Phase) -> &'static str {
         Phase::Shell => "check that the account's login shell starts and a POSIX `sh` is in its PATH",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 10] = [
+        Phase::Config,
+        Phase::Resolve,
+        Phase::Tcp,
+        Phase::Banner,
+        Phase::KeyExchange,
+        Phase::HostKey,
+        Phase::Authentication,
+        Phase::Channel,
+        Phase::Sudo,
+        Phase::Shell,
+    ];
+
+    #[test]
+    fn every_phase_has_a_text_and_a_hint_of_its_own() {
+        for text in [|phase: Phase| phase.to_string(), |phase| default_hint(phase).to_owned()] {
+            let texts: std::collections::BTreeSet<String> = PHASES.into_iter().map(text).collect();
+            assert_eq!(texts.len(), PHASES.len(), "{texts:?}");
+            assert!(texts.iter().all(|text| !text.is_empty() && !text.ends_with('.')));
+        }
+    }
+
+    #[test]
+    fn help_is_the_hint_and_the_command_that_fails_in_the_same_way() {
+        let failed = ConnectError::new(Phase::KeyExchange, "no common algorithm");
+        let help =
+            "an old server may need legacy = true under [hosts.ssh]; to reproduce it by hand: ssh -v root@n1";
+        assert_eq!(failed.help("ssh -v root@n1"), help);
+        let help = failed.hint("upgrade it").help("ssh -v root@n1");
+        assert_eq!(help, "upgrade it; to reproduce it by hand: ssh -v root@n1");
+    }
+
+    #[test]
+    fn only_what_is_said_to_be_transient_is() {
+        let failed = ConnectError::new(Phase::Tcp, "refused");
+        assert!(!failed.transient && failed.transient().transient);
+    }
+}

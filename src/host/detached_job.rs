@@ -190,3 +190,42 @@ done"#,
         format!("{}kill -s KILL -- -\"$(cat \"$job/pid\")\" 2>/dev/null || :\n{}", self.folder(), self.tidy())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn job<'a>(key: &'a str, script: &'a str) -> DetachedJob<'a> {
+        DetachedJob { what: "a build", key, script, idle: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn a_job_is_named_by_its_key_and_its_script() {
+        let folder = job("build", "make").folder();
+        assert!(folder.contains("build-"), "{folder}");
+        assert_eq!(folder, job("build", "make").folder());
+        assert_ne!(folder, job("build", "make test").folder());
+        assert_ne!(folder, job("apt", "make").folder());
+    }
+
+    #[test]
+    fn the_last_line_of_the_follower_says_how_the_job_ended() {
+        assert_eq!(Outcome::parse("ended 0"), Some(Outcome::Ended(0)));
+        assert_eq!(Outcome::parse("ended 137"), Some(Outcome::Ended(137)));
+        assert_eq!(Outcome::parse("ended what"), Some(Outcome::Ended(-1)));
+        assert_eq!(Outcome::parse("silent"), Some(Outcome::Silent));
+        assert_eq!((Outcome::parse("gone"), Outcome::parse("")), (None, None));
+    }
+
+    #[test]
+    fn all_scripts_around_a_job_are_valid() {
+        let job = job("it's", "echo \"it's\"\ncat <<X\ntext\nX");
+        for script in [job.start("marker"), job.follow(7), job.tidy(), job.kill()] {
+            #[expect(clippy::disallowed_methods, reason = "the oracle")]
+            let checked = Command::new("sh").args(["-n", "-c", &script]).output().unwrap();
+            assert!(checked.status.success(), "{}\n{script}", String::from_utf8_lossy(&checked.stderr));
+        }
+    }
+}

@@ -80,3 +80,69 @@ fn last_lines(output: &[String]) -> String {
     let skip = output.len().saturating_sub(20);
     output[skip..].iter().map(|line| format!("\n  {line}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use miette::Diagnostic;
+
+    use super::*;
+
+    fn unreachable() -> Error {
+        let failed = ConnectError::new(Phase::Tcp, "10.0.0.7:22: refused").transient();
+        Error::unreachable("n1", "10.0.0.7", &failed, "ssh -v root@10.0.0.7")
+    }
+
+    /// One error of each kind but `Dial`, whose cause says what to do.
+    fn all() -> Vec<Error> {
+        let (host, what) = || -> (String, String) { ("n1".into(), "the probe".into()) }();
+        let (idle, output) = (Duration::from_secs(90), vec!["why".to_owned()]);
+        vec![
+            unreachable(),
+            Error::NoShell { host: host.clone(), source: io::Error::other("no such file") },
+            Error::ShellLost { host: host.clone(), what: what.clone(), said: String::new() },
+            Error::Silent { host: host.clone(), what: what.clone(), idle },
+            Error::Script { host: host.clone(), what: what.clone(), status: 1, output },
+            Error::Copy { host: host.clone(), what: what.clone(), reason: "full".into() },
+            Error::Locked { host: host.clone(), cluster: "orders".into(), holder: "me".into() },
+            Error::Ledger { host: host.clone(), path: "/var/ledger".into(), line: "{".into() },
+            Error::Garbled { host, answer: "no uid".into() },
+        ]
+    }
+
+    #[test]
+    fn every_error_names_its_host_and_ends_in_a_fix() {
+        for error in all() {
+            assert!(error.to_string().starts_with("n1"), "{error}");
+            assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unreachable_host_has_its_phase_its_reason_and_the_command_to_try() {
+        let error = unreachable();
+        assert_eq!(error.to_string(), "n1 (10.0.0.7): no TCP connection: 10.0.0.7:22: refused");
+        assert!(error.help().unwrap().to_string().ends_with("ssh -v root@10.0.0.7"));
+        assert!(matches!(error, Error::Unreachable { transient: true, phase: Phase::Tcp, .. }));
+    }
+
+    #[test]
+    fn a_failed_script_shows_its_last_lines() {
+        let output: Vec<String> = (1..=25).map(|n| format!("line {n}")).collect();
+        let error = Error::Script { host: "n1".into(), what: "it".into(), status: 2, output };
+        let text = error.to_string();
+        assert!(text.starts_with("n1: it failed with status 2\n  line 6\n") && text.ends_with("\n  line 25"));
+    }
+
+    #[test]
+    fn output_that_is_no_answer_is_shown_where_there_is_some() {
+        let lost = |said: &str| Error::ShellLost { host: "n1".into(), what: "it".into(), said: said.into() };
+        assert_eq!(lost("").to_string(), "n1: the shell ended in the middle of it");
+        assert!(lost("Killed").to_string().ends_with("; it printed: Killed"));
+    }
+
+    #[test]
+    fn a_host_that_answers_with_an_error_is_not_lost() {
+        let lost: Vec<bool> = all().iter().map(Error::is_lost).collect();
+        assert_eq!(lost, [true, false, true, true, false, false, false, false, false]);
+    }
+}

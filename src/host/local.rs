@@ -111,3 +111,39 @@ fn sh() -> Command {
     command.process_group(0).env("LC_ALL", "C").stderr(Stdio::piped()).kill_on_drop(false);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_put_with_its_mode_and_got_back_with_its_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let [source, target, back] = ["source", "target", "back"].map(|name| folder.path().join(name));
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(&source, "content\n").unwrap();
+        let upload = Upload::read(&source).unwrap();
+        Local.put(&upload, target.to_str().unwrap(), 0o640).await.unwrap();
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(Local.get(target.to_str().unwrap(), &back).await.unwrap(), upload.sha256());
+        assert_eq!(std::fs::read(&back).unwrap(), b"content\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing temporary is left");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_or_written_is_an_error_that_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [source, target] = ["source", "target"].map(|name| folder.path().join(name));
+        assert!(Local.get(source.to_str().unwrap(), &target).await.is_err());
+        assert!(!target.exists());
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(&source, "content\n").unwrap();
+        let nowhere = folder.path().join("missing/target");
+        let upload = Upload::read(&source).unwrap();
+        let reason = Local.put(&upload, nowhere.to_str().unwrap(), 0o600).await.unwrap_err();
+        assert!(!reason.is_empty());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

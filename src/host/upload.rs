@@ -52,3 +52,44 @@ impl Upload {
         gzipped.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn upload(content: &[u8]) -> Upload {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(file.path(), content).unwrap();
+        Upload::read(file.path()).unwrap()
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_content() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(upload(b"").sha256(), empty);
+        let abc = upload(b"abc");
+        assert_eq!(abc.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(abc.bytes().as_ref(), b"abc");
+    }
+
+    #[test]
+    fn gzipped_content_unpacks_to_the_same_and_is_smaller() {
+        let content = b"redis ".repeat(1000);
+        let upload = upload(&content);
+        let gzipped = upload.gzipped().unwrap();
+        let mut unpacked = Vec::new();
+        GzDecoder::new(gzipped.as_ref()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, content);
+        assert!(gzipped.len() < content.len() / 10);
+    }
+
+    #[test]
+    fn content_that_does_not_shrink_is_sent_as_it_is() {
+        assert!(upload(b"x").gzipped().is_none() && upload(b"").gzipped().is_none());
+    }
+}

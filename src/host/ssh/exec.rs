@@ -228,3 +228,31 @@ async fn drain(
     }
     ended.send_replace(Some(end));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_begins_after_the_whole_line_of_the_greeting() {
+        let after =
+            |output: &str| after(output.as_bytes(), "word!").map(|rest| String::from_utf8(rest).unwrap());
+        assert_eq!(after("Welcome\nword!\nfirst\n").as_deref(), Some("first\n"));
+        assert_eq!(after("prompt> word!\r\nfirst").as_deref(), Some("first"));
+        assert_eq!(after("word!\n").as_deref(), Some(""));
+        for incomplete in ["", "word", "word!", "Welcome\n"] {
+            assert_eq!(after(incomplete), None, "{incomplete:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_standard_error_is_kept() {
+        let errors = Errors::default();
+        let arrived = errors.watch();
+        errors.push(&b"x".repeat(MAX_ERRORS));
+        errors.push(b"the reason\n");
+        assert!(errors.text().ends_with("xthe reason"));
+        assert_eq!(errors.text().len(), MAX_ERRORS - 1);
+        assert_eq!(*arrived.borrow(), MAX_ERRORS + 11);
+    }
+}

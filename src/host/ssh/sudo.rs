@@ -121,3 +121,16 @@ impl Sudo<'_> {
 fn count(text: &[u8], word: &str) -> usize {
     text.windows(word.len()).filter(|window| *window == word.as_bytes()).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_question_of_sudo_is_counted() {
+        let question = "nonce?";
+        assert_eq!(count(b"", question), 0);
+        assert_eq!(count(b"nonce? Sorry, try again.\nnonce?", question), 2);
+        assert_eq!(count(b"nonce!", question), 0);
+    }
+}

@@ -1,18 +1,13 @@
 //! The verification of the host key, during the key exchange.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod refusal;
+mod revoked;
 
-use russh::{
-    client::Handler,
-    keys::{Certificate, HashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::certificate::CertType},
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::time::timeout;
 
 use super::algorithms::key_kind;
 use crate::host::{
@@ -20,9 +15,10 @@ use crate::host::{
     connector::Connector,
     known_hosts::{Decision, Key, KnownHosts, pin},
 };
-
-/// How long `ssh-keygen -Q` may take.
-const KEYGEN_TIMEOUT: Duration = Duration::from_secs(10);
+use russh::{
+    client::Handler,
+    keys::{Certificate, HashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::certificate::CertType},
+};
 
 /// What the verifier found; read when the exchange is over, also where it failed.
 #[derive(Debug, Default)]
@@ -75,9 +71,11 @@ impl HostKeyVerifier {
         match self.known.decide(&self.host, self.port, &key) {
             Decision::Trusted => Ok(()),
             Decision::Unknown if self.connector.accepts_new() => self.accept(&key),
-            Decision::Unknown => Err(unknown(&key)),
-            Decision::Changed { file, line, kind } => Err(changed(&self.host, &key, &file, line, &kind)),
-            Decision::Revoked { file, line } => Err(revoked(&key, &file, line)),
+            Decision::Unknown => Err(refusal::unknown(&key)),
+            Decision::Changed { file, line, kind } => {
+                Err(refusal::changed(&self.host, &key, &file, line, &kind))
+            }
+            Decision::Revoked { file, line } => Err(refusal::revoked(&key, &file, line)),
         }
     }
 
@@ -94,9 +92,9 @@ impl HostKeyVerifier {
         match pinned.decide(&self.host, self.port, key) {
             Decision::Trusted => return Ok(()),
             Decision::Changed { file, line, kind } => {
-                return Err(changed(&self.host, key, &file, line, &kind));
+                return Err(refusal::changed(&self.host, key, &file, line, &kind));
             }
-            Decision::Revoked { file, line } => return Err(revoked(key, &file, line)),
+            Decision::Revoked { file, line } => return Err(refusal::revoked(key, &file, line)),
             Decision::Unknown => {}
         }
         pin(pins, &self.host, self.port, key).map_err(failed)?;
@@ -105,21 +103,11 @@ impl HostKeyVerifier {
         Ok(())
     }
 
-    /// `RevokedHostKeys` is a list of keys, or a revocation list that ssh-keygen(1) reads (`-Q`). A file that cannot be read
-    /// refuses all keys.
     async fn not_revoked(&self, offered: &PublicKey) -> Result<(), ConnectError> {
-        let Some(file) = &self.revoked else { return Ok(()) };
-        let refuse = |reason: String| {
-            ConnectError::new(Phase::HostKey, format!("RevokedHostKeys {}: {reason}", file.display()))
-        };
-        let key = encode_key(offered)?;
-        let bytes = std::fs::read(file).map_err(|error| refuse(error.to_string()))?;
-        let is_revoked = if bytes.starts_with(REVOCATION_LIST) {
-            in_revocation_list(file, &key).await.map_err(refuse)?
-        } else {
-            String::from_utf8_lossy(&bytes).lines().any(|line| line.contains(&key.to_string()))
-        };
-        if is_revoked { Err(refuse(format!("it has {} {}", key.kind, key.fingerprint()))) } else { Ok(()) }
+        match &self.revoked {
+            Some(file) => revoked::check(file, &encode_key(offered)?).await,
+            None => Ok(()),
+        }
     }
 
     /// As in ssh(1): where a certificate is not valid, the key in it may still be on file; a revoked one is refused.
@@ -127,7 +115,7 @@ impl HostKeyVerifier {
         let plain = encode_key(key)?;
         let on_file = self.known.decide(&self.host, self.port, &plain);
         if let Decision::Revoked { file, line } = on_file {
-            return Err(revoked(&plain, &file, line));
+            return Err(refusal::revoked(&plain, &file, line));
         }
         match self.certified(certificate) {
             Err(Uncertified::Otherwise(_)) if on_file == Decision::Trusted => Ok(()),
@@ -146,7 +134,7 @@ impl HostKeyVerifier {
         match self.known.authority(&self.host, self.port, &key) {
             Decision::Trusted => {}
             Decision::Revoked { file, line } => {
-                return Err(Uncertified::Revoked(revoked(&key, &file, line)));
+                return Err(Uncertified::Revoked(refusal::revoked(&key, &file, line)));
             }
             _ => {
                 return Err(refuse(format!(
@@ -171,30 +159,6 @@ impl HostKeyVerifier {
     }
 }
 
-/// How OpenSSH's own kind of revocation list begins (PROTOCOL.krl).
-const REVOCATION_LIST: &[u8] = b"SSHKRL\n\0";
-
-async fn in_revocation_list(file: &Path, key: &Key) -> Result<bool, String> {
-    let written = tempfile::NamedTempFile::new().and_then(|mut written| {
-        writeln!(written, "{key}")?;
-        Ok(written)
-    });
-    let written = written.map_err(|error| error.to_string())?;
-    #[expect(clippy::disallowed_methods, reason = "it does not connect: it looks a key up in a file")]
-    let mut command = tokio::process::Command::new("ssh-keygen");
-    command.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(KEYGEN_TIMEOUT, command.output())
-        .await
-        .map_err(|_| "`ssh-keygen -Q` gave no answer within 10s")?;
-    let output = output.map_err(|error| format!("`ssh-keygen -Q`: {error}"))?;
-    let answer = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
-    match (output.status.success(), answer.contains("REVOKED")) {
-        (true, _) => Ok(false),
-        (false, true) => Ok(true),
-        (false, false) => Err(answer),
-    }
-}
-
 /// Why a certificate is not valid.
 enum Uncertified {
     /// Its authority is revoked.
@@ -207,30 +171,5 @@ fn encode_key(key: &PublicKey) -> Result<Key, ConnectError> {
     Ok(Key { kind: key_kind(&key.algorithm()), blob })
 }
 
-fn unknown(key: &Key) -> ConnectError {
-    let reason = format!("unknown host key; it shows {} {}", key.kind, key.fingerprint());
-    ConnectError::new(Phase::HostKey, reason).hint(
-        "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the host's console, then pin it with \
-         `provision trust INVENTORY`, or accept unknown hosts with --accept-new",
-    )
-}
-
-fn changed(host: &str, key: &Key, file: &Path, line: usize, kind: &str) -> ConnectError {
-    let file = file.display();
-    let reason = format!(
-        "it shows {} {}, and {file} line {line} has another {kind} key for {host}",
-        key.kind,
-        key.fingerprint()
-    );
-    ConnectError::new(Phase::HostKey, reason).hint(format!(
-        "possible man-in-the-middle attack. If the host was reinstalled, compare the fingerprint on its console, remove line {line} \
-         of {file}, and run `provision trust INVENTORY`"
-    ))
-}
-
-fn revoked(key: &Key, file: &Path, line: usize) -> ConnectError {
-    let file = file.display();
-    let reason = format!("{} {} is revoked by {file} line {line}", key.kind, key.fingerprint());
-    ConnectError::new(Phase::HostKey, reason)
-        .hint("create a new key on the host: a revoked one may be known to an attacker")
-}
+#[cfg(test)]
+mod tests;

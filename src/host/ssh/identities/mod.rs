@@ -228,3 +228,6 @@ async fn unlock(
             .hint("set `passphrase` under [ssh], add the key to your agent with ssh-add, or type it again")
     })
 }
+
+#[cfg(test)]
+mod tests;
