@@ -1,5 +1,5 @@
-//! Jobs that outlive the link: started apart from the shell that starts them, and followed by their output file. A later
-//! call with the same key and script joins the job.
+//! Jobs that outlive the link: started apart from the shell that starts them, and followed by their output
+//! file. A later call with the same key and script joins the job.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ pub(super) struct DetachedJob<'a> {
     pub(super) idle: Duration,
 }
 
-/// Begins the follower's own lines, as opposed to the job's. A heartbeat, which is this character alone, also ends a
-/// follower whose reader is gone, and with it the lock its shell holds.
+/// Begins the follower's own lines, as opposed to the job's. A heartbeat, which is this character alone, also
+/// ends a follower whose reader has ended, and with it the lock its shell holds.
 const HEARTBEAT: char = '\u{1}';
 
-/// How long a follower may send no heartbeat: longer than it takes to notice that a link is lost, which is no reason to
-/// give up.
+/// How long a follower may send no heartbeat: longer than it takes to notice that a link is lost, which is no
+/// reason to give up.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long the small scripts around a job may take.
@@ -112,7 +112,8 @@ impl DetachedJob<'_> {
         Error::Script { host: host.name.clone(), what: self.what.to_owned(), status, output }
     }
 
-    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script may hold secrets.
+    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script may
+    /// hold secrets.
     fn folder(&self) -> String {
         let sha256 = hex::encode(Sha256::digest(self.script));
         let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
@@ -123,8 +124,8 @@ impl DetachedJob<'_> {
         )
     }
 
-    /// Starts the job unless the same one runs already, or has ended and was not collected. The script is removed from the
-    /// disk as soon as it is read.
+    /// Starts the job unless the same one runs already, or has ended and was not collected. The script is
+    /// removed from the disk as soon as it is read.
     fn start(&self, marker: &str) -> String {
         format!(
             r#"{folder}

@@ -1,5 +1,5 @@
-//! One host while a run lasts: its transport, its shell, the lock that shell holds, its facts. A lost link is replaced, and
-//! the lock taken again.
+//! One host while a run lasts: its transport, its shell, the lock that shell holds, its facts. A lost link is
+//! replaced, and the lock taken again.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -29,7 +29,8 @@ pub(super) struct HostShell {
 }
 
 impl HostShell {
-    /// Connects to a host and starts its shell. Its first answer is the facts: what answers with something else is no shell.
+    /// Connects to a host and starts its shell. Its first answer is the facts: what answers with something
+    /// else is no shell.
     pub(super) async fn connect(host: &Host, pool: &Pool) -> Result<Self> {
         let (transport, shell) = Transport::connect(host, pool).await?;
         let (name, shell) = (host.name.clone(), Mutex::new(shell));
@@ -67,7 +68,8 @@ impl HostShell {
         }
     }
 
-    /// Takes the lock of a cluster; `on_wait` gets the name of a run that holds it, while that one is waited for.
+    /// Takes the lock of a cluster; `on_wait` gets the name of a run that holds it, while that one is waited
+    /// for.
     pub(super) async fn lock(
         &self,
         cluster: &str,

@@ -20,8 +20,8 @@ use super::{
 pub(super) struct Local;
 
 impl Local {
-    /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a script
-    /// half-way through; it ends when its standard input closes.
+    /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a
+    /// script half-way through; it ends when its standard input closes.
     pub(super) fn shell(host: &str) -> Result<Shell> {
         let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
         let mut child = sh()

@@ -10,9 +10,9 @@ use super::{
 };
 
 impl Probe {
-    /// Takes the cluster's lock on this host, and with it the right to change it. This host's shell holds the lock: it is
-    /// free when the shell ends, however it ends, and a script of a killed run keeps it until that script ends. A run that
-    /// holds it is waited for for a while, and `on_wait` gets its name.
+    /// Takes the cluster's lock on this host, and with it the right to change it. This host's shell holds the
+    /// lock: it is free when the shell ends, however it ends, and a script of a killed run keeps it until
+    /// that script ends. A run that holds it is waited for (at most 15 s), and `on_wait` gets its name.
     ///
     /// The probe is consumed: what was read before the lock may have changed, and is read again through
     /// [`LockedHost::probe`].
@@ -52,8 +52,8 @@ impl LockedHost {
         self.probe.name()
     }
 
-    /// Gives the right to change the host back: when this returns, the lock is free there. Neither the lock nor its probe
-    /// can be used afterwards:
+    /// Gives the right to change the host back: when this returns, the lock is free there. Neither the lock
+    /// nor its probe can be used afterwards:
     ///
     /// ```compile_fail,E0382
     /// # use provision::host::{Error, LockedHost};
@@ -88,8 +88,8 @@ impl LockedHost {
         self.probe.host.release().await;
     }
 
-    /// Runs a script that changes the host; `what` names it in errors. Each line it prints goes to `on_line` as it
-    /// comes. Fails when the script exits non-zero or prints nothing for `idle`.
+    /// Runs a script that changes the host; `what` names it in errors. Each line it prints goes to `on_line`
+    /// as it comes. Fails when the script exits non-zero or prints nothing for `idle`.
     pub async fn run(
         &self,
         what: &str,
@@ -100,10 +100,10 @@ impl LockedHost {
         self.probe.host.script(what, script, idle, on_line).await
     }
 
-    /// Runs a long script that must not die with the connection: it goes on on the host while the link is lost, and its
-    /// output is followed from where it was lost. `key` names the job: a second call with the same key and script joins the
-    /// running job, or collects the one that has ended, also after provision itself was killed. On this machine there is no
-    /// link to lose, and it is [`run`](Self::run).
+    /// Runs a long script that must not die with the connection: it continues on the host while the link is
+    /// lost, and its output is followed from where it was lost. `key` names the job: a second call with the
+    /// same key and script joins the running job, or collects the one that has ended, also after provision
+    /// itself was killed. On this machine there is no link to lose, and it is [`run`](Self::run).
     pub async fn run_detached(
         &self,
         what: &str,
@@ -118,7 +118,8 @@ impl LockedHost {
         detached_job::follow(&self.probe.host, &DetachedJob { what, key, script, idle }, on_line).await
     }
 
-    /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
+    /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must
+    /// exist.
     pub async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<()> {
         self.probe.host.transport.put(self.name(), upload, remote, mode).await
     }

@@ -1,7 +1,8 @@
-//! A host, as two capabilities: [`Probe`] may ask, [`LockedHost`] may act. Planning code only ever holds a `Probe`.
+//! A host, as two capabilities: [`Probe`] may ask, [`LockedHost`] may act. Planning code only ever holds a
+//! `Probe`.
 //!
-//! All questions and changes are `sh` scripts that go through one long-lived shell per host, so that a run costs
-//! one connection and one exec whatever it asks. The transports differ; the scripts do not.
+//! All questions and changes are `sh` scripts that go through one long-lived shell per host, so that a run
+//! costs one connection and one exec whatever it asks. The transports differ; the scripts do not.
 //!
 //! This file only declares and re-exports. No file of this room imports from it.
 

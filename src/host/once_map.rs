@@ -1,4 +1,5 @@
-//! A map whose values are made once: the first task that asks for a key makes its value, the others wait for it.
+//! A map whose values are made once: the first task that asks for a key makes its value, the others wait for
+//! it.
 
 use std::{
     collections::HashMap,

@@ -21,8 +21,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Connects to a host and starts the shell that all later scripts go through. The facts are its first answer: what answers
-    /// with something else is no shell.
+    /// Connects to a host and starts the shell that all later scripts go through. The facts are its first
+    /// answer: what answers with something else is no shell.
     pub async fn connect(host: &Host, pool: &Pool) -> Result<Self> {
         Ok(Self { host: Arc::new(HostShell::connect(host, pool).await?) })
     }
@@ -61,9 +61,10 @@ impl Probe {
         self.host.transport.get(self.name(), remote, local).await
     }
 
-    /// Runs the user's own command (`provision exec`) and returns its exit status; each line it prints goes to `on_line`.
-    /// It may change the host, and takes no lock: the user answers for it. This is the one exception to what a probe is, and
-    /// it consumes the probe, so that no plan can be made with it afterwards.
+    /// Runs the user's own command (`provision exec`) and returns its exit status; each line it prints goes
+    /// to `on_line`. It may change the host, and takes no lock: the user answers for it. This is the one
+    /// exception to what a probe is, and it consumes the probe, so that no plan can be made with it
+    /// afterwards.
     pub async fn command(
         self,
         command: &str,

@@ -1,4 +1,4 @@
-//! How the user is asked for a secret, and told about a host. The command line implements it.
+//! How the user is asked for a secret, and sees a remark about a host. The command line implements it.
 
 use crate::secret::SecretString;
 

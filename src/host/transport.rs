@@ -103,8 +103,8 @@ fn copy_failed(host: &str, remote: &str, ssh: &Ssh, failed: ConnectError) -> Err
     }
 }
 
-/// Repeats a copy that failed because a link was lost: it leaves the whole file or none. The timeout counts from the first
-/// failure, however long the copy had run before.
+/// Repeats a copy that failed because a link was lost: it leaves the whole file or none. The timeout counts
+/// from the first failure, however long the copy had run before.
 async fn retry_lost_link<T>(
     mut copy: impl AsyncFnMut() -> Result<T, ConnectError>,
 ) -> Result<T, ConnectError> {

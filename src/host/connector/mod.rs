@@ -1,4 +1,5 @@
-//! What the connections of one run share besides each other: pins, known hosts, limits, and secrets that are asked for once.
+//! What the connections of one run share besides each other: pins, known hosts, limits, and secrets that are
+//! asked for once.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,9 +25,11 @@ struct Shared {
     prompt: Box<dyn Prompt>,
     /// Connections that have not been authenticated yet, over all servers.
     connects: Arc<Semaphore>,
-    /// Uploads that run at once: sshd takes megabytes before it stops the sender, and all of them wait in memory.
+    /// Uploads that run at once: sshd takes megabytes before it stops the sender, and all of them wait in
+    /// memory.
     uploads: Semaphore,
-    /// Connections by server: sshd drops connections at random from the eleventh on (`MaxStartups 10:30:100`).
+    /// Connections by server: sshd drops connections at random from the eleventh on (`MaxStartups
+    /// 10:30:100`).
     servers: OnceMap<(String, u16), Arc<Semaphore>>,
     /// By the files they were read from.
     known: OnceMap<Vec<PathBuf>, Result<Arc<KnownHosts>, String>>,
@@ -44,8 +47,8 @@ const MAX_CONNECTS_PER_SERVER: usize = 8;
 const MAX_UPLOADS: usize = 8;
 
 impl Connector {
-    /// `pins` is the file that host keys are pinned in; it need not exist. With `accept_new` an unknown host key is accepted
-    /// and pinned there.
+    /// `pins` is the file that host keys are pinned in; it need not exist. With `accept_new` an unknown host
+    /// key is accepted and pinned there.
     pub fn new(pins: PathBuf, accept_new: bool, prompt: Box<dyn Prompt>) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -95,8 +98,8 @@ impl Connector {
         self.shared.known.cell(files.clone()).get_or_init(load).await.clone()
     }
 
-    /// A secret: from where it is kept, else asked for, once for all hosts that need the same. `None` where there is no
-    /// terminal to ask on.
+    /// A secret: from where it is kept, else asked for, once for all hosts that need the same. `None` where
+    /// there is no terminal to ask on.
     pub(super) async fn secret(
         &self,
         credential: Option<&Credential>,
@@ -107,7 +110,8 @@ impl Connector {
         }
         let cell = self.shared.answers.cell(question.to_owned());
         let (shared, text) = (Arc::clone(&self.shared), question.to_owned());
-        // The user may take minutes: the question gets a thread of its own, and one question is asked at a time.
+        // The user may take minutes: the question gets a thread of its own, and one question is asked at a
+        // time.
         let ask = || async {
             let _one = self.shared.asking.lock().await;
             tokio::task::spawn_blocking(move || shared.prompt.secret(&text)).await.ok().flatten()

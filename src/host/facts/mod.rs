@@ -72,7 +72,7 @@ impl Facts {
             arch: need("arch")?.to_owned(),
             cores: number("cores")?,
             init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
-            systemd: map.get("systemd").and_then(|said| systemd_version(said)).unwrap_or(0),
+            systemd: map.get("systemd").and_then(|version| systemd_version(version)).unwrap_or(0),
             os: std::iter::once(os("os.ID"))
                 .chain(os("os.ID_LIKE").split_whitespace())
                 .map(str::to_owned)
@@ -108,8 +108,8 @@ impl Facts {
 }
 
 /// `252` → 252, as also `252.1` and `256~rc3`.
-fn systemd_version(said: &str) -> Option<u32> {
-    said.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+fn systemd_version(version: &str) -> Option<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]

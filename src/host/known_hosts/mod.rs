@@ -46,8 +46,8 @@ enum HostPatterns {
 }
 
 impl KnownHosts {
-    /// Reads files in this order. One that is missing is empty; one that cannot be read is an error, since it may
-    /// revoke a key.
+    /// Reads files in this order. One that is missing is empty; one that cannot be read is an error, since it
+    /// may revoke a key.
     pub fn load(files: &[PathBuf]) -> io::Result<Self> {
         let mut lines = Vec::new();
         for file in files {
@@ -173,7 +173,8 @@ impl HostPatterns {
     }
 }
 
-/// Adds a host's key to a file, unless it is there already. Two runs that pin at the same time both keep their line.
+/// Adds a host's key to a file, unless it is there already. Two runs that pin at the same time both keep
+/// their line.
 pub fn pin(file: &Path, host: &str, port: u16, key: &Key) -> io::Result<()> {
     let mut pins = File::options().create(true).read(true).append(true).open(file)?;
     pins.lock()?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A key of a kind, told apart by one byte.
+/// A key of a kind, identified by one byte.
 fn key(kind: &str, byte: u8) -> Key {
     let mut blob = u32::try_from(kind.len()).unwrap().to_be_bytes().to_vec();
     blob.extend_from_slice(kind.as_bytes());
@@ -116,8 +116,8 @@ fn the_fingerprint_is_that_of_ssh_keygen() {
     let file = folder.path().join("key.pub");
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]
     fs::write(&file, format!("{}\n", ed(7))).unwrap();
-    let said = keygen(&["-l", "-f", file.to_str().unwrap()]);
-    assert!(said.contains(&ed(7).fingerprint()), "{said}");
+    let listed = keygen(&["-l", "-f", file.to_str().unwrap()]);
+    assert!(listed.contains(&ed(7).fingerprint()), "{listed}");
 }
 
 fn keygen(args: &[&str]) -> String {
@@ -150,7 +150,8 @@ fn pattern() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// `ssh-keygen -F` says which lines are of a host; each line has a key of its own to tell which those are.
+    /// `ssh-keygen -F` says which lines are of a host; each line has a key of its own to tell which those
+    /// are.
     #[test]
     fn the_lines_of_a_host_are_those_ssh_keygen_finds(
         lines in prop::collection::vec((pattern(), prop::bool::ANY), 1..6),

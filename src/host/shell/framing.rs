@@ -49,7 +49,8 @@ pub(in crate::host) struct Shell {
 const MAX_LOGIN_LINES: usize = 5;
 
 impl Shell {
-    /// Speaks to a shell over its standard input and output. A task of its own drains the output until it ends.
+    /// Speaks to a shell over its standard input and output. A task of its own drains the output until it
+    /// ends.
     pub(in crate::host) fn new(
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
@@ -58,8 +59,9 @@ impl Shell {
         Self::start(stdin, stdout, sentinel, None, Box::new(String::new))
     }
 
-    /// The same for a shell behind a login, which may print banners and the output of profiles. The shell prints
-    /// `SENTINEL hello WORDS` when it runs: what comes before is dropped, and `on_greeting` gets the words.
+    /// The same for a shell behind a login, which may print banners and the output of profiles. The shell
+    /// prints `SENTINEL hello WORDS` when it runs: what comes before is dropped, and `on_greeting` gets the
+    /// words.
     pub(in crate::host) fn with_login_banner(
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
@@ -133,7 +135,8 @@ impl Shell {
         Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.captured_output() }
     }
 
-    /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
+    /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two
+    /// lines.
     pub(in crate::host) async fn run(
         &mut self,
         host: &str,
@@ -142,14 +145,15 @@ impl Shell {
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(i32, Vec<String>)> {
-        // Standard input is taken away so that no command of the script can eat the next script; descriptor 9 is the
-        // lock, which no child that outlives us may keep.
+        // Standard input is /dev/null, so that no command of the script can read the next script; descriptor
+        // 9 is the lock, which no child that outlives us may keep.
         let text = framed(&format!("(\n{script}\n) </dev/null 2>&1 9>&-"), &self.sentinel);
         self.send(host, what, &text, idle, on_line).await
     }
 
-    /// Takes the lock of a cluster in the running shell itself, not in a child: descriptor 9 stays open until it ends.
-    /// `on_wait` gets the name of another holder, while that one is waited for; it is returned where the wait was in vain.
+    /// Takes the lock of a cluster in the running shell itself, not in a child: descriptor 9 stays open until
+    /// it ends. `on_wait` gets the name of another holder, while that one is waited for; it is returned where
+    /// the lock stayed held.
     pub(in crate::host) async fn lock(
         &mut self,
         host: &str,
@@ -207,8 +211,8 @@ impl Shell {
                 self.is_busy = false;
                 return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
-            // A line break precedes the sentinel, for scripts whose last line has no end: an empty line belongs to the
-            // script only if another one follows.
+            // A line break precedes the sentinel, for scripts whose last line has no end: an empty line
+            // belongs to the script only if another one follows.
             if std::mem::replace(&mut empty, line.is_empty()) {
                 on_line("");
                 output.push_back(String::new());

@@ -9,10 +9,11 @@ pub(in crate::host) enum Retake {
     Yes,
 }
 
-/// Root's lock is where only root can put a file; `/proc` tells our uid without the process that `id` would be.
-/// `flock` on a file that may be unlinked by its last holder needs the check that the path still names the file that was
-/// locked. An earlier run that was killed may still have a script running here, and its shell keeps the lock until that
-/// script ends: hence the wait. `command` keeps a failing redirection from ending the shell.
+/// Root's lock is where only root can put a file; `/proc` tells our uid without the process that `id` would
+/// be. `flock` on a file that may be unlinked by its last holder needs the check that the path still names
+/// the file that was locked. An earlier run that was killed may still have a script running here, and its
+/// shell keeps the lock until that script ends: hence the wait. `command` keeps a failing redirection from
+/// ending the shell.
 pub(super) fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
     let holder = quote(holder);
     // A link that was lost without a FIN leaves its shell behind, which has not noticed.

@@ -26,8 +26,8 @@ pub(in crate::host) fn sentinel() -> io::Result<String> {
     Ok(format!("provision-{}", hex::encode(bits)))
 }
 
-/// A script as the shell gets it. The braces make it one compound command: a connection that is lost in the middle of
-/// sending leaves an open brace, and the shell runs nothing of it.
+/// A script as the shell gets it. The braces make it one compound command: a connection that is lost in the
+/// middle of sending leaves an open brace, and the shell runs nothing of it.
 pub(super) fn framed(command: &str, sentinel: &str) -> String {
     format!("{{\n{command}\nprintf '\\n%s %s\\n' '{sentinel}' \"$?\"\n}}\n")
 }

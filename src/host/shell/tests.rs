@@ -181,7 +181,7 @@ fn a_framed_script_ends_with_the_sentinel_and_its_status() {
     assert_eq!(output(&framed("echo ran; (exit 3)", "MARK")), "ran\n\nMARK 3\n");
 }
 
-/// Fragments of scripts, among them the words that close what others open.
+/// Fragments of scripts, some of which close blocks that others open.
 fn script() -> impl Strategy<Value = String> {
     let fragment = prop_oneof![
         Just("echo ran"),
@@ -201,8 +201,8 @@ fn script() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever part of a script arrives, the shell runs nothing of it. `}` alone closes the frame, and no script of ours
-    /// holds it: one that does is no valid script.
+    /// Whatever part of a script arrives, the shell runs nothing of it. A `}` alone would close the frame,
+    /// but a script that has one is not valid.
     #[test]
     fn a_script_that_is_cut_anywhere_runs_nothing(script in script(), cut in any::<prop::sample::Index>()) {
         let valid = sh().args(["-n", "-c", &script]).status().unwrap().success();

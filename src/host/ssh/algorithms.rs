@@ -10,7 +10,8 @@ use russh::{
     mac,
 };
 
-/// A peer that sends nothing for this long is asked whether it is there, and given up after [`MAX_KEEPALIVES`].
+/// A peer that sends nothing for this long is asked whether it is there, and given up after
+/// [`MAX_KEEPALIVES`].
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const MAX_KEEPALIVES: usize = 3;
 
@@ -71,7 +72,8 @@ pub(super) fn key_kind(algorithm: &Algorithm) -> String {
     }
 }
 
-/// The algorithms of host keys: those of keys on file first, so that a server with several shows the one that is known.
+/// The algorithms of host keys: those of keys on file first, so that a server with several shows the one that
+/// is known.
 fn algorithms(kinds: &[String], legacy: bool) -> Vec<Algorithm> {
     let curve = |curve| Algorithm::Ecdsa { curve };
     let rsa = |hash| Algorithm::Rsa { hash };

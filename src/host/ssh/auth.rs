@@ -169,7 +169,8 @@ impl Login<'_> {
         }
     }
 
-    /// The hashes to sign with. The server's own list is trusted: each attempt counts there, refused ones too.
+    /// The hashes to sign with. The server's own list is trusted: each attempt counts there, refused ones
+    /// too.
     async fn hashes(&self, rsa: bool, left: &mut usize) -> Vec<Option<HashAlg>> {
         let supported = if rsa { self.handle.best_supported_rsa_hash().await.ok().flatten() } else { None };
         let mut hashes = match (rsa, supported) {
@@ -191,8 +192,8 @@ impl Login<'_> {
             .any(|method| self.accepted.contains(method))
     }
 
-    /// Sends the password by one of the two methods the server accepts; in keyboard-interactive, as the answer to each prompt
-    /// that does not echo.
+    /// Sends the password by one of the two methods the server accepts; in keyboard-interactive, as the
+    /// answer to each prompt that does not echo.
     async fn password(&mut self, password: &SecretString) -> Result<bool, ConnectError> {
         let user = self.config.user.as_str();
         if self.accepted.contains(&MethodKind::Password) {

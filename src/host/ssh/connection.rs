@@ -61,7 +61,8 @@ impl Connection {
         Ok(Self { handle, sessions: Arc::new(Semaphore::new(MAX_SESSIONS)), _jump_host: jump_host })
     }
 
-    /// The key a server shows when it is asked for one of this kind. Nothing is trusted, and there is no login.
+    /// The key a server shows when it is asked for one of this kind. Nothing is trusted, and there is no
+    /// login.
     pub(super) async fn scan(
         config: &SshConfig,
         connector: &Connector,
@@ -83,8 +84,8 @@ impl Connection {
         self.handle.is_closed()
     }
 
-    /// A stream to an address as the server sees it. A refusal by the target is `ConnectionRefused`; one by the server,
-    /// whose administrator forbids forwarding, is `PermissionDenied`.
+    /// A stream to an address as the server sees it. A refusal by the target is `ConnectionRefused`; one by
+    /// the server, whose administrator forbids forwarding, is `PermissionDenied`.
     pub(super) async fn direct(&self, host: &str, port: u16) -> io::Result<ChannelStream<Msg>> {
         match self.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await {
             Ok(channel) => Ok(channel.into_stream()),

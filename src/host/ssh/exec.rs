@@ -1,4 +1,5 @@
-//! One command on a connection. Its channel has a task that drains it to the end: a channel that is not read stops all others.
+//! One command on a connection. Its channel has a task that drains it to the end: a channel that is not read
+//! stops all others.
 
 use std::{
     collections::VecDeque,
@@ -131,7 +132,8 @@ impl Exec {
         (self.stdout, Closing { writer, _stdin: self.stdin })
     }
 
-    /// Reads up to the line that ends in this word, which its script prints first. Returns what came after it.
+    /// Reads up to the line that ends in this word, which its script prints first. Returns what came after
+    /// it.
     pub(super) async fn skip_to(&mut self, word: &str) -> Result<Vec<u8>, ConnectError> {
         let (mut output, mut buffer) = (Vec::new(), [0; 4096]);
         let late = |_| ConnectError::new(Phase::Shell, "the command did not begin within 20s").transient();
@@ -159,15 +161,17 @@ impl Exec {
     }
 }
 
-/// What came after a line that ends in this word, once that line is complete: a login may print anything before it.
+/// What came after a line that ends in this word, once that line is complete: a login may print anything
+/// before it.
 pub(super) fn after(output: &[u8], word: &str) -> Option<Vec<u8>> {
     let at = output.windows(word.len()).position(|window| window == word.as_bytes())? + word.len();
     let end = output[at..].iter().position(|byte| *byte == b'\n')?;
     Some(output[at + end + 1..].to_vec())
 }
 
-/// The standard input of a command. It ends when this is dropped, and the command with it, which would otherwise run for as
-/// long as the connection lives. The host then closes the channel, which russh waits for.
+/// The standard input of a command. It ends when this is dropped, and the command with it, which would
+/// otherwise run for as long as the connection lives. The host then closes the channel, which russh waits
+/// for.
 pub(super) struct Stdin(pub(super) Arc<ChannelWriteHalf<Msg>>);
 
 impl Drop for Stdin {

@@ -1,4 +1,5 @@
-//! Receiving a file from a command's output: into a temporary file, hashed on the way, renamed when it is whole.
+//! Receiving a file from a command's output: into a temporary file, hashed on the way, renamed when it is
+//! whole.
 
 use std::{io, path::Path, time::Duration};
 
@@ -17,8 +18,8 @@ pub(super) const SCRIPT: &str = "exec cat -- \"$1\"";
 /// How long no byte may come.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Writes what a command prints to a local file, created atomically; `before` is what it has printed already. Returns the
-/// SHA-256 in hex.
+/// Writes what a command prints to a local file, created atomically; `before` is what it has printed already.
+/// Returns the SHA-256 in hex.
 pub(super) async fn receive(mut exec: Exec, before: Vec<u8>, local: &Path) -> Result<String, ConnectError> {
     let here = |error: io::Error| ConnectError::new(Phase::Channel, format!("{}: {error}", local.display()));
     let folder = local.parent().unwrap_or(Path::new("."));

@@ -21,8 +21,8 @@ const KINDS: [&str; 5] =
     ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"];
 
 impl Pool {
-    /// The keys a host shows, after those of the jump hosts before it, and why some are missing. The scan trusts nothing and
-    /// does not log in to the host. Empty for this machine.
+    /// The keys a host shows, after those of the jump hosts before it, and why some are missing. The scan
+    /// trusts nothing and does not log in to the host. Empty for this machine.
     pub async fn host_keys(&self, host: &Host) -> (Vec<ScannedKey>, Option<Error>) {
         let Address::Remote(address) = &host.address else { return (Vec::new(), None) };
         let config = match SshConfig::resolve(address, &host.ssh).await {
@@ -61,8 +61,8 @@ impl Pool {
         keys
     }
 
-    /// The keys of one server, of all kinds, and why some are missing. A server lacks keys of some kinds, and says so in the
-    /// key exchange; where no key exchange succeeds, the reason is the same for all kinds.
+    /// The keys of one server, of all kinds, and why some are missing. A server lacks keys of some kinds, and
+    /// says so in the key exchange; where no key exchange succeeds, the reason is the same for all kinds.
     async fn scan(&self, config: &SshConfig, jump: bool) -> (Vec<ScannedKey>, Option<ConnectError>) {
         let (name, port) = config.known_as();
         let known = KnownHosts::load(&config.known_hosts).unwrap_or_default();

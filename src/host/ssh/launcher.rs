@@ -31,8 +31,8 @@ impl Launcher {
         Ok(Self { config, pool, connection, terminal: AtomicBool::new(false) })
     }
 
-    /// The connection; a new one where the old one is lost. A host that was reachable may be back in a moment: it
-    /// boots, or a cable is out.
+    /// The connection; a new one where the old one is lost. A host that was reachable may be back in a
+    /// moment: it boots, or a cable is out.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, ConnectError> {
         let mut connection = self.connection.lock().await;
         if connection.is_closed() {
@@ -45,8 +45,8 @@ impl Launcher {
         Ok(Arc::clone(&connection))
     }
 
-    /// Starts a script with arguments, as root where the account may. The script must be one line without single quotes: any
-    /// login shell has to pass it on. Returns what it printed before sudo let it run.
+    /// Starts a script with arguments, as root where the account may. The script must be one line without
+    /// single quotes: any login shell has to pass it on. Returns what it printed before sudo let it run.
     pub(super) async fn start(&self, script: &str, args: &[&str]) -> Result<(Exec, Vec<u8>), ConnectError> {
         let connection = self.connection().await?;
         let args: String = args.iter().map(|arg| format!(" {}", quote(arg))).collect();

@@ -1,4 +1,5 @@
-//! The connections of one run, and what they share: private keys that were read, jump hosts, keys that were scanned.
+//! The connections of one run, and what they share: private keys that were read, jump hosts, keys that were
+//! scanned.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,7 +27,8 @@ const FIRST_RETRY_INTERVAL: Duration = Duration::from_millis(150);
 /// How many times a transient failure is retried.
 const MAX_RETRIES: usize = 4;
 
-/// How long a jump host that could not be reached is not tried again: avoids a retry storm through a dead jump host.
+/// How long a jump host that could not be reached is not tried again: avoids a retry storm through a dead
+/// jump host.
 const JUMP_HOST_RETRY_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Opens the connections of one run. A clone shares everything.

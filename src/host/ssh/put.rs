@@ -1,4 +1,5 @@
-//! Sending a file down a channel of its own: small slices of one buffer that all hosts share, and a limit on every wait.
+//! Sending a file down a channel of its own: small slices of one buffer that all hosts share, and a limit on
+//! every wait.
 
 use std::time::Duration;
 

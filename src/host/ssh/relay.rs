@@ -10,20 +10,21 @@ use tokio::{
 use super::launcher::Launcher;
 use crate::host::stream::Stream;
 
-/// How long a relay waits for a free session channel: less than dialling may take, so that the reason is reported.
+/// How long a relay waits for a free session channel: less than dialling may take, so that the reason is
+/// reported.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a relay prints once it is connected.
 const CONNECTED: &[u8] = b"@relays\n";
 
-/// Ends when either side does: the server by closing, we by the end of its standard input. What is left of it then holds
-/// nothing that keeps the channel open.
+/// Ends when either side does: the server by closing, we by the end of its standard input. What is left of it
+/// then holds nothing that keeps the channel open.
 const SCRIPT: &str = "command -v bash >/dev/null || { echo no bash >&2; exit 127; }; \
                       exec bash -c \"exec 3<>/dev/tcp/\\$1/\\$2 || exit; echo @relays; cat <&3 & r=\\$!; \
                       { cat >&3 2>/dev/null; kill \\$r; } <&0 & w=\\$!; wait \\$r; kill \\$w\" bash \"$1\" \"$2\"";
 
-/// Opens a stream to an address as the host sees it. `Unsupported` where the host has no bash, `QuotaExceeded` where all
-/// session channels are in use.
+/// Opens a stream to an address as the host sees it. `Unsupported` where the host has no bash,
+/// `QuotaExceeded` where all session channels are in use.
 pub(super) async fn open(launcher: &Launcher, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     // The slots of relays that have just ended come free in a moment.

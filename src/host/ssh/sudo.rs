@@ -1,5 +1,5 @@
-//! Becoming root: one sudo for a whole script. The password is written to standard input, and only after sudo asked for it
-//! with a prompt that nothing else can forge.
+//! Becoming root: one sudo for a whole script. The password is written to standard input, and only after sudo
+//! asked for it with a prompt that nothing else can forge.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use crate::{
     secret::ExposeSecret,
 };
 
-/// How long sudo may take to ask for the password, and then to accept it; a wrong one alone costs some seconds.
+/// How long sudo may take to ask for the password, and then to accept it; a wrong one alone costs some
+/// seconds.
 const SUDO_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Sudo<'a> {
@@ -50,8 +51,8 @@ impl Sudo<'_> {
         Ok((exec, before))
     }
 
-    /// Waits until the script prints its greeting, and answers sudo's question. The timeout does not run while the user
-    /// types the answer.
+    /// Waits until the script prints its greeting, and answers sudo's question. The timeout does not run
+    /// while the user types the answer.
     async fn wait_admitted(&self, exec: &mut Exec, nonce: &str) -> Result<Vec<u8>, ConnectError> {
         let (question, greeting) = (format!("{nonce}?"), format!("{nonce}!"));
         let (mut output, mut asked) = (Vec::new(), 0);

@@ -20,9 +20,9 @@ use crate::host::connect_error::{ConnectError, Phase};
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection whose kernel acknowledges at once. sshd leaves Nagle's algorithm on for sessions without a terminal: with
-/// delayed acknowledgements on our side each answer in two parts takes 40 ms. The kernel forgets the setting, so it is set
-/// again after each read.
+/// A connection whose kernel acknowledges at once. sshd leaves Nagle's algorithm on for sessions without a
+/// terminal: with delayed acknowledgements on our side each answer in two parts takes 40 ms. The kernel
+/// forgets the setting, so it is set again after each read.
 pub(super) struct Quick(TcpStream);
 
 /// Connects to the first address of a name that answers.

@@ -1,5 +1,5 @@
-//! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own configuration best, with
-//! every `Include`, `Match` and token in it.
+//! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own
+//! configuration best, with every `Include`, `Match` and token in it.
 
 mod query;
 mod tokens;
@@ -55,8 +55,8 @@ pub(super) enum Agent {
 }
 
 impl SshConfig {
-    /// The config of an address. The error is a reason. A jump host that is itself behind another one by the user's
-    /// configuration is reached through that.
+    /// The config of an address. The error is a reason. A jump host that is itself behind another one by the
+    /// user's configuration is reached through that.
     pub(super) async fn resolve(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let mut config = Self::resolve_one(address, ssh).await?;
         while let (None, Some(first)) = (&ssh.via, config.via.first()) {
@@ -72,8 +72,8 @@ impl SshConfig {
 
     async fn resolve_one(address: &str, ssh: &inventory::Ssh) -> Result<Self, String> {
         let home = etcetera::home_dir().unwrap_or_default();
-        // With all of these set the user's configuration is not read, which takes a process for each host, unless it has
-        // settings that an inventory cannot have. A name may be an alias in it.
+        // With all of these set the user's configuration is not read, which takes a process for each host,
+        // unless it has settings that an inventory cannot have. A name may be an alias in it.
         let open = ssh.user.is_none()
             || ssh.identity.is_empty()
             || ssh.via.is_none()
@@ -116,7 +116,7 @@ impl SshConfig {
         let all = |files: Vec<&str>| -> Result<Vec<PathBuf>, String> {
             files.into_iter().filter(|file| *file != "none").map(|file| tokens.path(file)).collect()
         };
-        let words = |key: &str, default: &str| -> Result<Vec<PathBuf>, String> {
+        let paths = |key: &str, default: &str| -> Result<Vec<PathBuf>, String> {
             let written = map.get(key).cloned().unwrap_or_else(|| vec![default]);
             all(written.into_iter().flat_map(str::split_whitespace).collect())
         };
@@ -124,8 +124,8 @@ impl SshConfig {
         let lines = |key: &str, default: &[&'static str]| {
             all(map.get(key).cloned().unwrap_or_else(|| default.to_vec()))
         };
-        let mut known_hosts = words("userknownhostsfile", "~/.ssh/known_hosts")?;
-        known_hosts.extend(words("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")?);
+        let mut known_hosts = paths("userknownhostsfile", "~/.ssh/known_hosts")?;
+        known_hosts.extend(paths("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")?);
         let identity = if ssh.identity.is_empty() {
             lines("identityfile", &["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"])?
         } else {

@@ -32,7 +32,8 @@ pub(super) async fn run_ssh_g(address: &str, ssh: &inventory::Ssh) -> Result<Str
     Err(format!("`ssh -G {address}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
-/// Whether the configuration has settings that an inventory cannot have: where host keys, certificates and the agent are.
+/// Whether the configuration has settings that an inventory cannot have: where host keys, certificates and
+/// the agent are.
 pub(super) fn needs_ssh_g(home: &Path) -> bool {
     const KEYWORDS: [&str; 7] = [
         "certificatefile",

@@ -110,7 +110,8 @@ impl HostKeyVerifier {
         }
     }
 
-    /// As in ssh(1): where a certificate is not valid, the key in it may still be on file; a revoked one is refused.
+    /// As in ssh(1): where a certificate is not valid, the key in it may still be on file; a revoked one is
+    /// refused.
     fn certificate(&self, certificate: &Certificate, key: &PublicKey) -> Result<(), ConnectError> {
         let plain = encode_key(key)?;
         let on_file = self.known.decide(&self.host, self.port, &plain);
@@ -124,7 +125,8 @@ impl HostKeyVerifier {
         }
     }
 
-    /// A certificate is valid where an authority on file signed it for this host and this moment, without critical options.
+    /// A certificate is valid where an authority on file signed it for this host and this moment, without
+    /// critical options.
     fn certified(&self, certificate: &Certificate) -> Result<(), Uncertified> {
         let refuse = |reason: String| {
             Uncertified::Otherwise(ConnectError::new(Phase::HostKey, format!("its certificate {reason}")))

@@ -35,7 +35,7 @@ async fn in_revocation_list(file: &Path, key: &Key) -> Result<bool, String> {
         Ok(written)
     });
     let written = written.map_err(|error| error.to_string())?;
-    #[expect(clippy::disallowed_methods, reason = "it does not connect: it looks a key up in a file")]
+    #[expect(clippy::disallowed_methods, reason = "it does not connect: it searches a file for a key")]
     let mut command = tokio::process::Command::new("ssh-keygen");
     command.arg("-Q").arg("-f").arg(file).arg(written.path()).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(KEYGEN_TIMEOUT, command.output())

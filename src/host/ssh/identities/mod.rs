@@ -1,4 +1,5 @@
-//! Which identities a server is offered: keys from files and from an agent, with their certificates, in the order of ssh(1).
+//! Which identities a server is offered: keys from files and from an agent, with their certificates, in the
+//! order of ssh(1).
 
 use std::{
     path::{Path, PathBuf},
@@ -26,8 +27,8 @@ use crate::{
 /// How long an agent may take to list its keys.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Encrypted private keys that were opened in this run, by file; `None` where the user gave no passphrase. `Err` says why a key
-/// cannot be used.
+/// Encrypted private keys that were opened in this run, by file; `None` where the user gave no passphrase.
+/// `Err` says why a key cannot be used.
 pub(super) type Keys = OnceMap<PathBuf, Result<Option<Arc<PrivateKey>>, String>>;
 
 /// What one server is offered.
@@ -55,8 +56,8 @@ fn failed(reason: impl Into<String>) -> ConnectError {
     ConnectError::new(Phase::Authentication, reason)
 }
 
-/// Gathers the keys, before the server is connected to, which limits the time for a login: a passphrase may have to be asked
-/// for. `unlocked` keeps the encrypted ones that were opened in this run.
+/// Gathers the keys, before the server is connected to, which limits the time for a login: a passphrase may
+/// have to be asked for. `unlocked` keeps the encrypted ones that were opened in this run.
 pub(super) async fn prepare(
     config: &SshConfig,
     connector: &Connector,
@@ -69,7 +70,8 @@ pub(super) async fn prepare(
         let public = public(file);
         named.extend(public.iter().map(|key| key.key_data().clone()));
         if public.iter().any(|key| held.iter().any(|identity| key_data(identity) == key.key_data())) {
-            // The agent holds it, and no passphrase is needed. Its certificate may be beside the file all the same.
+            // The agent holds it, and no passphrase is needed. Its certificate may be beside the file all the
+            // same.
             let certificates = public.iter().flat_map(|key| certificates(file, key.key_data(), config));
             keys.extend(
                 certificates
@@ -109,8 +111,8 @@ fn check_named_keys(config: &SshConfig) -> Result<(), ConnectError> {
     }
 }
 
-/// The public half: from the file beside a private key, from a file that holds nothing else, or from the private key, where
-/// that part is not encrypted.
+/// The public half: from the file beside a private key, from a file that holds nothing else, or from the
+/// private key, where that part is not encrypted.
 fn public(file: &Path) -> Option<PublicKey> {
     let within = || PrivateKey::read_openssh_file(file).map(|key| key.public_key().clone()).ok();
     keys::load_public_key(with_suffix(file, ".pub"))
@@ -203,8 +205,8 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens an encrypted key, once for all hosts. Deriving the key from the passphrase takes long by design: it has a thread
-/// of its own. `None` where there is no terminal to ask on.
+/// Opens an encrypted key, once for all hosts. Deriving the key from the passphrase takes long by design: it
+/// has a thread of its own. `None` where there is no terminal to ask on.
 async fn unlock(
     file: &Path,
     config: &SshConfig,
