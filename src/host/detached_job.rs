@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     fn job<'a>(key: &'a str, script: &'a str) -> DetachedJob<'a> {
-        DetachedJob { what: "a build", key, script, idle: Duration::from_secs(60) }
+        DetachedJob { what: "a build", key, script, idle: Duration::from_mins(1) }
     }
 
     #[test]

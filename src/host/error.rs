@@ -94,7 +94,7 @@ mod tests {
 
     /// One error of each kind but `Dial`, whose cause says what to do.
     fn all() -> Vec<Error> {
-        let (host, what) = || -> (String, String) { ("n1".into(), "the probe".into()) }();
+        let (host, what) = ("n1".to_owned(), "the probe".to_owned());
         let (idle, output) = (Duration::from_secs(90), vec!["why".to_owned()]);
         vec![
             unreachable(),

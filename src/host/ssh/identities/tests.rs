@@ -13,7 +13,9 @@ impl Keyring {
     /// Keys without a passphrase, by name.
     fn new(names: &[&str]) -> Self {
         let keyring = Self(tempfile::tempdir().unwrap());
-        names.iter().for_each(|name| keyring.make(name, ""));
+        for name in names {
+            keyring.make(name, "");
+        }
         keyring
     }
 

@@ -1,40 +1,30 @@
 //! Authentication: keys, certificates, and a password where the inventory has one.
 
+mod hashes;
+mod password;
+mod refusal;
+
 use std::{sync::Arc, time::Duration};
 
 use russh::{
     MethodKind, MethodSet,
-    client::{AuthResult, Handle, KeyboardInteractiveAuthResponse as Interactive},
+    client::{AuthResult, Handle},
     keys::{HashAlg, PrivateKeyWithHashAlg, agent::client::AgentClient},
 };
 use tokio::{net::UnixStream, time::timeout};
 
+use self::refusal::{failed, lost};
 use super::{
     host_key::HostKeyVerifier,
     identities::{Identities, Kind},
 };
-use crate::{
-    host::{
-        connect_error::{ConnectError, Phase},
-        connector::Connector,
-        ssh_config::SshConfig,
-    },
-    secret::{ExposeSecret, SecretString},
-};
+use crate::host::{connect_error::ConnectError, connector::Connector, ssh_config::SshConfig};
 
 /// sshd hangs up after six attempts (`MaxAuthTries`); one is left for a password.
 const MAX_ATTEMPTS: usize = 5;
 
 /// How long a server may take to answer all keys, or the password.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(20);
-
-fn failed(reason: impl Into<String>) -> ConnectError {
-    ConnectError::new(Phase::Authentication, reason)
-}
-
-fn lost(error: impl std::fmt::Display) -> ConnectError {
-    failed(format!("{error}"))
-}
 
 /// Logs in. The timeout does not run while the user types a password.
 pub(super) async fn log_in(
@@ -48,26 +38,16 @@ pub(super) async fn log_in(
     if timeout(AUTHENTICATION_TIMEOUT, login.keys(identities)).await.map_err(late)?? {
         return Ok(());
     }
-    if login.accepts_passwords()
-        && let Some(password) = password(config, connector).await?
+    if password::is_accepted(&login.accepted)
+        && let Some(password) = password::get(config, connector).await?
     {
         login.tried.push("the password".to_owned());
-        if timeout(AUTHENTICATION_TIMEOUT, login.password(&password)).await.map_err(late)?? {
+        let sent = password::send(login.handle, &config.user, &mut login.accepted, &password);
+        if timeout(AUTHENTICATION_TIMEOUT, sent).await.map_err(late)?? {
             return Ok(());
         }
     }
-    Err(login.refused())
-}
-
-async fn password(config: &SshConfig, connector: &Connector) -> Result<Option<SecretString>, ConnectError> {
-    let Some(credential) = &config.ssh.password else { return Ok(None) };
-    let question = format!("password of {}", config.user);
-    let password = connector.secret(Some(credential), &question).await.map_err(lost)?;
-    let no_prompt = || {
-        failed("its password was asked for, and there is no terminal to type it on")
-            .hint("keep it in a file or a variable: [ssh] password = { file = \"…\" }")
-    };
-    password.ok_or_else(no_prompt).map(Some)
+    Err(refusal::refused(&config.user, &login.tried, &login.accepted))
 }
 
 /// The methods a server may accept before it has named the ones it accepts.
@@ -169,60 +149,13 @@ impl Login<'_> {
         }
     }
 
-    /// The hashes to sign with. The server's own list is trusted: each attempt counts there, refused ones
-    /// too.
+    /// The hashes to sign with, one attempt each.
     async fn hashes(&self, rsa: bool, left: &mut usize) -> Vec<Option<HashAlg>> {
-        let supported = if rsa { self.handle.best_supported_rsa_hash().await.ok().flatten() } else { None };
-        let mut hashes = match (rsa, supported) {
-            (false, _) => vec![None],
-            (true, Some(Some(hash))) => vec![Some(hash)],
-            (true, _) => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
-        };
-        if rsa && self.config.ssh.legacy {
-            hashes.push(None);
+        if !rsa {
+            return hashes::take(vec![None], left);
         }
-        hashes.truncate(*left);
-        *left -= hashes.len();
-        hashes
-    }
-
-    fn accepts_passwords(&self) -> bool {
-        [MethodKind::Password, MethodKind::KeyboardInteractive]
-            .iter()
-            .any(|method| self.accepted.contains(method))
-    }
-
-    /// Sends the password by one of the two methods the server accepts; in keyboard-interactive, as the
-    /// answer to each prompt that does not echo.
-    async fn password(&mut self, password: &SecretString) -> Result<bool, ConnectError> {
-        let user = self.config.user.as_str();
-        if self.accepted.contains(&MethodKind::Password) {
-            let result =
-                self.handle.authenticate_password(user, password.expose_secret()).await.map_err(lost)?;
-            if self.is_success(result) {
-                return Ok(true);
-            }
-        }
-        if !self.accepted.contains(&MethodKind::KeyboardInteractive) {
-            return Ok(false);
-        }
-        let mut answer =
-            self.handle.authenticate_keyboard_interactive_start(user, None).await.map_err(lost)?;
-        // Two rounds: the question, and an empty one after it.
-        for _ in 0..3 {
-            answer = match answer {
-                Interactive::Success => return Ok(true),
-                Interactive::Failure { .. } => return Ok(false),
-                Interactive::InfoRequest { prompts, .. } => {
-                    let hidden = prompts.iter().map(|prompt| !prompt.echo);
-                    let given =
-                        |hidden| if hidden { password.expose_secret().to_owned() } else { String::new() };
-                    let answers = hidden.map(given).collect();
-                    self.handle.authenticate_keyboard_interactive_respond(answers).await.map_err(lost)?
-                }
-            };
-        }
-        Ok(false)
+        let supported = self.handle.best_supported_rsa_hash().await.ok().flatten().flatten();
+        hashes::take(hashes::of_rsa(supported, self.config.ssh.legacy), left)
     }
 
     /// A server that has counted too many attempts hangs up instead of answering.
@@ -232,15 +165,5 @@ impl Login<'_> {
             return Err(failed(reason).hint("name the one right key with `identity` under [ssh]"));
         }
         Ok(())
-    }
-
-    fn refused(&self) -> ConnectError {
-        let tried = if self.tried.is_empty() {
-            "nothing: there is no key and no password".to_owned()
-        } else {
-            self.tried.join(", ")
-        };
-        let accepted: Vec<&str> = self.accepted.iter().map(Into::into).collect();
-        failed(format!("{} offered {tried}; it accepts {}", self.config.user, accepted.join(", ")))
     }
 }
