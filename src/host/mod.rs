@@ -41,3 +41,6 @@ pub use self::{
     stream::Stream,
     upload::Upload,
 };
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,8 @@ impl Keyring {
     }
 
     fn make(&self, name: &str, passphrase: &str) {
-        self.keygen(&["-t", "ed25519", "-N", passphrase, "-C", name, "-f", name]);
+        // One round of its key derivation: the default takes seconds in a debug build.
+        self.keygen(&["-t", "ed25519", "-a", "1", "-N", passphrase, "-C", name, "-f", name]);
     }
 
     /// A certificate of a key by the authority `ca`, beside the key.
