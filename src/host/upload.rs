@@ -29,10 +29,12 @@ impl Upload {
         Ok(Self { name, bytes, sha256, gzipped: OnceLock::new() })
     }
 
+    /// The name of the file that was read.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// The SHA-256 of the content, in hex.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }

@@ -12,6 +12,7 @@ use crate::distro::{self, Distro};
 pub struct Facts {
     /// The numeric user id scripts run as; 0 is root.
     pub uid: u32,
+    /// The name of that account.
     pub user: String,
     /// `$XDG_DATA_HOME`, or its default below the home folder.
     pub data_home: String,
@@ -19,7 +20,9 @@ pub struct Facts {
     pub cache_home: String,
     /// `uname -m`.
     pub arch: String,
+    /// Processors that scripts may use, as `nproc` counts them.
     pub cores: u32,
+    /// What starts services here.
     pub init: InitSystem,
     /// The version of systemd, 0 where the host runs another init system.
     pub systemd: u32,
@@ -92,6 +95,7 @@ impl Facts {
         !self.lacks.iter().any(|lacking| lacking == name)
     }
 
+    /// Whether scripts run as root.
     pub fn is_root(&self) -> bool {
         self.uid == 0
     }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 pub struct Key {
     /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, …
     pub kind: String,
+    /// The key in the encoding of RFC 4253, which begins with its kind.
     pub blob: Vec<u8>,
 }
 
@@ -50,7 +51,9 @@ pub enum Decision {
 pub struct ScannedKey {
     /// The name it is pinned under.
     pub address: String,
+    /// The port it is pinned under.
     pub port: u16,
+    /// The key that was shown.
     pub key: Key,
     /// What the user's own files and the machine's say about it.
     pub user_verdict: Decision,

@@ -1,16 +1,19 @@
 //! How a host is reached: the inventory over `ssh -G` over defaults. The user's `ssh` knows its own
 //! configuration best, with every `Include`, `Match` and token in it.
 
+mod agent;
+mod answer;
 mod query;
 mod tokens;
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
+pub(super) use self::agent::Agent;
 use self::{
+    answer::Answer,
     query::{needs_ssh_g, run_ssh_g},
     tokens::Tokens,
 };
@@ -19,6 +22,9 @@ use crate::inventory;
 
 /// The longest chain of jump hosts; a longer one is taken for a loop.
 const MAX_JUMP_HOSTS: usize = 8;
+
+/// The keys that are offered where the configuration names none.
+const DEFAULT_IDENTITIES: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
 
 /// How one server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +49,6 @@ pub(super) struct SshConfig {
     /// A file of keys no host may have (`RevokedHostKeys`).
     pub(super) revoked: Option<PathBuf>,
     pub(super) ssh: inventory::Ssh,
-}
-
-/// Which agent signs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Agent {
-    /// The one that `SSH_AUTH_SOCK` names.
-    Environment,
-    Socket(PathBuf),
-    None,
 }
 
 impl SshConfig {
@@ -84,24 +81,19 @@ impl SshConfig {
         Self::read(&answer, address, ssh, &home)
     }
 
-    /// Reads the answer of `ssh -G`: a line `key value` for each setting.
+    /// The inventory over the answer of `ssh -G` over defaults.
     fn read(answer: &str, address: &str, ssh: &inventory::Ssh, home: &Path) -> Result<Self, String> {
-        let mut map: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (key, value) in answer.lines().filter_map(|line| line.split_once(' ')) {
-            map.entry(key).or_default().push(value.trim());
-        }
-        let one =
-            |key: &str| map.get(key).and_then(|all| all.first()).copied().filter(|value| *value != "none");
-        if let Some(command) = one("proxycommand").filter(|_| ssh.via.is_none()) {
+        let answer = Answer::parse(answer);
+        if let Some(command) = answer.one("proxycommand").filter(|_| ssh.via.is_none()) {
             return Err(format!(
-                "its ssh configuration has the ProxyCommand `{command}`, which provision does not run; name the jump host with ProxyJump, or with `via` in the inventory"
+                "its ssh configuration has the ProxyCommand `{command}`, which provision does not run; \
+                 name the jump host with ProxyJump, or with `via` in the inventory"
             ));
         }
         let local_user = local_user()?;
-        let user =
-            ssh.user.clone().or_else(|| one("user").map(str::to_owned)).unwrap_or_else(|| local_user.clone());
-        let host = one("hostname").unwrap_or(address).to_owned();
-        let port = ssh.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22);
+        let user = ssh.user.as_deref().or(answer.one("user")).unwrap_or(&local_user).to_owned();
+        let host = answer.one("hostname").unwrap_or(address).to_owned();
+        let port = ssh.port.or_else(|| answer.one("port")?.parse().ok()).unwrap_or(22);
         let mut tokens = Tokens {
             home,
             name: address,
@@ -111,44 +103,22 @@ impl SshConfig {
             local_user: &local_user,
             alias: None,
         };
-        let alias = one("hostkeyalias").map(|alias| tokens.expand(alias)).transpose()?;
+        let alias = answer.one("hostkeyalias").map(|alias| tokens.expand(alias)).transpose()?;
         tokens.alias = alias.as_deref();
-        let all = |files: Vec<&str>| -> Result<Vec<PathBuf>, String> {
-            files.into_iter().filter(|file| *file != "none").map(|file| tokens.path(file)).collect()
+        let mut known_hosts = tokens.paths(answer.words("userknownhostsfile", "~/.ssh/known_hosts"))?;
+        known_hosts.extend(tokens.paths(answer.words("globalknownhostsfile", "/etc/ssh/ssh_known_hosts"))?);
+        let identity = match &ssh.identity[..] {
+            [] => tokens.paths(answer.lines("identityfile", &DEFAULT_IDENTITIES))?,
+            named => named.to_vec(),
         };
-        let paths = |key: &str, default: &str| -> Result<Vec<PathBuf>, String> {
-            let written = map.get(key).cloned().unwrap_or_else(|| vec![default]);
-            all(written.into_iter().flat_map(str::split_whitespace).collect())
-        };
-        // One a line, blanks and all.
-        let lines = |key: &str, default: &[&'static str]| {
-            all(map.get(key).cloned().unwrap_or_else(|| default.to_vec()))
-        };
-        let mut known_hosts = paths("userknownhostsfile", "~/.ssh/known_hosts")?;
-        known_hosts.extend(paths("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")?);
-        let identity = if ssh.identity.is_empty() {
-            lines("identityfile", &["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"])?
-        } else {
-            ssh.identity.clone()
-        };
-        let agent = match map.get("identityagent").and_then(|all| all.first()).copied() {
-            None | Some("SSH_AUTH_SOCK") => Agent::Environment,
-            Some("none") => Agent::None,
-            Some(variable) if variable.starts_with('$') && !variable.starts_with("${") => {
-                Agent::Socket(tokens.path(&format!("${{{}}}", &variable[1..]))?)
-            }
-            Some(socket) => Agent::Socket(tokens.path(socket)?),
-        };
-        let jumps =
-            |text: &str| text.split(',').map(|hop| hop.trim_start_matches("ssh://").to_owned()).collect();
         Ok(Self {
             identity,
-            certificates: lines("certificatefile", &[])?,
-            identities_only: !ssh.identity.is_empty() || one("identitiesonly") == Some("yes"),
-            agent,
-            via: ssh.via.clone().unwrap_or_else(|| one("proxyjump").map_or_else(Vec::new, jumps)),
+            certificates: tokens.paths(answer.lines("certificatefile", &[]))?,
+            identities_only: !ssh.identity.is_empty() || answer.one("identitiesonly") == Some("yes"),
+            agent: Agent::parse(answer.first("identityagent"), &tokens)?,
+            via: ssh.via.clone().unwrap_or_else(|| answer.jump_hosts()),
             known_hosts,
-            revoked: one("revokedhostkeys").map(|file| tokens.path(file)).transpose()?,
+            revoked: answer.one("revokedhostkeys").map(|file| tokens.path(file)).transpose()?,
             ssh: ssh.clone(),
             alias,
             user,

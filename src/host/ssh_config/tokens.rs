@@ -21,6 +21,11 @@ impl Tokens<'_> {
         Ok(text.strip_prefix("~/").map_or_else(|| PathBuf::from(&text), |rest| self.home.join(rest)))
     }
 
+    /// Paths of files; `none` is no file.
+    pub(super) fn paths(&self, files: Vec<&str>) -> Result<Vec<PathBuf>, String> {
+        files.into_iter().filter(|file| *file != "none").map(|file| self.path(file)).collect()
+    }
+
     pub(super) fn expand(&self, text: &str) -> Result<String, String> {
         let mut expanded = String::new();
         let mut rest = text;
