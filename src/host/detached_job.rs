@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
 use super::{
     error::{Error, Result},
     host_shell::HostShell,
-    shell::{quote, sentinel},
+    shell::quote,
 };
 
 pub(super) struct DetachedJob<'a> {
@@ -50,8 +51,7 @@ pub(super) async fn follow(
     job: &DetachedJob<'_>,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<String>> {
-    let no_shell = |source| Error::NoShell { host: host.name.clone(), source };
-    let start = job.start(&sentinel().map_err(no_shell)?);
+    let start = job.start();
     let (mut output, mut lost) = (Vec::new(), 0);
     loop {
         match follow_once(host, job, &start, &mut output, on_line).await {
@@ -112,13 +112,14 @@ impl DetachedJob<'_> {
         Error::Script { host: host.name.clone(), what: self.what.to_owned(), status, output }
     }
 
-    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script may
-    /// hold secrets.
+    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script
+    /// may hold secrets.
     fn folder(&self) -> String {
         let sha256 = hex::encode(Sha256::digest(self.script));
         let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
         format!(
             "umask 077\nbase=/run/provision-work\n[ \"$(id -u)\" = 0 ] || base=${{XDG_RUNTIME_DIR:-/tmp}}/provision-work-$(id -u)\n\
+             [ ! -L \"$base\" ] && {{ [ ! -e \"$base\" ] || [ -O \"$base\" ]; }} || {{ echo \"$base is not ours: remove it\"; exit 1; }}\n\
              job=$base/{}\n",
             quote(&name)
         )
@@ -126,18 +127,15 @@ impl DetachedJob<'_> {
 
     /// Starts the job unless the same one runs already, or has ended and was not collected. The script is
     /// removed from the disk as soon as it is read.
-    fn start(&self, marker: &str) -> String {
+    fn start(&self) -> String {
         format!(
             r#"{folder}
 [ ! -e "$job/status" ] || exit 0
 ! kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || exit 0
+[ -d "$base" ] || mkdir -m 700 "$base" || exit
+[ ! -L "$base" ] && [ -O "$base" ] && chmod 700 "$base" || exit
 rm -rf "$job"
-mkdir -p "$job" && [ -O "$base" ] && chmod 700 "$base" || exit
-cat >"$job/script" <<'{marker}'
-(
-{script}
-) </dev/null
-{marker}
+mkdir "$job" && printf %s '{script}' | base64 -d >"$job/script" || exit
 : >"$job/out"
 setsid sh -c '
   {{ rm -f "$1/script"; sh -s; }} <"$1/script" >>"$1/out" 2>&1
@@ -145,7 +143,8 @@ setsid sh -c '
 ' sh "$job" </dev/null >/dev/null 2>&1 &
 echo $! >"$job/pid""#,
             folder = self.folder(),
-            script = self.script,
+            // A here-document may be kept in /tmp, and a script may hold secrets.
+            script = BASE64_STANDARD.encode(format!("(\n{}\n) </dev/null\n", self.script)),
         )
     }
 
@@ -223,7 +222,7 @@ mod tests {
     #[test]
     fn all_scripts_around_a_job_are_valid() {
         let job = job("it's", "echo \"it's\"\ncat <<X\ntext\nX");
-        for script in [job.start("marker"), job.follow(7), job.tidy(), job.kill()] {
+        for script in [job.start(), job.follow(7), job.tidy(), job.kill()] {
             #[expect(clippy::disallowed_methods, reason = "the oracle")]
             let checked = Command::new("sh").args(["-n", "-c", &script]).output().unwrap();
             assert!(checked.status.success(), "{}\n{script}", String::from_utf8_lossy(&checked.stderr));

@@ -9,11 +9,11 @@ pub(in crate::host) enum Retake {
     Yes,
 }
 
-/// Root's lock is where only root can put a file; `/proc` tells our uid without the process that `id` would
-/// be. `flock` on a file that may be unlinked by its last holder needs the check that the path still names
-/// the file that was locked. An earlier run that was killed may still have a script running here, and its
-/// shell keeps the lock until that script ends: hence the wait. `command` keeps a failing redirection from
-/// ending the shell.
+/// The lock is in a folder where only its account can put a file, so that it cannot be a link that another
+/// account planted; `/proc` tells our uid without the process that `id` would be. `flock` on a file that may
+/// be unlinked by its last holder needs the check that the path still names the file that was locked. An
+/// earlier run that was killed may still have a script running here, and its shell keeps the lock until that
+/// script ends: hence the wait. `command` keeps a failing redirection from ending the shell.
 pub(super) fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String {
     let holder = quote(holder);
     // A link that was lost without a FIN leaves its shell behind, which has not noticed.
@@ -28,12 +28,14 @@ pub(super) fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String
 while read -r key _ uid _; do [ "$key" != Uid: ] || break; done </proc/self/status
 lock_folder=/run
 [ "$uid" = 0 ] || lock_folder=/run/user/$uid
-[ -w "$lock_folder" ] || lock_folder=/tmp
+[ -w "$lock_folder" ] || lock_folder=/tmp/provision-$uid
 holder={holder}
 lock=$lock_folder/provision-$uid-{cluster}.lock
 provision_lock() {{
   while :; do
-    command exec 9>>"$lock" || return 1
+    case $lock_folder in /tmp/*) mkdir -m 700 "$lock_folder" 2>/dev/null ;; esac
+    [ ! -L "$lock_folder" ] && [ -O "$lock_folder" ] || {{ echo "$lock_folder is not ours: remove it"; return 1; }}
+    command exec 9>>"$lock" || {{ [ -d "$lock_folder" ] && return 1; continue; }}
     flock -n 9 || {{
       {end_own}
       printf 'locked by %s\n' "$(head -n 1 "$lock")"
@@ -42,7 +44,7 @@ provision_lock() {{
     [ /proc/self/fd/9 -ef "$lock" ] && break
   done
   printf '%s\n' "$holder" $$ >"$lock"
-  trap 'rm -f "$lock"' EXIT
+  trap 'rm -f "$lock"; case $lock_folder in /tmp/*) rmdir "$lock_folder" 2>/dev/null ;; esac' EXIT
   trap 'exit 1' PIPE HUP TERM
 }}
 provision_lock </dev/null 2>&1"#

@@ -2,8 +2,8 @@
 
 use russh::keys::HashAlg;
 
-/// The hashes to try. The server's own answer (`server-sig-algs`) is trusted: each attempt counts there, refused
-/// ones too. `legacy` adds SHA-1 (`None`), as the last choice.
+/// The hashes to try. The server's own answer (`server-sig-algs`) is trusted: each attempt counts there,
+/// refused ones too. `legacy` adds SHA-1 (`None`), as the last choice.
 pub(super) fn of_rsa(supported: Option<HashAlg>, legacy: bool) -> Vec<Option<HashAlg>> {
     let mut hashes = match supported {
         Some(hash) => vec![Some(hash)],

@@ -4,7 +4,8 @@ use std::{io::Write, path::PathBuf};
 
 use provision::host::{Error, Phase, Probe};
 
-use crate::{fails, pool, support::sshd::Sshd};
+use super::{fails, pool};
+use crate::support::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_starts_no_shell_is_reported_with_its_output() {

@@ -3,10 +3,8 @@
 use provision::host::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{
-    connect, echo,
-    support::{sshd::Sshd, until},
-};
+use super::{connect, echo};
+use crate::support::{sshd::Sshd, until};
 
 async fn dials(sshd: &Sshd) {
     let probe = connect(sshd).await;

@@ -4,10 +4,8 @@ use std::fs;
 
 use provision::host::Error;
 
-use crate::{
-    SECOND, change,
-    support::{sshd::Sshd, until},
-};
+use super::{SECOND, change};
+use crate::support::{sshd::Sshd, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_continues_while_the_link_is_lost() {

@@ -4,7 +4,8 @@ use std::fs;
 
 use provision::host::{NoPrompt, Phase, Probe};
 
-use crate::{connect, fails, pool, pool_with, support::sshd::Sshd};
+use super::{connect, fails, pool, pool_with};
+use crate::support::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_known_host_keys_are_trusted() {

@@ -4,7 +4,8 @@ use std::fs;
 
 use provision::host::Upload;
 
-use crate::{change, noise, support::sshd::Sshd};
+use super::{change, noise};
+use crate::support::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_arrive_whole_with_their_mode() {

@@ -1,13 +1,5 @@
 //! Hosts over SSH: real sshds of OpenSSH on this machine. A file a theme; no test depends on another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test ends where an expectation fails, and acts on the machine as its user would"
-)]
-
 mod failures;
 mod files;
 mod host_keys;
@@ -16,16 +8,14 @@ mod jump_hosts;
 mod login;
 mod shell;
 mod streams;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::support::sshd::Sshd;
 use provision::{
     host::{self, Connector, Error, LockedHost, NoPrompt, Phase, Pool, Probe, Prompt},
     inventory::Ssh,
 };
-use support::sshd::Sshd;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,8 @@ use std::fs;
 use provision::host::{Error, Upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{SECOND, change, connect, echo, noise, run, support::sshd::Sshd};
+use super::{SECOND, change, connect, echo, noise, run};
+use crate::support::sshd::Sshd;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_one_connection_and_one_exec() {

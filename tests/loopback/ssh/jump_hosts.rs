@@ -7,10 +7,8 @@ use provision::{
     inventory::Ssh,
 };
 
-use crate::{
-    SECOND, fails, pool_with,
-    support::{sshd::Sshd, until},
-};
+use super::{SECOND, fails, pool_with};
+use crate::support::{sshd::Sshd, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jump_host_is_connected_to_once() {

@@ -8,7 +8,8 @@ use provision::{
     secret::{Credential, SecretSource, SecretString},
 };
 
-use crate::{fails, pool, pool_with, support::sshd::Sshd};
+use super::{fails, pool, pool_with};
+use crate::support::sshd::Sshd;
 
 /// Answers every question the same, and counts them.
 struct Answers(SecretString, std::sync::Arc<std::sync::atomic::AtomicUsize>);
