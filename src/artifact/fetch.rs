@@ -15,7 +15,7 @@ use super::{
     verify_source::{self, Expected, FetchedSource, Tarball},
 };
 use crate::{
-    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
+    host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Host, SourceKind, Ssh},
 };
 
@@ -169,8 +169,8 @@ async fn this_machine() -> Option<(LockedHost, Facts)> {
         zone: None,
         nodes: Vec::new(),
     };
-    let connector = Connector::new(PathBuf::new(), false, Box::new(NoPrompt));
-    let probe = Probe::connect(&host, &connector).await.ok()?;
+    let pool = Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt)));
+    let probe = Probe::connect(&host, &pool).await.ok()?;
     let facts = probe.facts().await.ok().filter(|facts| facts.distro().is_some())?;
     Some((probe.lock("sources", "a run that fetches a source", &|_| {}).await.ok()?, facts))
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{args::Trust, exit::Failure, prompt::Terminal, unreachable::Unreachable};
 use crate::{
-    host::{Connector, LockedHost, Probe},
+    host::{Connector, LockedHost, Pool, Probe},
     inspect::{HostHandle, LockedSessions, ProbeSessions, Session, Sessions},
     inventory::Fleet,
     report,
@@ -19,8 +19,9 @@ pub(super) async fn connect(
     unreachable: &mut Unreachable,
 ) -> Result<BTreeMap<String, Probe>, Failure> {
     let connector = Connector::new(fleet.known_hosts(), trust.accept_new, Box::new(Terminal));
+    let pool = Pool::new(connector);
     let connecting = fleet.hosts.iter().map(|host| async {
-        let probe = Probe::connect(host, &connector).await;
+        let probe = Probe::connect(host, &pool).await;
         (host.name.clone(), probe)
     });
     let mut probes = BTreeMap::new();

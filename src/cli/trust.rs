@@ -11,7 +11,7 @@ use super::{
     prompt::{Terminal, check_noninteractive, confirm, is_yes},
 };
 use crate::{
-    host::{Connector, Decision, Error, KnownHosts, ScannedKey, pin},
+    host::{Connector, Decision, Error, KnownHosts, Pool, ScannedKey, pin},
     inventory::{self, Address, Fleet, Fold},
     report::{self, HostKey},
 };
@@ -50,10 +50,10 @@ struct Scanned {
 /// Scans the keys of all hosts, and shows those that were not `shown` before.
 async fn scan(fleet: &Fleet, json: bool, shown: &mut BTreeSet<String>) -> Result<Scanned, Failure> {
     let file = fleet.known_hosts();
-    let connector = Connector::new(file.clone(), false, Box::new(Terminal));
+    let pool = Pool::new(Connector::new(file.clone(), false, Box::new(Terminal)));
     let pins = KnownHosts::load(std::slice::from_ref(&file)).into_diagnostic().map_err(Failure::usage)?;
     let remote = fleet.hosts.iter().filter(|host| matches!(host.address, Address::Remote(_)));
-    let asking = remote.map(|host| async { (host.name.clone(), connector.host_keys(host).await) });
+    let asking = remote.map(|host| async { (host.name.clone(), pool.host_keys(host).await) });
     let mut scanned = Scanned { file, new: Vec::new(), failed: Vec::new(), exit: Exit::Done };
     for (host, (keys, failed)) in join_all(asking).await {
         if failed.is_some() {

@@ -1,103 +1,119 @@
-//! Work that outlives the link: started apart from the shell that starts it, and followed by its output file. Whoever comes
-//! with the same key and script joins it.
+//! Jobs that outlive the link: started apart from the shell that starts them, and followed by their output
+//! file. A later call with the same key and script joins the job.
 
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Inner, Result, quote};
+use super::{
+    error::{Error, Result},
+    host_shell::HostShell,
+    shell::quote,
+};
 
 pub(super) struct DetachedJob<'a> {
     pub(super) what: &'a str,
-    /// A word for the job, which names it on its host, together with its script.
+    /// Names the job on its host, together with the digest of its script.
     pub(super) key: &'a str,
     pub(super) script: &'a str,
     pub(super) idle: Duration,
 }
 
-/// Begins what the follower says itself, as opposed to the job. A beat, which is nothing but that, also ends a follower
-/// whose reader is gone, and with it the lock its shell holds.
-const OWN: char = '\u{1}';
+/// Begins the follower's own lines, as opposed to the job's. A heartbeat, which is this character alone, also
+/// ends a follower whose reader has ended, and with it the lock its shell holds.
+const HEARTBEAT: char = '\u{1}';
 
-/// How long the small scripts around the work may take, and how long a follower may skip its beats: longer than it takes
-/// to notice that a link is lost, which is no reason to give up.
-const SHORT: Duration = Duration::from_mins(2);
+/// How long a follower may send no heartbeat: longer than it takes to notice that a link is lost, which is no
+/// reason to give up.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How often work may be lost with its host before that is no accident.
-const LOST: usize = 3;
+/// How long the small scripts around a job may take.
+const SCRIPT_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How many times a job may be lost with its host before that is an error.
+const MAX_LOST: usize = 3;
 
 /// How a follower ended.
+#[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    With(i32),
-    /// The work is not there any more: the host was started anew.
+    /// The job ended with this status.
+    Ended(i32),
+    /// The job does not exist any more: the host was rebooted.
     Lost,
+    /// The job printed nothing for too long.
     Silent,
 }
 
-/// Starts the work or joins it, and follows it to its end, over as many links as it takes.
+/// Starts the job or joins it, and follows it to its end, over as many links as it takes.
 pub(super) async fn follow(
-    inner: &Inner,
+    host: &HostShell,
     job: &DetachedJob<'_>,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<String>> {
     let start = job.start();
-    let (mut heard, mut lost) = (Vec::new(), 0);
+    let (mut output, mut lost) = (Vec::new(), 0);
     loop {
-        match round(inner, job, &start, &mut heard, on_line).await {
+        match follow_once(host, job, &start, &mut output, on_line).await {
             Err(Error::ShellLost { .. }) => {}
             Err(error) => return Err(error),
-            Ok(Outcome::Lost) if lost < LOST => {
+            Ok(Outcome::Lost) if lost < MAX_LOST => {
                 lost += 1;
-                heard.clear();
+                output.clear();
             }
-            Ok(Outcome::Lost) => return Err(job.failed(inner, -1, heard)),
+            Ok(Outcome::Lost) => return Err(job.failed(host, -1, output)),
             Ok(Outcome::Silent) => {
-                inner.repeatable("ending it", &job.kill(), SHORT).await?;
-                let (host, what) = (inner.name.clone(), job.what.to_owned());
+                host.repeatable("ending it", &job.kill(), SCRIPT_TIMEOUT).await?;
+                let (host, what) = (host.name.clone(), job.what.to_owned());
                 return Err(Error::Silent { host, what, idle: job.idle });
             }
-            Ok(Outcome::With(status)) => {
-                inner.repeatable("tidying up after it", &job.tidy(), SHORT).await?;
-                return if status == 0 { Ok(heard) } else { Err(job.failed(inner, status, heard)) };
+            Ok(Outcome::Ended(status)) => {
+                host.repeatable("tidying up after it", &job.tidy(), SCRIPT_TIMEOUT).await?;
+                return if status == 0 { Ok(output) } else { Err(job.failed(host, status, output)) };
             }
         }
     }
 }
 
-/// Follows over one link.
-async fn round(
-    inner: &Inner,
+/// Starts the job or joins it, and follows it over one link.
+async fn follow_once(
+    host: &HostShell,
     job: &DetachedJob<'_>,
     start: &str,
-    heard: &mut Vec<String>,
+    output: &mut Vec<String>,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Outcome> {
-    inner.script(job.what, start, SHORT, &mut |_| {}).await?;
-    let mut ended = Outcome::Lost;
-    let follow = job.follow(heard.len());
-    let mut hear = |line: &str| match line.strip_prefix(OWN) {
+    host.script(job.what, start, SCRIPT_TIMEOUT, &mut |_| {}).await?;
+    let mut outcome = Outcome::Lost;
+    let follow = job.follow(output.len());
+    let mut read_line = |line: &str| match line.strip_prefix(HEARTBEAT) {
         None => {
             on_line(line);
-            heard.push(line.to_owned());
+            output.push(line.to_owned());
         }
-        Some("silent") => ended = Outcome::Silent,
-        Some(own) => {
-            if let Some(status) = own.strip_prefix("ended ") {
-                ended = Outcome::With(status.parse().unwrap_or(-1));
-            }
-        }
+        Some(own) => outcome = Outcome::parse(own).unwrap_or(Outcome::Lost),
     };
-    inner.script(job.what, &follow, SHORT, &mut hear).await?;
-    Ok(ended)
+    host.script(job.what, &follow, HEARTBEAT_TIMEOUT, &mut read_line).await?;
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// Reads a line of the follower; `None` for a heartbeat, and for a job that is lost.
+    fn parse(line: &str) -> Option<Self> {
+        if line == "silent" {
+            return Some(Self::Silent);
+        }
+        line.strip_prefix("ended ").map(|status| Self::Ended(status.parse().unwrap_or(-1)))
+    }
 }
 
 impl DetachedJob<'_> {
-    fn failed(&self, inner: &Inner, status: i32, output: Vec<String>) -> Error {
-        Error::Script { host: inner.name.clone(), what: self.what.to_owned(), status, output }
+    fn failed(&self, host: &HostShell, status: i32, output: Vec<String>) -> Error {
+        Error::Script { host: host.name.clone(), what: self.what.to_owned(), status, output }
     }
 
-    /// The folder is lost with a reboot wherever it can be, and only its owner can look into it: a script may hold secrets.
+    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script
+    /// may hold secrets.
     fn folder(&self) -> String {
         let sha256 = hex::encode(Sha256::digest(self.script));
         let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
@@ -109,8 +125,8 @@ impl DetachedJob<'_> {
         )
     }
 
-    /// Starts the work unless the same runs already, or has ended and was not collected. The script is gone from the disk as
-    /// soon as it is read.
+    /// Starts the job unless the same one runs already, or has ended and was not collected. The script is
+    /// removed from the disk as soon as it is read.
     fn start(&self) -> String {
         format!(
             r#"{folder}
@@ -132,7 +148,7 @@ echo $! >"$job/pid""#,
         )
     }
 
-    /// Prints what the work has printed after so many lines, and goes on until it ends.
+    /// Prints the job's output after its first `lines` lines, and continues until it ends.
     fn follow(&self, lines: usize) -> String {
         format!(
             r#"{folder}
@@ -169,8 +185,47 @@ done"#,
         format!("{}rm -rf \"$job\"; rmdir \"$base\" 2>/dev/null || :", self.folder())
     }
 
-    /// Ends it with all it has started: its process group, in the words that dash and bash both know.
+    /// Kills the job's process group, in a form that dash and bash both know.
     fn kill(&self) -> String {
         format!("{}kill -s KILL -- -\"$(cat \"$job/pid\")\" 2>/dev/null || :\n{}", self.folder(), self.tidy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn job<'a>(key: &'a str, script: &'a str) -> DetachedJob<'a> {
+        DetachedJob { what: "a build", key, script, idle: Duration::from_mins(1) }
+    }
+
+    #[test]
+    fn a_job_is_named_by_its_key_and_its_script() {
+        let folder = job("build", "make").folder();
+        assert!(folder.contains("build-"), "{folder}");
+        assert_eq!(folder, job("build", "make").folder());
+        assert_ne!(folder, job("build", "make test").folder());
+        assert_ne!(folder, job("apt", "make").folder());
+    }
+
+    #[test]
+    fn the_last_line_of_the_follower_says_how_the_job_ended() {
+        assert_eq!(Outcome::parse("ended 0"), Some(Outcome::Ended(0)));
+        assert_eq!(Outcome::parse("ended 137"), Some(Outcome::Ended(137)));
+        assert_eq!(Outcome::parse("ended what"), Some(Outcome::Ended(-1)));
+        assert_eq!(Outcome::parse("silent"), Some(Outcome::Silent));
+        assert_eq!((Outcome::parse("gone"), Outcome::parse("")), (None, None));
+    }
+
+    #[test]
+    fn all_scripts_around_a_job_are_valid() {
+        let job = job("it's", "echo \"it's\"\ncat <<X\ntext\nX");
+        for script in [job.start(), job.follow(7), job.tidy(), job.kill()] {
+            #[expect(clippy::disallowed_methods, reason = "the oracle")]
+            let checked = Command::new("sh").args(["-n", "-c", &script]).output().unwrap();
+            assert!(checked.status.success(), "{}\n{script}", String::from_utf8_lossy(&checked.stderr));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    host::{Connector, NoPrompt, Probe},
+    host::{Connector, NoPrompt, Pool, Probe},
     inventory::{self, Fold},
     resource::{Binary, Content, File, Layout, Resource},
 };
@@ -23,10 +23,10 @@ fn fleet() -> Fleet {
 }
 
 async fn sessions(fleet: &Fleet) -> ProbeSessions {
-    let connector = Connector::new("known_hosts".into(), false, Box::new(NoPrompt));
+    let pool = Pool::new(Connector::new("known_hosts".into(), false, Box::new(NoPrompt)));
     let mut sessions = Sessions::default();
     for host in &fleet.hosts {
-        let probe = Probe::connect(host, &connector).await.unwrap();
+        let probe = Probe::connect(host, &pool).await.unwrap();
         sessions.insert(host.name.clone(), Session::open(fleet, probe).await.unwrap());
     }
     sessions

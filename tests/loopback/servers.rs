@@ -12,7 +12,7 @@ use std::{
 use provision::{
     cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, observe, verify},
     event::{Events, StepEvents},
-    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
+    host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
     redis::{Command, NodeReader, NodeWriter, Reply},
     resource::Layout,
@@ -157,8 +157,8 @@ impl Lab {
     pub(crate) async fn lock(&self) -> LockedHost {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let name = format!("lab-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let connector = Connector::new(PathBuf::new(), false, Box::new(NoPrompt));
-        let probe = Probe::connect(&self.fleet.hosts[0], &connector).await.unwrap();
+        let pool = Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt)));
+        let probe = Probe::connect(&self.fleet.hosts[0], &pool).await.unwrap();
         probe.lock(&name, "tests/cluster", &|_| {}).await.unwrap()
     }
 

@@ -14,7 +14,7 @@ use provision::{
     },
     cache_dir::CacheDir,
     event::{Event, Events, StepEvents},
-    host::{Connector, Facts, LockedHost, NoPrompt, Probe},
+    host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -41,7 +41,7 @@ impl Bench {
         };
         let probe = Probe::connect(
             &host,
-            &Connector::new(home.path().join("known_hosts"), false, Box::new(NoPrompt)),
+            &Pool::new(Connector::new(home.path().join("known_hosts"), false, Box::new(NoPrompt))),
         )
         .await
         .unwrap();

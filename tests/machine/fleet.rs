@@ -549,7 +549,7 @@ fn many_hosts_are_asked_at_once() {
     let pins = lab.home().join("inventory.known_hosts");
     let before = std::fs::read_to_string(&pins).unwrap();
     std::fs::remove_file(&pins).unwrap();
-    lab.run(&["plan"]).code(1).says("nobody knows it yet").says("provision trust");
+    lab.run(&["plan"]).code(1).says("unknown host key").says("provision trust");
     lab.run(&["trust"]).code(64).says("--yes");
     assert!(!pins.exists());
     lab.run(&["trust", "--yes"]).ok().says("pinned 3 keys");

@@ -1,4 +1,4 @@
-//! Secrets stay where they belong: a whole apply with known ones, and a look everywhere they must not be.
+//! Secrets stay where they belong: whole runs with known ones, and a search of every place where they must not be.
 
 use std::{
     path::Path,
@@ -16,11 +16,11 @@ const PASSPHRASE: &str = "passphrase-secret-77c0de";
 const SUDO: &str = "sudo-secret-e4b3d2";
 const ALL: [&str; 3] = [PASSWORD, PASSPHRASE, SUDO];
 
-/// Where a secret was seen: the command lines and environments of all processes, looked at over and over.
-fn sample(until: &AtomicBool) -> Vec<String> {
+/// Samples the command lines and environments of all processes until `ended`; where a secret was seen.
+fn sample(ended: &AtomicBool) -> Vec<String> {
     let mut seen = Vec::new();
-    let mut looks = 0;
-    while !until.load(Ordering::SeqCst) {
+    let mut samples = 0;
+    while !ended.load(Ordering::SeqCst) {
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             for file in ["cmdline", "environ"] {
                 let path = entry.path().join(file);
@@ -32,70 +32,68 @@ fn sample(until: &AtomicBool) -> Vec<String> {
                 );
             }
         }
-        looks += 1;
+        samples += 1;
     }
-    assert!(looks > 10, "it was looked {looks} times only");
+    assert!(samples > 10, "only {samples} samples were taken");
     seen
 }
 
-/// All files below a folder that hold a secret.
-fn files(folder: &Path) -> Vec<String> {
+/// All files below folders of a root that hold a secret.
+fn files_with_secrets(root: &Path, folders: &[&str]) -> Vec<String> {
     let patterns = ALL.join("\n");
-    let output = Command::new("grep").args(["-rlaF", &patterns, "."]).current_dir(folder).output().unwrap();
+    let mut grep = Command::new("grep");
+    let output = grep.args(["-rlaF", &patterns]).args(folders).current_dir(root).output().unwrap();
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
-#[test]
-fn no_secret_is_seen_where_it_does_not_belong() {
-    drop(Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
+const ACCOUNT: &str = "useradd -m admin && mkdir /home/admin/.ssh && \
+    cp /root/.ssh/authorized_keys /home/admin/.ssh/ && chown -R admin /home/admin/.ssh && \
+    echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin && chpasswd </root/account && rm /root/account";
+
+/// Hosts with an account that needs a password for sudo, a key that needs a passphrase, and an inventory that reads
+/// these, and the password of the cluster, from files in `kept`.
+fn protected_lab(kept: &Path) -> Lab {
     let lab = Lab::up("secrets", 6);
-    let (home, kept) = (lab.home(), tempfile::tempdir().unwrap());
+    let home = lab.home();
     for (name, secret) in [("password", PASSWORD), ("passphrase", PASSPHRASE), ("sudo", SUDO)] {
-        std::fs::write(kept.path().join(name), format!("{secret}\n")).unwrap();
+        std::fs::write(kept.join(name), format!("{secret}\n")).unwrap();
     }
     for number in 1..=6 {
-        let script = "useradd -m admin && mkdir /home/admin/.ssh && cp /root/.ssh/authorized_keys /home/admin/.ssh/ && chown -R admin /home/admin/.ssh && \
-                      echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin && chpasswd </root/account && rm /root/account";
         let host = format!("n{number}");
         let account = home.join("hosts").join(&host).join("root/root/account");
         std::fs::write(account, format!("admin:{SUDO}\n")).unwrap();
-        lab.sh(&host, script).ok();
+        lab.sh(&host, ACCOUNT).ok();
     }
-    let key = home.join("id_ed25519");
-    let locked = Command::new("ssh-keygen")
-        .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
-        .arg(&key)
-        .status()
-        .unwrap();
-    assert!(locked.success());
-    let file = |name: &str| format!("{{ file = \"{}\" }}", kept.path().join(name).display());
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"]).arg(home.join("id_ed25519"));
+    assert!(keygen.status().unwrap().success());
+    let file = |name: &str| format!("{{ file = \"{}\" }}", kept.join(name).display());
     let (password, passphrase, sudo) = (file("password"), file("passphrase"), file("sudo"));
     lab.edit(|text| {
         text.replace("\nport = 7001", &format!("\nport = 7001\nauth = {password}"))
             .replace("user = \"root\"", "user = \"admin\"")
             .replace("via = []", &format!("via = []\npassphrase = {passphrase}\nsudo = {sudo}"))
     });
-    let cache = tempfile::tempdir().unwrap();
-    let copied = Command::new("cp")
-        .args(["-a"])
-        .arg(crate::support::shared_cache().join("provision"))
-        .arg(cache.path())
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    lab
+}
 
-    let (plan, page) = (kept.path().join("plan.json"), kept.path().join("report.html"));
-    let ended = Arc::new(AtomicBool::new(false));
-    let sampler = std::thread::spawn({
-        let ended = Arc::clone(&ended);
-        move || sample(&ended)
-    });
+/// A copy of the shared cache, whose journal holds this test's runs alone.
+fn own_cache() -> tempfile::TempDir {
+    let cache = tempfile::tempdir().unwrap();
+    let shared = crate::support::shared_cache().join("provision");
+    assert!(Command::new("cp").arg("-a").arg(shared).arg(cache.path()).status().unwrap().success());
+    cache
+}
+
+/// Every verb that has a secret to use.
+fn run_all(lab: &Lab, kept: &Path, cache: &Path) -> Vec<Run> {
+    let (plan, page) = (kept.join("plan.json"), kept.join("report.html"));
     let run = |args: &[&str]| -> Run {
         let inventory = lab.inventory();
         let all = [args, &[inventory.to_str().unwrap()]].concat();
-        lab.command(&all).env("XDG_CACHE_HOME", cache.path()).stdin(Stdio::null()).output().unwrap().into()
+        lab.command(&all).env("XDG_CACHE_HOME", cache).stdin(Stdio::null()).output().unwrap().into()
     };
-    let runs = [
+    vec![
         run(&["plan", "-o", plan.to_str().unwrap()]).code(2),
         run(&["plan", "--json"]).code(2),
         run(&["apply", "--yes", "--json", "--report", page.to_str().unwrap()]).ok(),
@@ -103,31 +101,44 @@ fn no_secret_is_seen_where_it_does_not_belong() {
         run(&["destroy", "--yes"]).ok(),
         run(&["apply", "--yes"]).ok(),
         run(&["status"]).ok(),
-    ];
+    ]
+}
+
+/// On a host, the password of the cluster is in one file, and no secret is in a log.
+fn check_host(lab: &Lab, host: &str) {
+    let root = lab.home().join("hosts").join(host).join("root");
+    let held = files_with_secrets(&root, &["etc", "var", "root", "home", "opt", "srv"]);
+    assert_eq!(held, ["etc/provision/secrets/7001/password.conf"], "{host}");
+    let script = "journalctl --no-pager -o cat; cat /var/log/provision/secrets/*; \
+                  find /run -name '*provision*' -type f | xargs -r cat";
+    let logs = lab.sh(host, script).ok().stdout;
+    assert!(logs.contains("sshd") && !ALL.iter().any(|secret| logs.contains(secret)), "{host}");
+}
+
+#[test]
+fn no_secret_is_seen_where_it_does_not_belong() {
+    drop(Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
+    let kept = tempfile::tempdir().unwrap();
+    let (lab, cache) = (protected_lab(kept.path()), own_cache());
+    let ended = Arc::new(AtomicBool::new(false));
+    let sampler = std::thread::spawn({
+        let ended = Arc::clone(&ended);
+        move || sample(&ended)
+    });
+    let runs = run_all(&lab, kept.path(), cache.path());
     ended.store(true, Ordering::SeqCst);
     assert_eq!(sampler.join().unwrap(), Vec::<String>::new());
 
     for run in &runs {
-        let said = run.text();
-        assert!(!ALL.iter().any(|secret| said.contains(secret)), "{said}");
+        let text = run.text();
+        assert!(!ALL.iter().any(|secret| text.contains(secret)), "{text}");
     }
-    // The search finds what is there: the files the secrets were put in, and nothing of what was written since.
-    let mut found = files(kept.path());
+    // The search finds what is there: the files the secrets were written to, and none of the plan and the report.
+    let mut found = files_with_secrets(kept.path(), &["."]);
     found.sort();
     assert_eq!(found, ["./passphrase", "./password", "./sudo"]);
-    assert_eq!(files(&cache.path().join("provision/journal")), Vec::<String>::new());
+    assert_eq!(files_with_secrets(&cache.path().join("provision/journal"), &["."]), Vec::<String>::new());
     for number in 1..=6 {
-        let host = format!("n{number}");
-        let pattern = ALL.join("\n");
-        let root = home.join("hosts").join(&host).join("root");
-        let output = Command::new("grep")
-            .args(["-rlaF", &pattern, "etc", "var", "root", "home", "opt", "srv"])
-            .current_dir(&root)
-            .output()
-            .unwrap();
-        let held = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(held.trim(), "etc/provision/secrets/7001/password.conf", "{host}");
-        let logs = lab.sh(&host, "journalctl --no-pager -o cat; cat /var/log/provision/secrets/*; find /run -name '*provision*' -type f | xargs -r cat").ok().stdout;
-        assert!(logs.contains("sshd") && !ALL.iter().any(|secret| logs.contains(secret)), "{host}");
+        check_host(&lab, &format!("n{number}"));
     }
 }

@@ -1,60 +1,21 @@
-//! Which host keys are believed: the rules of OpenSSH's `known_hosts` (see its chapter in sshd(8)), decided
-//! strictly. A host that is on file is only believed with a key that is on file for it.
+//! Which host keys are trusted: the rules of OpenSSH's `known_hosts` (see its chapter in sshd(8)), decided
+//! strictly. A host that is on file is only trusted with a key that is on file for it.
+
+mod key;
 
 use std::{
-    fmt,
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64, engine::general_purpose::STANDARD_NO_PAD};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
 
+pub use self::key::{Decision, Key, ScannedKey};
 use crate::inventory::glob;
-
-/// A public key as it travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, …
-    pub kind: String,
-    pub blob: Vec<u8>,
-}
-
-impl Key {
-    /// `SHA256:…` as `ssh-keygen -l` shows it.
-    pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&self.blob)))
-    }
-}
-
-impl fmt::Display for Key {
-    /// As it stands in files: `ssh-ed25519 AAAA…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, BASE64.encode(&self.blob))
-    }
-}
-
-/// Whether a host is who it says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    Trusted,
-    /// Nothing is on file for this host.
-    Unknown,
-    /// Other keys are on file for it; the first, of the same kind where there is one.
-    Changed {
-        file: PathBuf,
-        line: usize,
-        kind: String,
-    },
-    Revoked {
-        file: PathBuf,
-        line: usize,
-    },
-}
 
 /// All lines of all files.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +46,8 @@ enum HostPatterns {
 }
 
 impl KnownHosts {
-    /// Reads files in this order. One that is missing is empty; one that cannot be read is an error, since what it says
-    /// may be that a key is revoked.
+    /// Reads files in this order. One that is missing is empty; one that cannot be read is an error, since it
+    /// may revoke a key.
     pub fn load(files: &[PathBuf]) -> io::Result<Self> {
         let mut lines = Vec::new();
         for file in files {
@@ -103,13 +64,13 @@ impl KnownHosts {
         Ok(Self { lines })
     }
 
-    /// Whether a host may have this key.
+    /// Whether this key belongs to a host.
     pub fn decide(&self, host: &str, port: u16, key: &Key) -> Decision {
-        if let Some(line) = self.of(host, port, Marker::Revoked).find(|line| line.key == *key) {
+        if let Some(line) = self.lines_of(host, port, Marker::Revoked).find(|line| line.key == *key) {
             return Decision::Revoked { file: line.file.to_path_buf(), line: line.number };
         }
         let mut other: Option<&Line> = None;
-        for line in self.of(host, port, Marker::None) {
+        for line in self.lines_of(host, port, Marker::None) {
             if line.key == *key {
                 return Decision::Trusted;
             }
@@ -125,24 +86,24 @@ impl KnownHosts {
         })
     }
 
-    /// Whether this key may vouch for a host by a certificate.
+    /// Whether this authority may certify keys of a host.
     pub fn authority(&self, host: &str, port: u16, authority: &Key) -> Decision {
-        if let Some(line) = self.of(host, port, Marker::Revoked).find(|line| line.key == *authority) {
+        if let Some(line) = self.lines_of(host, port, Marker::Revoked).find(|line| line.key == *authority) {
             return Decision::Revoked { file: line.file.to_path_buf(), line: line.number };
         }
-        let known = self.of(host, port, Marker::Authority).any(|line| line.key == *authority);
+        let known = self.lines_of(host, port, Marker::Authority).any(|line| line.key == *authority);
         if known { Decision::Trusted } else { Decision::Unknown }
     }
 
-    /// Whether certificates can be judged for a host.
+    /// Whether an authority is on file for a host, so that its certificates can be checked.
     pub fn has_authority(&self, host: &str, port: u16) -> bool {
-        self.of(host, port, Marker::Authority).next().is_some()
+        self.lines_of(host, port, Marker::Authority).next().is_some()
     }
 
-    /// The kinds of keys on file for a host, in the order of the files: those a server is to be asked for first.
+    /// The kinds of keys on file for a host, in the order of the files: a server is asked for these first.
     pub fn key_types(&self, host: &str, port: u16) -> Vec<String> {
         let mut kinds: Vec<String> = Vec::new();
-        for line in self.of(host, port, Marker::None) {
+        for line in self.lines_of(host, port, Marker::None) {
             if !kinds.contains(&line.key.kind) {
                 kinds.push(line.key.kind.clone());
             }
@@ -150,7 +111,7 @@ impl KnownHosts {
         kinds
     }
 
-    fn of(&self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &Line> {
+    fn lines_of(&self, host: &str, port: u16, marker: Marker) -> impl Iterator<Item = &Line> {
         let name = name(host, port);
         self.lines.iter().filter(move |line| line.marker == marker && line.names.match_host(&name))
     }
@@ -162,7 +123,7 @@ fn name(host: &str, port: u16) -> String {
     if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
-/// A line that says nothing, or nothing that can be understood, is none: it must not hide the others.
+/// `None` for a blank line, a comment, and a line that is not understood, which must not hide the others.
 fn parse(file: &Arc<Path>, number: usize, line: &str) -> Option<Line> {
     let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
     let first = words.next().filter(|word| !word.starts_with('#'))?;
@@ -212,7 +173,8 @@ impl HostPatterns {
     }
 }
 
-/// Adds a host's key to a file, unless it stands there already. Two runs that pin at the same time both keep their line.
+/// Adds a host's key to a file, unless it is there already. Two runs that pin at the same time both keep
+/// their line.
 pub fn pin(file: &Path, host: &str, port: u16, key: &Key) -> io::Result<()> {
     let mut pins = File::options().create(true).read(true).append(true).open(file)?;
     pins.lock()?;

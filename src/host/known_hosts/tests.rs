@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A key of a kind, told apart by one byte.
+/// A key of a kind, identified by one byte.
 fn key(kind: &str, byte: u8) -> Key {
     let mut blob = u32::try_from(kind.len()).unwrap().to_be_bytes().to_vec();
     blob.extend_from_slice(kind.as_bytes());
@@ -57,7 +57,7 @@ fn names_match_as_in_openssh() {
 #[test]
 fn blanks_comments_and_line_ends_do_not_matter() {
     let key = ed(1);
-    assert!(trusts(&format!("# comment\n\n \tn1\t{key} somebody@somewhere\r\n"), "n1", 22, &key));
+    assert!(trusts(&format!("# comment\n\n \tn1\t{key} me@laptop\r\n"), "n1", 22, &key));
     let broken = format!("n1 ssh-ed25519 !!!\nn1 ssh-ed25519\nn1 ssh-rsa AAAA\n@what n1 {key}\nn1 {key}\n");
     assert!(trusts(&broken, "n1", 22, &key));
 }
@@ -97,7 +97,7 @@ fn an_authority_is_no_key_of_the_host() {
 }
 
 #[test]
-fn pins_are_added_once_and_keep_what_stands_there() {
+fn pins_are_added_once_and_keep_the_lines_before_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pins");
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]
@@ -116,8 +116,8 @@ fn the_fingerprint_is_that_of_ssh_keygen() {
     let file = folder.path().join("key.pub");
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]
     fs::write(&file, format!("{}\n", ed(7))).unwrap();
-    let said = keygen(&["-l", "-f", file.to_str().unwrap()]);
-    assert!(said.contains(&ed(7).fingerprint()), "{said}");
+    let listed = keygen(&["-l", "-f", file.to_str().unwrap()]);
+    assert!(listed.contains(&ed(7).fingerprint()), "{listed}");
 }
 
 fn keygen(args: &[&str]) -> String {
@@ -150,7 +150,8 @@ fn pattern() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// `ssh-keygen -F` says which lines are of a host; each line has a key of its own to tell which those are.
+    /// `ssh-keygen -F` says which lines are of a host; each line has a key of its own to tell which those
+    /// are.
     #[test]
     fn the_lines_of_a_host_are_those_ssh_keygen_finds(
         lines in prop::collection::vec((pattern(), prop::bool::ANY), 1..6),

@@ -1,4 +1,5 @@
-//! One command on a connection. Its channel has a task that drains it to the end: a channel nobody reads stops all others.
+//! One command on a connection. Its channel has a task that drains it to the end: a channel that is not read
+//! stops all others.
 
 use std::{
     collections::VecDeque,
@@ -20,12 +21,14 @@ use tokio::{
 use super::connection::Connection;
 use crate::host::connect_error::{ConnectError, Phase};
 
-/// How long a server may take to open a channel.
-const OPEN: Duration = Duration::from_secs(20);
-/// How much output may wait for its reader.
-const WAITING: usize = 256 * 1024;
-/// How much of the errors is kept: the end.
-const ERRORS: usize = 8 * 1024;
+/// How long a server may take to open a channel, and a command to begin.
+const CHANNEL_OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many bytes of output may wait for their reader.
+const STDOUT_BUFFER: usize = 256 * 1024;
+
+/// How many bytes of the standard error are kept: the last ones.
+const MAX_ERRORS: usize = 8 * 1024;
 
 /// A stream into a command.
 pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
@@ -36,8 +39,8 @@ pub(super) struct Exec {
     pub(super) stdout: DuplexStream,
     pub(super) errors: Errors,
     pub(super) end: watch::Receiver<Option<End>>,
-    /// Changes whenever the host has taken something of what was sent.
-    pub(super) taken: watch::Receiver<usize>,
+    /// Changes whenever the host has accepted some of what was sent.
+    pub(super) accepted: watch::Receiver<usize>,
 }
 
 /// How a command ended.
@@ -45,7 +48,7 @@ pub(super) struct Exec {
 pub(super) enum End {
     Exit(u32),
     Signal(String),
-    /// The connection went away first.
+    /// The connection was lost first.
     Lost,
 }
 
@@ -53,7 +56,7 @@ pub(super) enum End {
 #[derive(Clone, Default)]
 pub(super) struct Errors {
     bytes: Arc<Mutex<VecDeque<u8>>>,
-    /// Counts what arrived, for those who wait for more.
+    /// Counts the bytes that arrived, for tasks that wait for more.
     arrived: Arc<watch::Sender<usize>>,
 }
 
@@ -61,7 +64,7 @@ impl Errors {
     fn push(&self, bytes: &[u8]) {
         let mut kept = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(bytes);
-        let surplus = kept.len().saturating_sub(ERRORS);
+        let surplus = kept.len().saturating_sub(MAX_ERRORS);
         kept.drain(..surplus);
         drop(kept);
         self.arrived.send_modify(|arrived| *arrived += bytes.len());
@@ -79,23 +82,28 @@ impl Errors {
 }
 
 impl Exec {
-    /// Starts a command; its words must suit any login shell.
+    /// Starts a command; any login shell must be able to run it.
     pub(super) async fn start(
         connection: &Connection,
         command: &str,
         terminal: bool,
     ) -> Result<Self, ConnectError> {
-        // A refusal is an answer; all else says that the connection is not what it was.
+        // A refusal is an answer; any other error means that the connection is broken.
         let failed = |error: russh::Error| match error {
             russh::Error::ChannelOpenFailure(_) => ConnectError::new(Phase::Channel, error.to_string()),
             _ => ConnectError::new(Phase::Channel, error.to_string()).transient(),
         };
         let late = |_| ConnectError::new(Phase::Channel, "no answer within 20s").transient();
-        let crowded =
-            |_| ConnectError::new(Phase::Channel, "eight commands run there, and none ended within 20s");
-        let permit =
-            timeout(OPEN, Arc::clone(&connection.sessions).acquire_owned()).await.map_err(crowded)?;
-        let opened = timeout(OPEN, connection.handle.channel_open_session()).await;
+        let crowded = |_| {
+            ConnectError::new(
+                Phase::Channel,
+                "eight commands run on its connection, and none ended within 20s",
+            )
+        };
+        let permit = timeout(CHANNEL_OPEN_TIMEOUT, Arc::clone(&connection.sessions).acquire_owned())
+            .await
+            .map_err(crowded)?;
+        let opened = timeout(CHANNEL_OPEN_TIMEOUT, connection.handle.channel_open_session()).await;
         let channel = opened.map_err(late)?.map_err(failed)?;
         if terminal {
             // Raw: nothing of what is sent comes back, nothing is cut or interpreted.
@@ -105,12 +113,12 @@ impl Exec {
         }
         channel.exec(false, command).await.map_err(failed)?;
         let (read, stdin) = channel.split();
-        let (stdout, sink) = duplex(WAITING);
+        let (stdout, sink) = duplex(STDOUT_BUFFER);
         let (ended, end) = watch::channel(None);
-        let (progress, taken) = watch::channel(0);
+        let (progress, accepted) = watch::channel(0);
         let errors = Errors::default();
         tokio::spawn(drain(read, sink, errors.clone(), ended, progress, permit.ok()));
-        Ok(Self { stdin: Stdin(Arc::new(stdin)), stdout, errors, end, taken })
+        Ok(Self { stdin: Stdin(Arc::new(stdin)), stdout, errors, end, accepted })
     }
 
     /// Its standard input as a stream, which lives as long as this command does.
@@ -124,21 +132,22 @@ impl Exec {
         (self.stdout, Closing { writer, _stdin: self.stdin })
     }
 
-    /// Reads up to the line that ends in this word, which its script says first. Returns what came after it.
+    /// Reads up to the line that ends in this word, which its script prints first. Returns what came after
+    /// it.
     pub(super) async fn skip_to(&mut self, word: &str) -> Result<Vec<u8>, ConnectError> {
-        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut output, mut buffer) = (Vec::new(), [0; 4096]);
         let late = |_| ConnectError::new(Phase::Shell, "the command did not begin within 20s").transient();
         loop {
-            if let Some(rest) = after(&said, word) {
+            if let Some(rest) = after(&output, word) {
                 return Ok(rest);
             }
-            match timeout(OPEN, self.stdout.read(&mut buffer)).await.map_err(late)? {
-                Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
+            match timeout(CHANNEL_OPEN_TIMEOUT, self.stdout.read(&mut buffer)).await.map_err(late)? {
+                Ok(n) if n > 0 => output.extend_from_slice(&buffer[..n]),
                 _ if self.ended().await == End::Lost => {
                     return Err(ConnectError::new(Phase::Channel, "the connection was lost").transient());
                 }
                 _ => {
-                    let text = format!("{} {}", String::from_utf8_lossy(&said), self.errors.text());
+                    let text = format!("{} {}", String::from_utf8_lossy(&output), self.errors.text());
                     return Err(ConnectError::new(Phase::Shell, text.trim().to_owned()));
                 }
             }
@@ -152,15 +161,17 @@ impl Exec {
     }
 }
 
-/// What came after a line that ends in this word, once the whole line is there: logins print what they like before it.
-pub(super) fn after(said: &[u8], word: &str) -> Option<Vec<u8>> {
-    let at = said.windows(word.len()).position(|window| window == word.as_bytes())? + word.len();
-    let end = said[at..].iter().position(|byte| *byte == b'\n')?;
-    Some(said[at + end + 1..].to_vec())
+/// What came after a line that ends in this word, once that line is complete: a login may print anything
+/// before it.
+pub(super) fn after(output: &[u8], word: &str) -> Option<Vec<u8>> {
+    let at = output.windows(word.len()).position(|window| window == word.as_bytes())? + word.len();
+    let end = output[at..].iter().position(|byte| *byte == b'\n')?;
+    Some(output[at + end + 1..].to_vec())
 }
 
-/// The standard input of a command. It ends when this is dropped, and with it the command, which would stay there for as long
-/// as the connection. The channel is then closed from the other end, the only one russh waits for.
+/// The standard input of a command. It ends when this is dropped, and the command with it, which would
+/// otherwise run for as long as the connection lives. The host then closes the channel, which russh waits
+/// for.
 pub(super) struct Stdin(pub(super) Arc<ChannelWriteHalf<Msg>>);
 
 impl Drop for Stdin {
@@ -220,4 +231,32 @@ async fn drain(
         }
     }
     ended.send_replace(Some(end));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_begins_after_the_whole_line_of_the_greeting() {
+        let after =
+            |output: &str| after(output.as_bytes(), "word!").map(|rest| String::from_utf8(rest).unwrap());
+        assert_eq!(after("Welcome\nword!\nfirst\n").as_deref(), Some("first\n"));
+        assert_eq!(after("prompt> word!\r\nfirst").as_deref(), Some("first"));
+        assert_eq!(after("word!\n").as_deref(), Some(""));
+        for incomplete in ["", "word", "word!", "Welcome\n"] {
+            assert_eq!(after(incomplete), None, "{incomplete:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_standard_error_is_kept() {
+        let errors = Errors::default();
+        let arrived = errors.watch();
+        errors.push(&b"x".repeat(MAX_ERRORS));
+        errors.push(b"the reason\n");
+        assert!(errors.text().ends_with("xthe reason"));
+        assert_eq!(errors.text().len(), MAX_ERRORS - 1);
+        assert_eq!(*arrived.borrow(), MAX_ERRORS + 11);
+    }
 }

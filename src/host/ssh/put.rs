@@ -1,4 +1,5 @@
-//! Sending a file down a channel of its own: small slices of one buffer that all hosts share, and an end to waiting.
+//! Sending a file down a channel of its own: small slices of one buffer that all hosts share, and a limit on
+//! every wait.
 
 use std::time::Duration;
 
@@ -8,28 +9,29 @@ use tokio::time::timeout;
 use super::exec::{End, Exec};
 use crate::host::connect_error::{ConnectError, Phase};
 
-/// One packet: larger ones are cut up anyway, and slower.
+/// One packet: russh splits larger ones, and is slower then.
 const SLICE: usize = 32 * 1024;
+
 /// How long no byte may move.
-const STALLED: Duration = Duration::from_secs(30);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), ConnectError> {
     let mut at = 0;
     while at < bytes.len() && exec.end.borrow().is_none() {
         let end = bytes.len().min(at + SLICE);
-        let sent = timeout(STALLED, exec.stdin.0.data_bytes(bytes.slice(at..end)));
+        let sent = timeout(STALL_TIMEOUT, exec.stdin.0.data_bytes(bytes.slice(at..end)));
         match sent.await {
             Ok(Ok(())) => at = end,
-            // The script has ended early: its own words say why.
+            // The script has ended early: its error output says why.
             Ok(Err(_)) => break,
             Err(_) => return Err(stalled(at, bytes.len())),
         }
     }
-    match taken(exec).await {
+    match wait_accepted(exec).await {
         Some(End::Exit(0)) => Ok(()),
         Some(End::Exit(status)) => {
-            let said = exec.errors.text();
-            let reason = if said.is_empty() { format!("it ended with status {status}") } else { said };
+            let errors = exec.errors.text();
+            let reason = if errors.is_empty() { format!("it ended with status {status}") } else { errors };
             Err(ConnectError::new(Phase::Channel, reason))
         }
         Some(End::Signal(signal)) => {
@@ -40,18 +42,18 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), ConnectEr
     }
 }
 
-/// Waits for the end. Megabytes may still be on their way: what sshd says it has taken of them is progress.
-async fn taken(exec: &mut Exec) -> Option<End> {
-    let mut taken = exec.taken.clone();
+/// Waits for the end. Megabytes may still be in flight: each acknowledgement of sshd is progress.
+async fn wait_accepted(exec: &mut Exec) -> Option<End> {
+    let mut accepted = exec.accepted.clone();
     loop {
         let moved = async {
-            if taken.changed().await.is_err() {
+            if accepted.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             end = exec.ended() => return Some(end),
-            moved = timeout(STALLED, moved) => moved.ok()?,
+            moved = timeout(STALL_TIMEOUT, moved) => moved.ok()?,
         }
     }
 }

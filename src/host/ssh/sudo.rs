@@ -1,5 +1,5 @@
-//! Becoming root: one sudo for a whole script. The password goes down standard input, and only after sudo asked for it in
-//! words that nobody else can say.
+//! Becoming root: one sudo for a whole script. The password is written to standard input, and only after sudo
+//! asked for it with a prompt that nothing else can forge.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use super::{
 };
 use crate::{
     host::{
-        Connector,
         connect_error::{ConnectError, Phase},
-        shell,
+        connector::Connector,
+        shell::sentinel,
         ssh_config::SshConfig,
     },
     secret::ExposeSecret,
 };
 
-/// How long sudo may take to ask, and then to let us in; a wrong password alone costs some seconds.
-const ADMIT: Duration = Duration::from_secs(30);
+/// How long sudo may take to ask for the password, and then to accept it; a wrong one alone costs some
+/// seconds.
+const SUDO_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Sudo<'a> {
     pub(super) config: &'a SshConfig,
@@ -39,40 +40,46 @@ impl Sudo<'_> {
         args: &str,
         terminal: bool,
     ) -> Result<(Exec, Vec<u8>), ConnectError> {
-        let nonce = shell::sentinel().map_err(|error| ConnectError::new(Phase::Sudo, error.to_string()))?;
-        // sudo may give the script a terminal of its own, with all the habits of one.
+        let nonce = sentinel().map_err(|error| ConnectError::new(Phase::Sudo, error.to_string()))?;
+        // sudo may give the script a terminal of its own, which echoes and translates unless it is raw.
         let raw = if terminal { "stty raw -echo 2>/dev/null; " } else { "" };
         let command = format!(
             "exec env LC_ALL=C sudo -H -S -p '{nonce}?' -- sh -c '{raw}LC_ALL=C; export LC_ALL; echo {nonce}!; {script}' sh{args}"
         );
         let mut exec = Exec::start(connection, &command, terminal).await?;
-        let before = self.admitted(&mut exec, &nonce).await?;
+        let before = self.wait_admitted(&mut exec, &nonce).await?;
         Ok((exec, before))
     }
 
-    /// Waits until the script speaks; answers sudo's question on the way. Whoever types the answer is not hurried.
-    async fn admitted(&self, exec: &mut Exec, nonce: &str) -> Result<Vec<u8>, ConnectError> {
-        let (question, hello) = (format!("{nonce}?"), format!("{nonce}!"));
-        let (mut said, mut asked) = (Vec::new(), 0);
+    /// Waits until the script prints its greeting, and answers sudo's question. The timeout does not run
+    /// while the user types the answer.
+    async fn wait_admitted(&self, exec: &mut Exec, nonce: &str) -> Result<Vec<u8>, ConnectError> {
+        let (question, greeting) = (format!("{nonce}?"), format!("{nonce}!"));
+        let (mut output, mut asked) = (Vec::new(), 0);
         let mut errors = exec.errors.watch();
         let mut buffer = [0; 4096];
-        let mut deadline = Instant::now() + ADMIT;
+        let mut deadline = Instant::now() + SUDO_TIMEOUT;
         loop {
-            if let Some(rest) = after(&said, &hello) {
+            if let Some(rest) = after(&output, &greeting) {
                 return Ok(rest);
             }
-            let questions = count(exec.errors.text().as_bytes(), &question) + count(&said, &question);
+            let questions = count(exec.errors.text().as_bytes(), &question) + count(&output, &question);
             if questions > asked {
                 asked = questions;
                 self.answer(exec, asked).await?;
-                deadline = Instant::now() + ADMIT;
+                deadline = Instant::now() + SUDO_TIMEOUT;
             }
-            let late =
-                || ConnectError::new(Phase::Sudo, "it neither asked nor let us in within 30s").transient();
+            let late = || {
+                ConnectError::new(
+                    Phase::Sudo,
+                    "it neither asked for a password nor started the script within 30s",
+                )
+                .transient()
+            };
             tokio::select! {
                 read = timeout_at(deadline, exec.stdout.read(&mut buffer)) => match read {
-                    Ok(Ok(n)) if n > 0 => said.extend_from_slice(&buffer[..n]),
-                    Ok(_) => return Err(self.refused(exec, &said, &question).await),
+                    Ok(Ok(n)) if n > 0 => output.extend_from_slice(&buffer[..n]),
+                    Ok(_) => return Err(self.refused(exec, &output, &question).await),
                     Err(_) => return Err(late()),
                 },
                 _ = errors.changed() => {}
@@ -83,13 +90,13 @@ impl Sudo<'_> {
     async fn answer(&self, exec: &mut Exec, times: usize) -> Result<(), ConnectError> {
         let user = &self.config.user;
         if times > 1 {
-            return Err(ConnectError::new(Phase::Sudo, format!("it does not take the password of {user}"))
+            return Err(ConnectError::new(Phase::Sudo, format!("it does not accept the password of {user}"))
                 .hint("correct what `sudo` under [ssh] names, or type it again"));
         }
         let question = format!("password of {user} for sudo");
         let password = self.connector.secret(self.config.ssh.sudo.as_ref(), &question).await;
         let password = password.map_err(|error| ConnectError::new(Phase::Sudo, error.to_string()))?.ok_or_else(|| {
-            ConnectError::new(Phase::Sudo, format!("it wants the password of {user}, and nobody is there to give it"))
+            ConnectError::new(Phase::Sudo, format!("it asks for the password of {user}, and there is no terminal to type it on"))
                 .hint("keep it in a file or a variable: [ssh] sudo = { file = \"…\" }, or allow NOPASSWD in sudoers")
         })?;
         let lost = |error: std::io::Error| ConnectError::new(Phase::Sudo, error.to_string()).transient();
@@ -99,13 +106,14 @@ impl Sudo<'_> {
         stdin.flush().await.map_err(lost)
     }
 
-    async fn refused(&self, exec: &mut Exec, said: &[u8], question: &str) -> ConnectError {
+    async fn refused(&self, exec: &mut Exec, output: &[u8], question: &str) -> ConnectError {
         let end = exec.ended().await;
-        let text = format!("{}\n{}", exec.errors.text(), String::from_utf8_lossy(said)).replace(question, "");
+        let text =
+            format!("{}\n{}", exec.errors.text(), String::from_utf8_lossy(output)).replace(question, "");
         let text: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         match (text.is_empty(), end) {
             (true, End::Lost) => ConnectError::new(Phase::Sudo, "the connection was lost").transient(),
-            (true, end) => ConnectError::new(Phase::Sudo, format!("it ended without a word ({end:?})")),
+            (true, end) => ConnectError::new(Phase::Sudo, format!("it ended without any output ({end:?})")),
             (false, _) => ConnectError::new(Phase::Sudo, text.join("; ")),
         }
     }
@@ -113,4 +121,17 @@ impl Sudo<'_> {
 
 fn count(text: &[u8], word: &str) -> usize {
     text.windows(word.len()).filter(|window| *window == word.as_bytes()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_question_of_sudo_is_counted() {
+        let question = "nonce?";
+        assert_eq!(count(b"", question), 0);
+        assert_eq!(count(b"nonce? Sorry, try again.\nnonce?", question), 2);
+        assert_eq!(count(b"nonce!", question), 0);
+    }
 }

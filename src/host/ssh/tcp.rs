@@ -1,4 +1,4 @@
-//! TCP as SSH wants it: no delay in either direction.
+//! TCP without delays in either direction, as SSH needs it.
 
 use std::{
     io,
@@ -18,23 +18,23 @@ use tokio::{
 use crate::host::connect_error::{ConnectError, Phase};
 
 /// How long one address may take to answer.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection whose kernel acknowledges at once. sshd leaves Nagle's algorithm on for sessions without a terminal: with
-/// delayed acknowledgements on our side each answer in two parts takes 40 ms. The kernel forgets the setting, so it is set
-/// again after each read.
+/// A connection whose kernel acknowledges at once. sshd leaves Nagle's algorithm on for sessions without a
+/// terminal: with delayed acknowledgements on our side each answer in two parts takes 40 ms. The kernel
+/// forgets the setting, so it is set again after each read.
 pub(super) struct Quick(TcpStream);
 
 /// Connects to the first address of a name that answers.
 pub(super) async fn connect(host: &str, port: u16) -> Result<Quick, ConnectError> {
-    let addresses: Vec<SocketAddr> = match timeout(CONNECT, lookup_host((host, port))).await {
+    let addresses: Vec<SocketAddr> = match timeout(CONNECT_TIMEOUT, lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => return Err(ConnectError::new(Phase::Resolve, format!("{host}: {error}"))),
         Err(_) => return Err(ConnectError::new(Phase::Resolve, format!("no answer for {host} within 10s"))),
     };
     let mut last = ConnectError::new(Phase::Resolve, format!("{host} has no address"));
     for address in addresses {
-        match timeout(CONNECT, TcpStream::connect(address)).await {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);
                 let _ = sockopt::set_tcp_quickack(&stream, true);
@@ -55,7 +55,7 @@ impl AsyncRead for Quick {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.0).poll_read(context, buffer);
         if read.is_ready() {
-            // Not every kernel can: then it is slower.
+            // A kernel that refuses is only slower.
             let _ = sockopt::set_tcp_quickack(&self.0, true);
         }
         read

@@ -1,4 +1,5 @@
-//! What a server will be offered: keys from files and from an agent, with their certificates, in the order of ssh(1).
+//! Which identities a server is offered: keys from files and from an agent, with their certificates, in the
+//! order of ssh(1).
 
 use std::{
     path::{Path, PathBuf},
@@ -16,28 +17,30 @@ use tokio::{net::UnixStream, time::timeout};
 use crate::{
     host::{
         connect_error::{ConnectError, Phase},
-        connector::{Connector, Once},
+        connector::Connector,
+        once_map::OnceMap,
         ssh_config::{self, SshConfig},
     },
     secret::{ExposeSecret, SecretString},
 };
 
 /// How long an agent may take to list its keys.
-const LIST: Duration = Duration::from_secs(5);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Private keys that were read in this run, by file. `Err` says why one cannot be used.
-pub(super) type Keys = Once<PathBuf, Result<Option<Arc<PrivateKey>>, String>>;
+/// Encrypted private keys that were opened in this run, by file; `None` where the user gave no passphrase.
+/// `Err` says why a key cannot be used.
+pub(super) type Keys = OnceMap<PathBuf, Result<Option<Arc<PrivateKey>>, String>>;
 
-/// What one server will be offered.
+/// What one server is offered.
 pub(super) struct Identities {
     pub(super) keys: Vec<Identity>,
     pub(super) agent: Option<AgentClient<UnixStream>>,
-    /// What should have been offered and cannot be, for people.
+    /// What should have been offered and cannot be, for the error text.
     pub(super) skipped: Vec<String>,
 }
 
 pub(super) struct Identity {
-    /// For people: where it is from.
+    /// Where it is from, for the error text.
     pub(super) name: String,
     pub(super) kind: Kind,
 }
@@ -53,16 +56,22 @@ fn failed(reason: impl Into<String>) -> ConnectError {
     ConnectError::new(Phase::Authentication, reason)
 }
 
-/// Gathers the keys, before the server's clock ticks: a passphrase may have to be asked for.
-pub(super) async fn prepare(config: &SshConfig, connector: &Connector) -> Result<Identities, ConnectError> {
-    missing(config)?;
-    let (agent, identities, mut skipped) = agent(config).await;
+/// Gathers the keys, before the server is connected to, which limits the time for a login: a passphrase may
+/// have to be asked for. `unlocked` keeps the encrypted ones that were opened in this run.
+pub(super) async fn prepare(
+    config: &SshConfig,
+    connector: &Connector,
+    unlocked: &Keys,
+) -> Result<Identities, ConnectError> {
+    check_named_keys(config)?;
+    let (agent, held, mut skipped) = list_agent(config).await;
     let (mut keys, mut plain, mut locked, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for file in &config.identity {
         let public = public(file);
         named.extend(public.iter().map(|key| key.key_data().clone()));
-        if public.iter().any(|key| identities.iter().any(|held| key_data(held) == key.key_data())) {
-            // The agent has it, and no passphrase is needed. What certifies it may stand beside the file all the same.
+        if public.iter().any(|key| held.iter().any(|identity| key_data(identity) == key.key_data())) {
+            // The agent holds it, and no passphrase is needed. Its certificate may be beside the file all the
+            // same.
             let certificates = public.iter().flat_map(|key| certificates(file, key.key_data(), config));
             keys.extend(
                 certificates
@@ -71,7 +80,7 @@ pub(super) async fn prepare(config: &SshConfig, connector: &Connector) -> Result
             continue;
         }
         match read(file, None) {
-            Ok(key) => plain.extend(offers(file, key, config)),
+            Ok(key) => plain.extend(with_certificates(file, key, config)),
             Err(keys::Error::KeyIsEncrypted) => locked.push(file),
             Err(error) if config.identities_only && file.exists() => {
                 return Err(failed(format!("the private key {} cannot be used: {error}", file.display())));
@@ -79,13 +88,13 @@ pub(super) async fn prepare(config: &SshConfig, connector: &Connector) -> Result
             Err(_) => {}
         }
     }
-    keys.extend(agent_identities(identities, &named, config.identities_only));
+    keys.extend(agent_identities(held, &named, config.identities_only));
     keys.extend(plain);
-    // A passphrase is asked for where nothing else may do, or where the inventory names the key.
+    // A passphrase is asked for where there is no other key, or where the inventory names this one.
     if keys.is_empty() || config.identities_only {
         for file in locked {
-            match unlock(file, config, connector).await? {
-                Some(key) => keys.extend(offers(file, key, config)),
+            match unlock(file, config, connector, unlocked).await? {
+                Some(key) => keys.extend(with_certificates(file, key, config)),
                 None => skipped.push(format!("not {}, which is encrypted", file.display())),
             }
         }
@@ -93,8 +102,8 @@ pub(super) async fn prepare(config: &SshConfig, connector: &Connector) -> Result
     Ok(Identities { keys, agent, skipped })
 }
 
-/// A key the inventory names must be there, itself or in the agent.
-fn missing(config: &SshConfig) -> Result<(), ConnectError> {
+/// A key that the inventory names must exist, in its file or in the agent.
+fn check_named_keys(config: &SshConfig) -> Result<(), ConnectError> {
     match config.ssh.identity.iter().find(|file| !file.exists() && public(file).is_none()) {
         None => Ok(()),
         Some(file) => Err(failed(format!("there is no private key {}", file.display()))
@@ -102,8 +111,8 @@ fn missing(config: &SshConfig) -> Result<(), ConnectError> {
     }
 }
 
-/// The public half: from the file beside a private key, from a file that is nothing else, or from the private key, where it
-/// stands in the clear.
+/// The public half: from the file beside a private key, from a file that holds nothing else, or from the
+/// private key, where that part is not encrypted.
 fn public(file: &Path) -> Option<PublicKey> {
     let within = || PrivateKey::read_openssh_file(file).map(|key| key.public_key().clone()).ok();
     keys::load_public_key(with_suffix(file, ".pub"))
@@ -112,7 +121,7 @@ fn public(file: &Path) -> Option<PublicKey> {
         .or_else(within)
 }
 
-/// The certificates of a key, with their names: beside it, and where the configuration says.
+/// The certificates of a key, with their names: beside it, and in the files the configuration names.
 fn certificates(file: &Path, key: &KeyData, config: &SshConfig) -> Vec<(String, Certificate)> {
     let files = [with_suffix(file, "-cert.pub")].into_iter().chain(config.certificates.iter().cloned());
     let read = files.filter_map(|file| {
@@ -122,7 +131,10 @@ fn certificates(file: &Path, key: &KeyData, config: &SshConfig) -> Vec<(String, 
     read.collect()
 }
 
-async fn agent(config: &SshConfig) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Vec<String>) {
+/// The agent, what it holds, and a remark where it does not answer.
+async fn list_agent(
+    config: &SshConfig,
+) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>, Vec<String>) {
     let listing = async {
         let mut agent = match &config.agent {
             ssh_config::Agent::None => return None,
@@ -132,10 +144,10 @@ async fn agent(config: &SshConfig) -> (Option<AgentClient<UnixStream>>, Vec<Agen
         let identities = agent.request_identities().await.ok()?;
         Some((agent, identities))
     };
-    match timeout(LIST, listing).await {
+    match timeout(AGENT_TIMEOUT, listing).await {
         Ok(Some((agent, identities))) => (Some(agent), identities, Vec::new()),
         Ok(None) => (None, Vec::new(), Vec::new()),
-        Err(_) => (None, Vec::new(), vec!["no key of an agent that does not answer".to_owned()]),
+        Err(_) => (None, Vec::new(), vec!["no key of the agent, which does not answer".to_owned()]),
     }
 }
 
@@ -159,7 +171,7 @@ fn agent_identities(
     };
     identities.retain(|identity| !only_named || rank(identity).0 < named.len());
     identities.sort_by_key(rank);
-    let offer = |identity| match identity {
+    let identity = |held| match held {
         AgentIdentity::PublicKey { key, comment } => {
             Identity { name: format!("agent's {comment}"), kind: Kind::Agent(key) }
         }
@@ -168,7 +180,7 @@ fn agent_identities(
             kind: Kind::AgentCertificate(certificate),
         },
     };
-    identities.into_iter().map(offer).collect()
+    identities.into_iter().map(identity).collect()
 }
 
 fn read(file: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, keys::Error> {
@@ -176,7 +188,7 @@ fn read(file: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey, ke
 }
 
 /// A key, and before it its certificates.
-fn offers(file: &Path, key: impl Into<Arc<PrivateKey>>, config: &SshConfig) -> Vec<Identity> {
+fn with_certificates(file: &Path, key: impl Into<Arc<PrivateKey>>, config: &SshConfig) -> Vec<Identity> {
     let key = key.into();
     let certificates = certificates(file, key.public_key().key_data(), config).into_iter();
     let certified = certificates.map(|(name, certificate)| Identity {
@@ -193,12 +205,13 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens an encrypted key, once for all hosts. Deriving the key from the passphrase takes long by design: it has a thread
-/// of its own. `None` where nobody knows the passphrase.
+/// Opens an encrypted key, once for all hosts. Deriving the key from the passphrase takes long by design: it
+/// has a thread of its own. `None` where there is no terminal to ask on.
 async fn unlock(
     file: &Path,
     config: &SshConfig,
     connector: &Connector,
+    unlocked: &Keys,
 ) -> Result<Option<Arc<PrivateKey>>, ConnectError> {
     let open = || async {
         let question = format!("passphrase of {}", file.display());
@@ -211,9 +224,12 @@ async fn unlock(
             _ => Err(format!("the passphrase does not open {}", file.display())),
         }
     };
-    let cell = connector.shared.common.keys.cell(file.to_owned());
+    let cell = unlocked.cell(file.to_owned());
     cell.get_or_init(open).await.clone().map_err(|reason| {
         failed(reason)
             .hint("set `passphrase` under [ssh], add the key to your agent with ssh-add, or type it again")
     })
 }
+
+#[cfg(test)]
+mod tests;

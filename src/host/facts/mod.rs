@@ -1,10 +1,10 @@
-//! What must be known of a host before it can be said what is desired there.
+//! The facts of a host, which decide what is desired there.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{buffer_output, minify};
+use super::shell::{buffer_output, minify};
 use crate::distro::{self, Distro};
 
 /// The facts of one host.
@@ -12,6 +12,7 @@ use crate::distro::{self, Distro};
 pub struct Facts {
     /// The numeric user id scripts run as; 0 is root.
     pub uid: u32,
+    /// The name of that account.
     pub user: String,
     /// `$XDG_DATA_HOME`, or its default below the home folder.
     pub data_home: String,
@@ -19,9 +20,11 @@ pub struct Facts {
     pub cache_home: String,
     /// `uname -m`.
     pub arch: String,
+    /// Processors that scripts may use, as `nproc` counts them.
     pub cores: u32,
+    /// What starts services here.
     pub init: InitSystem,
-    /// The version of systemd, 0 where something else is in charge.
+    /// The version of systemd, 0 where the host runs another init system.
     pub systemd: u32,
     /// `ID` of os-release, then `ID_LIKE`.
     pub os: Vec<String>,
@@ -31,7 +34,7 @@ pub struct Facts {
     pub codename: String,
     /// The C library and its version, as `glibc 2.36` or `musl 1.2.3`.
     pub libc: String,
-    /// Shared libraries a server may need and this host has not.
+    /// Shared libraries that a server may need and this host lacks.
     pub lacks: Vec<String>,
     /// The level of an x86-64 processor: 1 to 4; 1 on all others.
     pub level: u32,
@@ -54,50 +57,12 @@ pub enum InitSystem {
     Other,
 }
 
-/// The questions: read-only; the answer is a line a fact.
+/// The script that asks for the facts: read-only; it prints a line for each fact.
 pub(super) fn script() -> String {
     buffer_output(&minify(&format!("library_folders='{}'\n{SCRIPT}", distro::library_folders())))
 }
 
-const SCRIPT: &str = r#"
-id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%(*}"
-id=${id#*(}; echo "user=${id%)}"
-echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
-echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
-echo "arch=$(uname -m)"
-echo "cores=$(nproc)"
-read -r init </proc/1/comm; echo "init=$init"
-[ "$init" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
-[ ! -r /etc/os-release ] || while read -r line; do
-  case $line in ID*|VERSION_*) echo "os.$line" ;; esac
-done </etc/os-release
-echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
-lacks=
-for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
-  libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
-  for folder in $library_folders; do
-    [ ! -e "$folder/$library" ] || continue 2
-  done
-  lacks="$lacks $library"
-done
-echo "lacks=$lacks"
-level=1
-while read -r key _ flags; do
-  [ "$key" = flags ] || continue
-  case " $flags " in *\ popcnt\ *\ sse4_2\ *|*\ sse4_2\ *\ popcnt\ *) level=2 ;; esac
-  case " $flags " in *\ avx2\ *\ bmi2\ *) [ $level = 1 ] || level=3 ;; esac
-  case " $flags " in *\ avx512f\ *\ avx512vl\ *) [ $level != 3 ] || level=4 ;; esac
-  break
-done </proc/cpuinfo
-echo "level=$level"
-echo "compiler=$(command -v cc || command -v gcc)"
-read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
-for folder in /var/lib/provision/*; do
-  [ -e "$folder/ledger.jsonl" ] || continue
-  account=; [ ! -r "$folder/account" ] || read -r account <"$folder/account"
-  echo "account.${folder##*/}=$account"
-done
-"#;
+const SCRIPT: &str = include_str!("facts.sh");
 
 impl Facts {
     /// Reads the script's answer; the error is the name of the fact that is missing.
@@ -114,7 +79,7 @@ impl Facts {
             arch: need("arch")?.to_owned(),
             cores: number("cores")?,
             init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
-            systemd: map.get("systemd").and_then(|said| systemd_version(said)).unwrap_or(0),
+            systemd: map.get("systemd").and_then(|version| systemd_version(version)).unwrap_or(0),
             os: std::iter::once(os("os.ID"))
                 .chain(os("os.ID_LIKE").split_whitespace())
                 .map(str::to_owned)
@@ -140,6 +105,7 @@ impl Facts {
         !self.lacks.iter().any(|lacking| lacking == name)
     }
 
+    /// Whether scripts run as root.
     pub fn is_root(&self) -> bool {
         self.uid == 0
     }
@@ -156,22 +122,9 @@ impl Facts {
 }
 
 /// `252` → 252, as also `252.1` and `256~rc3`.
-fn systemd_version(said: &str) -> Option<u32> {
-    said.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+fn systemd_version(version: &str) -> Option<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_account_of_each_cluster_is_a_fact() {
-        let told = "uid=0\nuser=root\ndata_home=/d\ncache_home=/c\narch=x86_64\ncores=2\ninit=sh\nlibc=musl\nlacks=\nlevel=1\n\
-                    compiler=\nboot=b\naccount.old=\naccount.new=provision-redis\naccount.odd=a b";
-        let lines: Vec<String> = told.lines().map(str::to_owned).collect();
-        let accounts = Facts::parse(&lines).unwrap().accounts;
-        let account = |cluster: &str| accounts.get(cluster).map(String::as_str);
-        assert_eq!((account("old"), account("new")), (Some(""), Some("provision-redis")));
-        assert_eq!((account("odd"), account("none")), (None, None));
-    }
-}
+mod tests;

@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%\(*}"
+id=${id#*\(}; echo "user=${id%\)}"
+echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
+echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
+echo "arch=$(uname -m)"
+echo "cores=$(nproc)"
+read -r init </proc/1/comm; echo "init=$init"
+# shellcheck disable=SC2046 # the words of its first line
+[ "$init" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
+[ ! -r /etc/os-release ] || while read -r line; do
+  case $line in ID*|VERSION_*) echo "os.$line" ;; esac
+done </etc/os-release
+echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
+lacks=
+for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
+  libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
+  for folder in $library_folders; do
+    [ ! -e "$folder/$library" ] || continue 2
+  done
+  lacks="$lacks $library"
+done
+echo "lacks=$lacks"
+level=1
+while read -r key _ flags; do
+  [ "$key" = flags ] || continue
+  case " $flags " in *\ popcnt\ *\ sse4_2\ *|*\ sse4_2\ *\ popcnt\ *) level=2 ;; esac
+  case " $flags " in *\ avx2\ *\ bmi2\ *) [ $level = 1 ] || level=3 ;; esac
+  case " $flags " in *\ avx512f\ *\ avx512vl\ *) [ $level != 3 ] || level=4 ;; esac
+  break
+done </proc/cpuinfo
+echo "level=$level"
+echo "compiler=$(command -v cc || command -v gcc)"
+read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+for folder in /var/lib/provision/*; do
+  [ -e "$folder/ledger.jsonl" ] || continue
+  account=; [ ! -r "$folder/account" ] || read -r account <"$folder/account"
+  echo "account.${folder##*/}=$account"
+done

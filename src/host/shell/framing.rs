@@ -1,0 +1,227 @@
+//! The framing of scripts on a shell's standard input and output: a sentinel ends the output of each.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
+
+use super::{
+    lock::{Retake, holder_of, lock_script},
+    script::{framed, minify},
+};
+use crate::host::error::{Error, Result};
+
+/// How long taking the lock may take: `flock -w`, and a margin for a host that is busy.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a shell may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many lines of one script's output are kept: the last ones, which say why it failed.
+const MAX_OUTPUT_LINES: usize = 200_000;
+
+/// Gets the rest of the greeting's line.
+type OnGreeting = Box<dyn FnOnce(&str) + Send>;
+
+/// A shell that runs one script after the other.
+pub(in crate::host) struct Shell {
+    stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    lines: mpsc::UnboundedReceiver<String>,
+    /// Ends a script's output; random, so that no output can forge it.
+    sentinel: String,
+    /// What the shell wrote to its standard error, where that is kept.
+    errors: Box<dyn Fn() -> String + Send + Sync>,
+    /// The last lines of the login, until the shell has greeted.
+    login: Arc<Mutex<VecDeque<String>>>,
+    /// Whether the shell was found to have ended. Output from before may still arrive.
+    is_lost: bool,
+    /// Whether a script was sent whose sentinel has not arrived.
+    is_busy: bool,
+}
+
+/// How many lines of a login are kept, for the error text.
+const MAX_LOGIN_LINES: usize = 5;
+
+impl Shell {
+    /// Speaks to a shell over its standard input and output. A task of its own drains the output until it
+    /// ends.
+    pub(in crate::host) fn new(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        sentinel: String,
+    ) -> Self {
+        Self::start(stdin, stdout, sentinel, None, Box::new(String::new))
+    }
+
+    /// The same for a shell behind a login, which may print banners and the output of profiles. The shell
+    /// prints `SENTINEL hello WORDS` when it runs: what comes before is dropped, and `on_greeting` gets the
+    /// words.
+    pub(in crate::host) fn with_login_banner(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        sentinel: String,
+        on_greeting: impl FnOnce(&str) + Send + 'static,
+        errors: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(stdin, stdout, sentinel, Some(Box::new(on_greeting)), Box::new(errors))
+    }
+
+    fn start(
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        sentinel: String,
+        mut on_greeting: Option<OnGreeting>,
+        errors: Box<dyn Fn() -> String + Send + Sync>,
+    ) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        let greeting = format!("{sentinel} hello");
+        let login = Arc::new(Mutex::new(VecDeque::new()));
+        let banner = Arc::clone(&login);
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stdout);
+            let mut line = Vec::new();
+            while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
+                // A last line without its end was cut off: it is dropped.
+                let Some(text) = line.strip_suffix(b"\n") else { break };
+                let text = String::from_utf8_lossy(text).into_owned();
+                line.clear();
+                if on_greeting.is_some() {
+                    let mut banner = banner.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(words) = text.strip_prefix(&greeting) {
+                        banner.clear();
+                        on_greeting.take().into_iter().for_each(|on_greeting| on_greeting(words));
+                    } else if !text.is_empty() {
+                        banner.push_back(text);
+                        let surplus = banner.len().saturating_sub(MAX_LOGIN_LINES);
+                        banner.drain(..surplus);
+                    }
+                } else if sender.send(text).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { stdin: Box::new(stdin), lines, sentinel, errors, login, is_lost: false, is_busy: false }
+    }
+
+    /// Whether the shell has ended: a script that is sent now would not run.
+    pub(in crate::host) fn has_ended(&self) -> bool {
+        self.is_lost || self.lines.is_closed()
+    }
+
+    /// Output that answers no script: the lines of a login that started no shell, and the standard error.
+    pub(in crate::host) fn captured_output(&self) -> String {
+        let login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines: Vec<String> = login.iter().cloned().collect();
+        lines.extend(Some((self.errors)()).filter(|errors| !errors.is_empty()));
+        lines.join("; ")
+    }
+
+    /// Closes the shell's standard input, and waits until the shell has ended, and its lock with it.
+    pub(in crate::host) async fn close(&mut self) {
+        self.stdin = Box::new(tokio::io::sink());
+        let ended = async { while self.lines.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
+        self.is_lost = true;
+    }
+
+    fn lost(&mut self, host: &str, what: &str) -> Error {
+        self.is_lost = true;
+        Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.captured_output() }
+    }
+
+    /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two
+    /// lines.
+    pub(in crate::host) async fn run(
+        &mut self,
+        host: &str,
+        what: &str,
+        script: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(i32, Vec<String>)> {
+        // Standard input is /dev/null, so that no command of the script can read the next script; descriptor
+        // 9 is the lock, which no child that outlives us may keep.
+        let text = framed(&format!("(\n{script}\n) </dev/null 2>&1 9>&-"), &self.sentinel);
+        self.send(host, what, &text, idle, on_line).await
+    }
+
+    /// Takes the lock of a cluster in the running shell itself, not in a child: descriptor 9 stays open until
+    /// it ends. `on_wait` gets the name of another holder, while that one is waited for; it is returned where
+    /// the lock stayed held.
+    pub(in crate::host) async fn lock(
+        &mut self,
+        host: &str,
+        cluster: &str,
+        holder: &str,
+        on_wait: &(dyn Fn(&str) + Sync),
+        retake: Retake,
+    ) -> Result<Option<String>> {
+        let text = framed(&minify(&lock_script(cluster, holder, retake)), &self.sentinel);
+        let mut on_line = |line: &str| holder_of(line).iter().for_each(|holder| on_wait(holder));
+        let (status, output) =
+            self.send(host, "the cluster's lock", &text, LOCK_TIMEOUT, &mut on_line).await?;
+        if status == 0 {
+            return Ok(None);
+        }
+        match output.iter().rev().find_map(|line| holder_of(line)) {
+            Some(other) => Ok(Some(other)),
+            None => Err(Error::Script {
+                host: host.to_owned(),
+                what: "taking the cluster's lock".to_owned(),
+                status,
+                output,
+            }),
+        }
+    }
+
+    /// The next line of output.
+    async fn read_line(&mut self, host: &str, what: &str, idle: Duration) -> Result<String> {
+        let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
+        let line = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
+        line.ok_or_else(|| self.lost(host, what))
+    }
+
+    async fn send(
+        &mut self,
+        host: &str,
+        what: &str,
+        text: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(i32, Vec<String>)> {
+        // A script that timed out may still run: its output and its sentinel are not this script's.
+        while self.is_busy {
+            let line = self.read_line(host, what, idle).await?;
+            self.is_busy = !line.starts_with(&self.sentinel);
+        }
+        self.is_busy = true;
+        if self.stdin.write_all(text.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
+            return Err(self.lost(host, what));
+        }
+        let (mut output, mut empty) = (VecDeque::new(), false);
+        loop {
+            let line = self.read_line(host, what, idle).await?;
+            if let Some(status) = line.strip_prefix(&self.sentinel) {
+                self.is_busy = false;
+                return Ok((status.trim().parse().unwrap_or(-1), output.into()));
+            }
+            // A line break precedes the sentinel, for scripts whose last line has no end: an empty line
+            // belongs to the script only if another one follows.
+            if std::mem::replace(&mut empty, line.is_empty()) {
+                on_line("");
+                output.push_back(String::new());
+            }
+            if !line.is_empty() {
+                on_line(&line);
+                output.push_back(line);
+            }
+            output.drain(..output.len().saturating_sub(MAX_OUTPUT_LINES));
+        }
+    }
+}

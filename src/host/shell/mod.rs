@@ -1,0 +1,11 @@
+//! One long-lived `sh -s` a host: scripts go in one after the other, lines come out.
+
+mod framing;
+mod lock;
+mod script;
+
+pub use self::script::{buffer_output, minify, quote};
+pub(super) use self::{framing::Shell, lock::Retake, script::sentinel};
+
+#[cfg(test)]
+mod tests;
