@@ -36,7 +36,6 @@ impl Probe {
 }
 
 /// The capability to change a host. Obtained by [`Probe::lock`] only.
-#[derive(Clone)]
 pub struct LockedHost {
     probe: Probe,
 }

@@ -15,7 +15,6 @@ use crate::inventory::Host;
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The read-only capability: ask questions, read files, open connections to servers. It cannot change a host.
-#[derive(Clone)]
 pub struct Probe {
     pub(super) host: Arc<HostShell>,
 }
