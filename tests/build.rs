@@ -12,7 +12,7 @@ use std::{
 
 use http::Server;
 use provision::{
-    artifact::{self, Artifact, ArtifactSpec, Cache, Error, DirectiveNames, Pins, Recipe, Tarball},
+    artifact::{self, Artifact, ArtifactSpec, Cache, DirectiveNames, Error, Pins, Recipe, Tarball},
     event::{Event, Events},
     host::{Connector, Facts, LockedHost, NoPrompt, Probe},
     inventory::{Address, Engine, Host, Source, SourceKind, Ssh, Version},

@@ -94,6 +94,9 @@ pub(super) struct Plan {
     pub(super) inventory: Inventory,
     #[command(flatten)]
     pub(super) options: PlanOptions,
+    /// Show the content of new files, every new directory and every shard, too.
+    #[arg(long)]
+    pub(super) diff: bool,
     /// Save the plan, for `apply --plan`.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

@@ -30,7 +30,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     match (args.json, plan.is_empty()) {
         (true, _) => report::json(&plan),
         (false, true) => report::result(&no_changes_message(&plan, &options)),
-        (false, false) => report::result(&plan.text(Detail::Full)),
+        (false, false) => report::result(&plan.text(if args.diff { Detail::Full } else { Detail::Brief })),
     }
     let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
     Ok(connected.exit(exit, options.limit.as_ref()))

@@ -8,10 +8,12 @@ mod host_output;
 mod html;
 mod journal;
 mod junit;
-mod placement;
+mod names;
 mod plain_progress;
 mod plan;
 mod progress_bars;
+#[cfg(test)]
+mod samples;
 mod status;
 
 use std::io::{IsTerminal, Write};
