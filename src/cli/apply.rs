@@ -13,6 +13,7 @@ use super::{
     args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     plan::no_changes_message,
     session::{Connected, Project, connect, facts, lock, release},
 };
@@ -30,10 +31,9 @@ use crate::{
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
     file::writable("the report", args.report.as_deref())?;
-    let ready = match (&args.plan, &args.path) {
-        (Some(file), _) => plan_from_file(file, args.trust).await?,
-        (None, Some(inventory)) => plan_from_inventory(inventory, &args).await?,
-        (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
+    let ready = match &args.plan {
+        Some(file) => plan_from_file(file, args.trust).await?,
+        None => plan_from_inventory(&resolve(args.path.as_deref())?, &args).await?,
     };
     let ended = confirm_and_run(args, &ready).await;
     release(ready.hosts).await;

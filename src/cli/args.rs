@@ -53,9 +53,9 @@ pub(super) struct Init {
 /// Which fleet.
 #[derive(Debug, Args)]
 pub(super) struct Inventory {
-    /// The inventory file.
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
     #[arg(value_name = "INVENTORY")]
-    pub(super) path: PathBuf,
+    pub(super) path: Option<PathBuf>,
     /// Fold all hosts of the inventory onto this machine.
     #[arg(long)]
     pub(super) single_host: bool,
@@ -107,8 +107,8 @@ pub(super) struct Plan {
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// The inventory file.
-    #[arg(value_name = "INVENTORY", required_unless_present = "plan")]
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
+    #[arg(value_name = "INVENTORY")]
     pub(super) path: Option<PathBuf>,
     /// Fold all hosts of the inventory onto this machine.
     #[arg(long, conflicts_with = "plan")]
@@ -166,9 +166,9 @@ pub(super) struct Destroy {
 
 #[derive(Debug, Args)]
 pub(super) struct TrustHosts {
-    /// The inventory file.
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
     #[arg(value_name = "INVENTORY")]
-    pub(super) path: PathBuf,
+    pub(super) path: Option<PathBuf>,
     /// Do not ask.
     #[arg(short, long)]
     pub(super) yes: bool,
@@ -215,9 +215,9 @@ pub(super) struct Lab {
     /// The lab's name.
     #[arg(long, global = true, default_value = "lab")]
     pub(super) name: String,
-    /// The folder labs are kept in.
-    #[arg(long, global = true, default_value = "lab")]
-    pub(super) folder: PathBuf,
+    /// The folder labs are kept in. Default: `$XDG_DATA_HOME/provision/labs`.
+    #[arg(long, global = true)]
+    pub(super) folder: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) verb: LabVerb,
 }

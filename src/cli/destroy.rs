@@ -8,6 +8,7 @@ use super::{
     apply::{OutputOptions, carry_out, check_noninteractive, confirm, report_no_changes},
     args::Destroy,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     session::{Project, connect, lock, release},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 
 pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     let fleet = &project.fleet;
     let mut connected = connect(fleet, args.inventory.trust).await?;
     let hosts = lock(fleet, &mut connected).await?;

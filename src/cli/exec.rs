@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use super::{
     args::{Exec, Inventory, Logs},
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     session::{Connected, connect, facts},
 };
 use crate::{
@@ -47,7 +48,7 @@ pub(super) async fn logs(args: Logs) -> Result<Exit, Failure> {
 /// The fleet, and a connection to each host that is meant.
 async fn reach(args: &Inventory, limit: &[String]) -> Result<(Fleet, Connected), Failure> {
     let fold = if args.single_host { Fold::SingleHost } else { Fold::AsWritten };
-    let mut fleet = inventory::load(&args.path, fold)?;
+    let mut fleet = inventory::load(&resolve(args.path.as_deref())?, fold)?;
     if !limit.is_empty() {
         let chosen = select(&fleet, limit)?;
         fleet.hosts.retain(|host| chosen.contains(&host.name));

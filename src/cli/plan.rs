@@ -6,6 +6,7 @@ use super::{
     args::Plan as Args,
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     session::{Project, connect},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     file::writable("the plan", args.output.as_deref())?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     let options = project.options(&args.options)?;
     let mut connected = connect(&project.fleet, args.inventory.trust).await?;
     let inspection = connected.inspect(&project).await?;

@@ -3,12 +3,13 @@
 use super::{
     args::Look,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     session::{Project, connect},
 };
 use crate::report::{self, Status};
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     let mut connected = connect(&project.fleet, args.inventory.trust).await?;
     let status = Status::new(&project.fleet, &connected.inspect(&project).await?);
     if args.json {

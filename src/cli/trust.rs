@@ -9,6 +9,7 @@ use super::{
     apply::{check_noninteractive, confirm},
     args::TrustHosts,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     prompt::Terminal,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 
 pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
-    let fleet = inventory::load(&args.path, Fold::AsWritten)?;
+    let fleet = inventory::load(&resolve(args.path.as_deref())?, Fold::AsWritten)?;
     let mut told = BTreeSet::new();
     loop {
         let looked = look(&fleet, args.json, &mut told).await?;

@@ -4,6 +4,7 @@ use super::{
     args::Verify,
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     session::{Project, connect, facts},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     let connected = connect(&project.fleet, args.inventory.trust).await?;
     let servers = servers(&project.fleet, &connected.probes)?;
     let evidence = cluster::verify(

@@ -9,6 +9,12 @@ pub enum Error {
     #[error("a lab needs root: it makes network namespaces and mounts")]
     #[diagnostic(help("run it with sudo, or use --single-host, which needs no privileges"))]
     NotRoot,
+    #[error("there is no folder for labs: the home folder is not known")]
+    #[diagnostic(help("set HOME or XDG_DATA_HOME, or name a folder with --folder"))]
+    NoDataDir,
+    #[error("`{name}` cannot be a lab's name")]
+    #[diagnostic(help("a lowercase letter, then lowercase letters, digits and `-`, at most 32 in all"))]
+    BadName { name: String },
     #[error("a lab needs {}, which this machine lacks", missing.join(", "))]
     Missing {
         missing: Vec<&'static str>,

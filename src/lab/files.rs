@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Error, Result,
+    Error, Result, folder,
     state::{self, Guest, State},
     tool,
 };
@@ -46,7 +46,8 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
             own(&upper, guest, &public).map_err(|source| Error::File { path: upper.clone(), source })?;
         }
     }
-    let texts = [(KNOWN_HOSTS, known), (INVENTORY, inventory(state))];
+    let texts =
+        [(KNOWN_HOSTS, known), (INVENTORY, inventory(state, &folder::reference(folder, &state.name)))];
     for (name, text) in texts {
         let path = folder.join(name);
         if !path.exists() {
@@ -69,7 +70,8 @@ fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
     put(&upper.join(LAST), &format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n"), 0o644)
 }
 
-fn inventory(state: &State) -> String {
+/// `reference` is how a user names the file.
+fn inventory(state: &State, reference: &str) -> String {
     // A cluster takes three masters, and each has a replica here.
     let nodes = match 6_usize.div_ceil(state.guests.len().max(1)) {
         1 => String::new(),
@@ -85,9 +87,12 @@ fn inventory(state: &State) -> String {
     let name = &state.name;
     format!(
         "# Lab {name}: {} simulated hosts on this machine, written by `provision lab up`.\n#\n\
-         #   provision apply lab/{name}/{INVENTORY}      form and prove the cluster\n\
-         #   provision lab kill n1 --name {name}            take the power from a host, and see what happens\n\
-         #   provision lab down --name {name}               take it all away\n\n\
+         #   provision apply {reference}\n\
+         #       form and prove the cluster\n\
+         #   provision lab kill n1 --name {name}\n\
+         #       take the power from a host, and see what happens\n\
+         #   provision lab down --name {name}\n\
+         #       take it all away\n\n\
          [cluster]\nname = \"{name}\"\nengine = \"redis\"\nversion = \"7.0.15\"\nreplicas = 1\nport = 7001\n\n\
          [ssh]\nuser = \"root\"\nport = 22\nidentity = [\"{KEY}\"]\nvia = []\n{hosts}",
         state.guests.len(),

@@ -7,6 +7,7 @@
 
 mod error;
 mod files;
+mod folder;
 mod guest;
 mod image;
 mod network;
@@ -28,6 +29,7 @@ use ipnet::Ipv4Net;
 use tokio::time::{Instant, sleep};
 
 pub use error::Error;
+pub use folder::{check_name, default_folder, inventory_of};
 pub use guest::Power;
 pub use image::Source;
 use state::State;
@@ -216,9 +218,9 @@ impl Lab {
         &self.state.cuts
     }
 
-    /// The inventory that was written for it.
-    pub fn inventory(&self) -> PathBuf {
-        self.folder.join(files::INVENTORY)
+    /// How a user names its inventory: `lab:NAME`, or a path where it is not in the default folder.
+    pub fn reference(&self) -> String {
+        folder::reference(&self.folder, &self.state.name)
     }
 
     /// A host by its name.
