@@ -1,7 +1,12 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::report::samples::{fleet, fleet_of};
+use crate::{
+    inventory::{Fold, parse},
+    report::samples::{fleet, fleet_of},
+};
 
 fn item(host: &str, subject: &str) -> Item {
     Item {
@@ -130,6 +135,13 @@ fn words_are_replaced_only_where_they_are_whole() {
     assert_eq!(replace_word("abc", "", "X"), "abc");
 }
 
+static THREE_NODES_EACH: LazyLock<Fleet> = LazyLock::new(|| {
+    let host = |n| format!("[[hosts]]\nname = \"n{n}\"\naddress = \"10.77.0.{}\"\nnodes = 3\n", n + 10);
+    let hosts: String = (1..=6).map(host).collect();
+    let text = format!("[cluster]\nname = \"demo\"\nversion = \"7.0.15\"\nport = 7001\n{hosts}");
+    parse("x", &text, Fold::AsWritten).unwrap()
+});
+
 fn any_items() -> impl Strategy<Value = Vec<Item>> {
     let host = (1..=6usize).prop_map(|number| format!("n{number}"));
     let subject = prop_oneof![
@@ -154,15 +166,10 @@ proptest! {
     /// Hosts with three nodes each: every host with every change is in exactly one group, as often as it was put in.
     #[test]
     fn nothing_is_lost_and_nothing_is_made_up(items in any_items()) {
-        let text: String = (1..=6)
-            .map(|n| format!("[[hosts]]\nname = \"n{n}\"\naddress = \"10.77.0.{}\"\nnodes = 3\n", n + 10))
-            .collect();
-        let text = format!("[cluster]\nname = \"demo\"\nversion = \"7.0.15\"\nport = 7001\n{text}");
-        let fleet = crate::inventory::parse("x", &text, crate::inventory::Fold::AsWritten).unwrap();
         let mut before: Vec<_> =
             items.iter().map(|item| (item.host.clone(), item.subject.clone(), item.why.clone())).collect();
         before.sort();
-        let groups = group(items, &fleet);
+        let groups = group(items, &THREE_NODES_EACH);
         prop_assert_eq!(members(&groups), before);
         for group in &groups {
             let mut hosts = group.hosts.clone();
@@ -176,15 +183,14 @@ proptest! {
     fn the_order_in_which_hosts_answer_does_not_matter(
         items in any_items(), turn in 0..60usize
     ) {
-        let fleet = fleet(6);
-        let mut hosts: Vec<Vec<Item>> = fleet
+        let mut hosts: Vec<Vec<Item>> = THREE_NODES_EACH
             .hosts
             .iter()
             .map(|host| items.iter().filter(|item| item.host == host.name).cloned().collect())
             .collect();
-        let before = group(hosts.concat(), &fleet);
+        let before = group(hosts.concat(), &THREE_NODES_EACH);
         let turn = turn % hosts.len();
         hosts.rotate_left(turn);
-        prop_assert_eq!(group(hosts.concat(), &fleet), before);
+        prop_assert_eq!(group(hosts.concat(), &THREE_NODES_EACH), before);
     }
 }
