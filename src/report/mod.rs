@@ -122,12 +122,19 @@ impl Consumer for JsonLines {
 
 /// A result: text on stdout, without colours where they are not wanted. A reader that went away is no error.
 pub fn result(text: &str) {
-    let _ = writeln!(anstream::stdout(), "{}", terminal::safe(text.trim_end()));
+    print(&mut anstream::stdout(), text, terminal::width(std::io::stdout()));
 }
 
 /// A note on stderr.
 pub fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", terminal::safe(text.trim_end()));
+    print(&mut anstream::stderr(), text, terminal::width(std::io::stderr()));
+}
+
+/// The one way text goes to a stream: without what could harm a terminal, and broken between words where it is one.
+fn print(stream: &mut impl Write, text: &str, width: Option<usize>) {
+    let text = terminal::safe(text.trim_end());
+    let text = width.map_or_else(|| text.clone(), |width| terminal::wrapped(&text, width));
+    let _ = writeln!(stream, "{text}");
 }
 
 /// A value as one line of JSON on stdout.

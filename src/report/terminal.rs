@@ -1,7 +1,7 @@
 //! What may reach a terminal. A host is not trusted: its control characters could move the cursor, hide a line of a plan
 //! or write to the clipboard. All that is printed goes through [`safe`].
 
-use std::fmt::Write;
+use std::{fmt::Write, os::fd::AsFd};
 
 /// Text for a terminal: line ends, tabs and the colours we use ourselves stay, and every other control character becomes a
 /// space. So do characters that turn the direction of writing, which can make a line look like another one.
@@ -18,6 +18,48 @@ pub(super) fn safe(text: &str) -> String {
         rest = &rest[c.len_utf8()..];
     }
     out
+}
+
+/// Breaks lines that are wider than a terminal between words; what comes below is indented, so that lines can be told apart.
+pub(super) fn wrapped(text: &str, width: usize) -> String {
+    text.split('\n').map(|line| wrapped_line(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str, width: usize) -> String {
+    let indent = line.len() - line.trim_start().len() + 4;
+    // A terminal that is too narrow for words wraps by itself.
+    if columns(line) <= width || width < indent + 20 {
+        return line.to_owned();
+    }
+    let (mut out, mut used) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        if used + columns(word.trim_end()) > width && used > indent {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            used = indent;
+        }
+        out.push_str(word);
+        used += columns(word);
+    }
+    out
+}
+
+/// The columns a text takes, without its colours.
+fn columns(text: &str) -> usize {
+    let (mut columns, mut rest) = (0, text);
+    while let Some(c) = rest.chars().next() {
+        let length = colour(rest).map_or_else(|| c.len_utf8(), str::len);
+        columns += usize::from(colour(rest).is_none());
+        rest = &rest[length..];
+    }
+    columns
+}
+
+/// The width of the terminal a stream is, where it is one.
+pub(super) fn width(stream: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// One line of text without colours: what a host prints may not leave its colour behind.
@@ -94,6 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn long_lines_break_between_words() {
+        let text =
+            "  + laptop: 6 files /etc/provision/demo/7001…7006/redis.conf (each: it does not exist)\nshort";
+        let expected = "  + laptop: 6 files /etc/provision/demo/7001…7006/redis.conf (each: it does not\n      exist)\nshort";
+        assert_eq!(wrapped(text, 80), expected);
+        assert_eq!(wrapped(text, 200), text);
+        assert_eq!(wrapped(text, 10), text, "too narrow for words");
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let text = format!("{} {}", "a".repeat(40).green(), "b".repeat(39).dimmed());
+        assert_eq!(wrapped(&text, 80), text);
+        assert_eq!(columns(&text), 80);
+    }
+
+    #[test]
     fn lines_of_hosts_have_no_colour_at_all() {
         assert_eq!(harmless("\u{1b}[31mred\u{1b}[0m\ttab"), " [31mred [0m tab");
     }
@@ -107,6 +166,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn wrapping_changes_nothing_but_the_space_between_words(
+            text in "( {0,4}([a-z…]{1,30} ){0,12}\n){0,3}", width in 0..100usize
+        ) {
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            prop_assert_eq!(words(&wrapped(&text, width)), words(&text));
+            let broken = wrapped(&text, width);
+            prop_assert!(width < 40 || broken.lines().all(|line| columns(line.trim_end()) <= width));
+        }
+
         #[test]
         fn whatever_a_host_says_only_colours_are_left(text in "(\\PC|\u{1b}|\\[|[0-9;]|m|\u{9b}|\r|\n){0,40}") {
             let safe = safe(&text);

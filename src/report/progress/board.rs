@@ -44,10 +44,18 @@ struct Running {
 }
 
 /// What a host or a step was heard of last.
+#[derive(Debug, Default)]
+struct Doing {
+    amount: Option<Amount>,
+    text: String,
+}
+
+/// How much of something is done.
 #[derive(Debug)]
-enum Doing {
-    Text(String),
-    Amount { what: String, done: u64, total: Option<u64> },
+struct Amount {
+    what: String,
+    done: u64,
+    total: Option<u64>,
 }
 
 impl Board {
@@ -60,18 +68,11 @@ impl Board {
             }
             Event::StepStarted { step, host } => self.started(step, host.as_deref(), now),
             Event::Progress { step, host, what, done, total } => {
-                self.doing(
-                    step,
-                    host.as_deref(),
-                    Doing::Amount { what: what.clone(), done: *done, total: *total },
-                    now,
-                );
+                let amount = Amount { what: what.clone(), done: *done, total: *total };
+                self.doing(step, host.as_deref(), now).amount = Some(amount);
             }
-            Event::Log { step, host, line } => {
-                self.doing(step, host.as_deref(), Doing::Text(line.clone()), now)
-            }
-            Event::Changed { step, host, what } => {
-                self.doing(step, host.as_deref(), Doing::Text(what.clone()), now)
+            Event::Log { step, host, line: what } | Event::Changed { step, host, what } => {
+                self.doing(step, host.as_deref(), now).says(what);
             }
             Event::Waited { step, what, took_ms, floor_ms } => {
                 let slowest = &mut self.step(step, now).slowest_wait;
@@ -119,10 +120,10 @@ impl Board {
         }
     }
 
-    fn doing(&mut self, step: &str, host: Option<&str>, what: Doing, now: Instant) {
+    fn doing(&mut self, step: &str, host: Option<&str>, now: Instant) -> &mut Doing {
         match host {
-            Some(host) => self.host(step, host, now).doing = what,
-            None => self.step(step, now).doing = what,
+            Some(host) => &mut self.host(step, host, now).doing,
+            None => &mut self.step(step, now).doing,
         }
     }
 
@@ -143,7 +144,7 @@ impl Board {
     fn host(&mut self, step: &str, host: &str, now: Instant) -> &mut Running {
         let running = &mut self.step(step, now).running;
         let at = running.iter().position(|running| running.host == host).unwrap_or_else(|| {
-            running.push(Running { host: host.to_owned(), began: now, doing: Doing::Text(String::new()) });
+            running.push(Running { host: host.to_owned(), began: now, doing: Doing::default() });
             running.len() - 1
         });
         &mut running[at]
@@ -188,7 +189,7 @@ impl Board {
 
 impl Step {
     fn new(name: &str, began: Instant) -> Self {
-        let (running, doing) = (Vec::new(), Doing::Text(String::new()));
+        let (running, doing) = (Vec::new(), Doing::default());
         Self { name: name.to_owned(), began, is_open: false, running, done: 0, doing, slowest_wait: None }
     }
 
@@ -202,19 +203,34 @@ impl Step {
 }
 
 impl Doing {
+    /// A line of output. What is complete is over when something else is heard.
+    fn says(&mut self, line: &str) {
+        line.clone_into(&mut self.text);
+        self.amount.take_if(|amount| amount.total == Some(amount.done));
+    }
+
+    /// The amount, and on a screen the last line of output behind it.
+    fn text(&self, bars: bool) -> String {
+        match &self.amount {
+            None => self.text.clone(),
+            Some(amount) if bars => format!("{}  {}", amount.text(bars), self.text).trim_end().to_owned(),
+            Some(amount) => amount.text(bars),
+        }
+    }
+}
+
+impl Amount {
     /// `[=====>              ] 120 of 342 objects`, `3.1 of 7.2 MB`.
     fn text(&self, bars: bool) -> String {
-        let (what, done, total) = match self {
-            Self::Text(text) => return text.clone(),
-            Self::Amount { what, done, total } => (what, *done, total.filter(|total| *total > 0)),
+        let (unit, number): (&str, fn(u64) -> String) = match self.what.as_str() {
+            "bytes" => ("MB", megabytes),
+            what => (what, |number| number.to_string()),
         };
-        let (unit, number): (&str, fn(u64) -> String) =
-            if what == "bytes" { ("MB", megabytes) } else { (what, |number| number.to_string()) };
-        let done_text = number(done);
-        match total {
-            None => format!("{done_text} {unit}"),
-            Some(total) if bars => format!("{} {done_text} of {} {unit}", bar(done, total), number(total)),
-            Some(total) => format!("{done_text} of {} {unit}", number(total)),
+        let done = number(self.done);
+        match self.total.filter(|total| *total > 0) {
+            None => format!("{done} {unit}"),
+            Some(total) if bars => format!("{} {done} of {} {unit}", bar(self.done, total), number(total)),
+            Some(total) => format!("{done} of {} {unit}", number(total)),
         }
     }
 }

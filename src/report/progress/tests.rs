@@ -95,8 +95,18 @@ fn a_build_shows_its_objects() {
     board.event(&started("build", ""), script.now);
     board.event(&started("build", "n1"), script.now);
     board.event(&progress("build", "n1", "objects", 120, 342), script.now);
+    board.event(&log("build", "n1", "CC networking.c"), script.now);
     let now = script.wait(33);
     assert_snapshot!(screen(&board, now));
+}
+
+#[test]
+fn what_is_complete_gives_way_to_what_is_said_next() {
+    let (script, mut board) = (Script::new(), Board::default());
+    board.event(&progress("build", "n1", "bytes", 7_200_000, 7_200_000), script.now);
+    assert!(screen(&board, script.now).contains("7.2 of 7.2 MB"));
+    board.event(&log("build", "n1", "checking for gcc"), script.now);
+    assert!(screen(&board, script.now).ends_with("n1: checking for gcc\n"));
 }
 
 #[test]
