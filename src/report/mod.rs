@@ -15,6 +15,8 @@ mod progress;
 mod samples;
 mod status;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{IsTerminal, Write},
