@@ -150,3 +150,74 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     let _ = fs::remove_dir(folder);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::inventory::{Fold, parse};
+
+    fn state(hosts: u8) -> State {
+        let guest = |n| Guest { name: format!("n{n}"), address: Ipv4Addr::new(10, 77, 0, 10 + n) };
+        let subnet = "10.77.0.0/24".parse().unwrap();
+        State::new("demo", Path::new("/labs/demo"), subnet, "/image".into(), (1..=hosts).map(guest).collect())
+    }
+
+    #[test]
+    fn the_inventory_that_is_written() {
+        insta::assert_snapshot!(inventory(&state(6), "lab:demo"));
+    }
+
+    #[test]
+    fn every_number_of_hosts_gives_an_inventory_for_a_cluster() {
+        for hosts in 1..=200u8 {
+            let text = inventory(&state(hosts), "lab:demo");
+            let fleet = parse("inventory.toml", &text, Fold::AsWritten).unwrap();
+            assert_eq!(fleet.hosts.len(), usize::from(hosts));
+            assert!(fleet.masters() >= 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_whole_with_its_mode_and_folders() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/file");
+        put(&path, "one", 0o600).unwrap();
+        put(&path, "two", 0o644).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_host_finds_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let guest = state(1).guests.remove(0);
+        for part in ["root/.ssh", "etc"] {
+            fs::create_dir_all(folder.path().join(part)).unwrap();
+        }
+        own(folder.path(), &guest, "ssh-ed25519 AAAA demo\n").unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("etc/hostname"), "n1\n");
+        assert!(read("etc/hosts").contains("10.77.0.11 n1"));
+        assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA demo\n");
+    }
+
+    #[test]
+    fn what_the_user_has_put_beside_a_lab_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = folder.path().join("demo");
+        state(1).save(&lab).unwrap();
+        for name in [KEY, INVENTORY, KNOWN_HOSTS, "notes.txt"] {
+            fs::write(lab.join(name), "x").unwrap();
+        }
+        remove(&lab).unwrap();
+        let left: Vec<_> = fs::read_dir(&lab).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+        fs::remove_file(lab.join("notes.txt")).unwrap();
+        remove(&lab).unwrap();
+        assert!(!lab.exists(), "an empty folder goes, and a second call is no error");
+    }
+}

@@ -1,5 +1,5 @@
-//! A lab: hosts that are simulated on this machine, each with a systemd, an sshd and an address of its own, for those who
-//! cannot run as many VMs. One root image, an overlay and a network namespace each; the switch between them lives in a
+//! A lab: hosts that are simulated on this machine, each with a systemd, an sshd and an address of its own, where no VMs can
+//! be run. One root image, an overlay and a network namespace each; the switch between them lives in a
 //! namespace of its own, so that nothing of this machine's network changes but for one interface that leads there.
 //!
 //! Everything a lab makes on this machine has a name that follows from the folder it is kept in: what is taken down is what
@@ -37,9 +37,9 @@ pub use state::{Cut, Guest};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How long another command may take that switches hosts: booting is the longest.
-const HELD: Duration = Duration::from_mins(6);
-const LOOK: Duration = Duration::from_millis(50);
+/// The lock of a lab while another command changes it: booting hosts takes longest.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(6);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A lab that exists.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl LabSpec {
         self.image.as_ref().unwrap_or(&Source::Debian)
     }
 
-    /// Refuses a lab that is another one than what is wished for.
+    /// Refuses an existing lab that differs from this specification.
     fn met_by(&self, state: &State) -> Result<()> {
         let differs =
             |found: String, wanted: String| Err(Error::Differs { name: state.name.clone(), found, wanted });
@@ -98,7 +98,7 @@ impl Lab {
         let folder = absolute(folder)?;
         let image = if let Some(state) = State::load(&folder)? {
             spec.met_by(&state)?;
-            // Somebody may have emptied the cache.
+            // The cache can have been emptied.
             if !state.image.exists() {
                 image::prepare(spec.source(), &spec.cache).await?;
             }
@@ -125,15 +125,9 @@ impl Lab {
     }
 
     async fn create(folder: &Path, spec: &LabSpec, image: PathBuf) -> Result<State> {
-        let (subnet, hosts) = (network::choose(spec.subnet).await?, spec.hosts.unwrap_or(HOSTS));
-        if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
-            return Err(Error::Narrow { subnet, hosts });
-        }
-        let guests = (1..=hosts).map(|number| Guest {
-            name: format!("n{number}"),
-            address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
-        });
-        let state = State::new(&spec.name, folder, subnet, image, guests.collect());
+        let subnet = network::choose(spec.subnet).await?;
+        let guests = guests(subnet, spec.hosts.unwrap_or(HOSTS))?;
+        let state = State::new(&spec.name, folder, subnet, image, guests);
         state.save(folder)?;
         Ok(state)
     }
@@ -144,14 +138,14 @@ impl Lab {
         let failed = |source| Error::File { path: self.folder.clone(), source };
         let folder = File::open(&self.folder).map_err(failed)?;
         let what = format!("another command that changes lab {}", self.state.name);
-        locked(&self.folder, &folder, &what, HELD).await?;
+        locked(&self.folder, &folder, &what, LOCK_TIMEOUT).await?;
         let state = State::load(&self.folder)?;
         self.state = state.ok_or_else(|| Error::NoLab { folder: self.folder.clone() })?;
         Ok(folder)
     }
 
-    /// The switch, its cables and its cuts. After a reboot of this machine none of them is there, and somebody else may have
-    /// the subnet.
+    /// Makes the switch, its cables and its cuts. After a reboot of this machine none of them is there, and the subnet can
+    /// be in use by something else.
     async fn lay_cables(&self) -> Result<()> {
         let mut running = BTreeSet::new();
         for guest in &self.state.guests {
@@ -235,7 +229,7 @@ impl Lab {
         guest::power(&self.state, guest).await
     }
 
-    /// Freezes a host: nothing in it runs, and its peers hear nothing.
+    /// Freezes a host: all its processes stop, and its peers get no answer.
     pub async fn pause(&self, guest: &Guest) -> Result<()> {
         guest::freeze(&self.state, guest, true).await
     }
@@ -260,7 +254,7 @@ impl Lab {
         guest::answers(guest).await
     }
 
-    /// Cuts groups of hosts off from each other; a single group is cut off from everybody, this machine included.
+    /// Cuts groups of hosts off from each other; a single group is cut off from all others and from this machine.
     pub async fn cut(&mut self, groups: Vec<Vec<String>>) -> Result<()> {
         for name in groups.iter().flatten() {
             self.guest(name)?;
@@ -322,6 +316,18 @@ impl Lab {
     }
 }
 
+/// The hosts of a lab: n1 and so on, with the addresses .11 and up.
+fn guests(subnet: Ipv4Net, hosts: u8) -> Result<Vec<Guest>> {
+    if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
+        return Err(Error::Narrow { subnet, hosts });
+    }
+    let guest = |number| Guest {
+        name: format!("n{number}"),
+        address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
+    };
+    Ok((1..=hosts).map(guest).collect())
+}
+
 /// Takes the lock on an open file, for as long as that is open. `what` holds it otherwise.
 async fn locked(path: &Path, file: &File, what: &str, bound: Duration) -> Result<()> {
     let began = Instant::now();
@@ -332,7 +338,7 @@ async fn locked(path: &Path, file: &File, what: &str, bound: Duration) -> Result
             Err(TryLockError::WouldBlock) if began.elapsed() > bound => {
                 return Err(Error::Late { what: what.to_owned(), after: bound });
             }
-            Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+            Err(TryLockError::WouldBlock) => sleep(LOCK_POLL_INTERVAL).await,
         }
     }
 }
@@ -350,4 +356,110 @@ pub fn privileges() -> Result<()> {
 pub async fn prerequisites(folder: &Path, spec: &LabSpec, install: bool) -> Result<()> {
     let exists = State::load(folder)?.is_some();
     preflight::tools((!exists).then(|| spec.source()), install).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> Ipv4Net {
+        text.parse().unwrap()
+    }
+
+    fn spec() -> LabSpec {
+        LabSpec { name: "demo".to_owned(), hosts: None, subnet: None, image: None, cache: "/cache".into() }
+    }
+
+    fn state() -> State {
+        let subnet = net("10.77.0.0/24");
+        State::new("demo", Path::new("/labs/demo"), subnet, "/srv/root".into(), guests(subnet, 3).unwrap())
+    }
+
+    #[test]
+    fn hosts_are_numbered_from_one_and_addresses_from_eleven() {
+        let guests = guests(net("10.77.5.0/24"), 6).unwrap();
+        assert_eq!((guests[0].name.as_str(), guests[0].address), ("n1", Ipv4Addr::new(10, 77, 5, 11)));
+        assert_eq!((guests[5].name.as_str(), guests[5].address), ("n6", Ipv4Addr::new(10, 77, 5, 16)));
+    }
+
+    #[test]
+    fn all_addresses_are_in_the_subnet_and_none_is_its_last() {
+        for prefix in 16..=28u8 {
+            let subnet = net(&format!("10.64.0.0/{prefix}"));
+            for hosts in [1, 4, 20, 200] {
+                let Ok(guests) = guests(subnet, hosts) else { continue };
+                let fine = |address: Ipv4Addr| subnet.contains(&address) && address != subnet.broadcast();
+                assert!(guests.iter().all(|guest| fine(guest.address)), "{subnet} {hosts}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_subnet_without_room_is_refused() {
+        assert!(matches!(guests(net("10.99.0.0/29"), 1), Err(Error::Narrow { hosts: 1, .. })));
+        assert!(guests(net("10.99.0.0/28"), 4).is_ok());
+        assert!(guests(net("10.99.0.0/28"), 5).is_err());
+    }
+
+    #[test]
+    fn what_is_left_open_fits_any_lab() {
+        assert!(spec().met_by(&state()).is_ok());
+        let same = LabSpec {
+            hosts: Some(3),
+            subnet: Some(net("10.77.0.9/24")),
+            image: Some(Source::Folder("/srv/root".into())),
+            ..spec()
+        };
+        assert!(same.met_by(&state()).is_ok());
+    }
+
+    #[test]
+    fn another_number_subnet_or_image_is_another_lab() {
+        let others = [
+            LabSpec { hosts: Some(4), ..spec() },
+            LabSpec { subnet: Some(net("10.78.0.0/24")), ..spec() },
+            LabSpec { image: Some(Source::Rocky9), ..spec() },
+        ];
+        for other in others {
+            assert!(matches!(other.met_by(&state()), Err(Error::Differs { .. })), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_found_by_its_name() {
+        let lab = Lab { folder: "/labs/demo".into(), state: state() };
+        assert_eq!(lab.guest("n2").unwrap().address, Ipv4Addr::new(10, 77, 0, 12));
+        match lab.guest("n9") {
+            Err(Error::NoGuest { known, .. }) => assert_eq!(known, "n1, n2, n3"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn ssh_uses_the_keys_of_the_lab_and_no_settings_of_the_user() {
+        let lab = Lab { folder: "/labs/demo".into(), state: state() };
+        let line = lab.ssh(&lab.guests()[0]).join(" ");
+        assert!(
+            line.starts_with("ssh -F none ") && line.ends_with(" -i /labs/demo/id_ed25519 root@10.77.0.11"),
+            "{line}"
+        );
+        assert!(
+            line.contains("StrictHostKeyChecking=yes") && line.contains("/labs/demo/inventory.known_hosts"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn labs_are_listed_by_name_and_other_folders_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b", "a"] {
+            let mut state = state();
+            state.name = name.to_owned();
+            state.save(&folder.path().join(name)).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("c")).unwrap();
+        let names: Vec<String> = Lab::all(folder.path()).iter().map(|lab| lab.name().to_owned()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(Lab::all(Path::new("/no/such/folder")).is_empty());
+    }
 }

@@ -1,4 +1,4 @@
-//! Running the tools a lab is made with: the one place of this room that starts processes.
+//! Runs the tools a lab is made with: the one file of this module that starts processes.
 
 use std::{fs::File, io, process::Stdio, time::Duration};
 
@@ -6,12 +6,12 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use super::{Error, Result};
 
-/// How long an ordinary tool may take.
-const SHORT: Duration = Duration::from_mins(1);
+/// A tool that only changes the kernel's tables.
+const TOOL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs a tool; returns what it printed.
 pub(super) async fn run(words: &[&str]) -> Result<String> {
-    run_with(words, "", SHORT).await
+    run_with(words, "", TOOL_TIMEOUT).await
 }
 
 /// The same, with something to read and a bound.
