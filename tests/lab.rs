@@ -59,7 +59,7 @@ fn hosts_come_up_and_go_without_a_trace() {
 }
 
 #[test]
-fn power_frost_and_cuts() {
+fn power_freezing_and_cuts() {
     let lab = Lab::up("power", 6);
     let probe = |host: &str| {
         lab.command(&["exec", "--limit", host, lab.inventory().to_str().unwrap(), "--", "echo", "hello"])

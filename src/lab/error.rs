@@ -61,7 +61,7 @@ pub enum Error {
     Late { what: String, after: std::time::Duration },
     #[error("`{command}` failed{}", end_of(said))]
     #[diagnostic(help(
-        "fix what it says, then run the same command again; `provision lab down` removes what is there"
+        "correct what it says, then run the same command again; `provision lab down` removes what is there"
     ))]
     Tool { command: String, said: String },
     #[error("`{command}` could not be run")]

@@ -170,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn every_number_of_hosts_gives_an_inventory_for_a_cluster() {
-        for hosts in 1..=200u8 {
+    fn any_number_of_hosts_gives_an_inventory_for_a_cluster() {
+        for hosts in (1..=13).chain([96, 97, 199, 200]) {
             let text = inventory(&state(hosts), "lab:demo");
             let fleet = parse("inventory.toml", &text, Fold::AsWritten).unwrap();
             assert_eq!(fleet.hosts.len(), usize::from(hosts));
@@ -211,7 +211,7 @@ mod tests {
         let lab = folder.path().join("demo");
         state(1).save(&lab).unwrap();
         for name in [KEY, INVENTORY, KNOWN_HOSTS, "notes.txt"] {
-            fs::write(lab.join(name), "x").unwrap();
+            put(&lab.join(name), "x", 0o644).unwrap();
         }
         remove(&lab).unwrap();
         let left: Vec<_> = fs::read_dir(&lab).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -199,6 +199,7 @@ fn finish(root: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::files::put;
 
     #[test]
     fn images_are_named_after_what_is_in_them() {
@@ -214,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let name = |text: &str| {
             let file = folder.path().join("root.tar");
-            fs::write(&file, text).unwrap();
+            put(&file, text, 0o644).unwrap();
             Source::Tarball(file).root(Path::new("/cache")).unwrap()
         };
         assert_eq!(name("a"), name("a"));
@@ -251,8 +252,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         fs::create_dir_all(path("etc/ssh")).unwrap();
-        fs::write(path("etc/ssh/ssh_host_rsa_key"), "secret").unwrap();
-        fs::write(path("etc/ssh/moduli"), "kept").unwrap();
+        put(&path("etc/ssh/ssh_host_rsa_key"), "secret", 0o600).unwrap();
+        put(&path("etc/ssh/moduli"), "kept", 0o644).unwrap();
         finish(root.path()).unwrap();
         assert!(!path("etc/ssh/ssh_host_rsa_key").exists() && path("etc/ssh/moduli").exists());
         assert_eq!(fs::read_link(path("etc/systemd/system/ssh.socket")).unwrap(), Path::new("/dev/null"));

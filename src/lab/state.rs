@@ -129,7 +129,7 @@ mod tests {
     fn no_file_is_no_lab_and_a_damaged_one_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(State::load(folder.path()).unwrap().is_none());
-        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        crate::lab::files::put(&folder.path().join(FILE), "{", 0o644).unwrap();
         assert!(matches!(State::load(folder.path()), Err(Error::State { .. })));
     }
 

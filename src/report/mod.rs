@@ -1,4 +1,4 @@
-//! Telling people and programs what happened. Results go to stdout; progress and diagnostics go to stderr.
+//! Turns what happened into text and JSON. Results go to stdout; progress and diagnostics go to stderr.
 
 mod connect;
 mod evidence;

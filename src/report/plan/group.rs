@@ -123,7 +123,9 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
         }
     }
     let place = |name: &String| host?.nodes.iter().position(|node| node.name == *name);
-    groups.iter_mut().for_each(|group| group.nodes.sort_by_key(place));
+    for group in &mut groups {
+        group.nodes.sort_by_key(place);
+    }
     groups
 }
 

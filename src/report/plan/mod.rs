@@ -1,4 +1,4 @@
-//! A plan for people. The text carries colours; the stream it is printed on drops them where they are not wanted.
+//! A plan as text. It carries colours; the stream it is printed on drops them where they are not wanted.
 
 mod counts;
 mod group;
@@ -147,7 +147,7 @@ impl Group {
     fn host_names(&self) -> String {
         let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
         if self.first.action == Some(Action::Restart) || self.first.action.is_none() {
-            // Nobody should have to guess what is restarted or removed.
+            // What is restarted or removed is named in full.
             return compressed(&names);
         }
         shortened(&names)

@@ -1,4 +1,4 @@
-//! Where the shards go, as a table for people.
+//! Where the shards go, as a table.
 
 use std::{fmt::Write, net::SocketAddr};
 

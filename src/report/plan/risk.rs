@@ -51,7 +51,9 @@ impl Plan {
 
     fn lines(&self, items: Vec<items::Item>) -> String {
         let mut text = String::new();
-        group(items, &self.fleet).iter().for_each(|group| group.write(&mut text, Detail::Brief));
+        for group in group(items, &self.fleet) {
+            group.write(&mut text, Detail::Brief);
+        }
         text
     }
 

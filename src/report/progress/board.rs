@@ -43,7 +43,7 @@ struct Running {
     doing: Doing,
 }
 
-/// What a host or a step was heard of last.
+/// The latest news of a host or a step.
 #[derive(Debug, Default)]
 struct Doing {
     amount: Option<Amount>,
