@@ -1,4 +1,5 @@
-//! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on its disk.
+//! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on
+//! its disk.
 
 use std::{
     fs,
@@ -99,8 +100,8 @@ fn inventory(state: &State, reference: &str) -> String {
     )
 }
 
-/// Makes a key pair, the public half last: where it is there the other is, too. A command that was killed may have left one
-/// that still makes keys, so they are made aside.
+/// Makes a key pair, the public half last: where it is there the other is, too. A command that was killed may
+/// have left one that still makes keys, so they are made aside.
 async fn keygen(aside: &Path, path: &Path, comment: &str) -> Result<()> {
     let public = path.with_extension("pub");
     if public.exists() {
@@ -133,7 +134,8 @@ fn mode(bits: u32) -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(bits)
 }
 
-/// Takes away what `write` and the hosts have left; the state goes last, and the folder only where nothing else is in it.
+/// Takes away what `write` and the hosts have left; the state goes last, and the folder only where nothing
+/// else is in it.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let gone = |path: std::path::PathBuf, result: io::Result<()>| match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::File { path, source: error }),

@@ -192,7 +192,8 @@ pub(super) async fn power(state: &State, guest: &Guest) -> Power {
     if stopped { Power::Frozen } else { Power::On }
 }
 
-/// Stops all processes of a host where they are, or resumes them. The second round catches processes started meanwhile.
+/// Stops all processes of a host where they are, or resumes them. The second round catches processes started
+/// meanwhile.
 pub(super) async fn freeze(state: &State, guest: &Guest, freeze: bool) -> Result<()> {
     let signal = if freeze { "-STOP" } else { "-CONT" };
     if leader(state, guest).await.is_none() {
@@ -235,8 +236,8 @@ async fn signal(signal: &str, processes: &[u32]) {
     }
 }
 
-/// Removes what nspawn leaves when it is killed: a folder named after the machine, a lock named after its root, control groups.
-/// Returns whether all of it is gone.
+/// Removes what nspawn leaves when it is killed: a folder named after the machine, a lock named after its
+/// root, control groups. Returns whether all of it is gone.
 fn tidy(folder: &Path, state: &State, guest: &Guest) -> bool {
     let place = state.place(guest);
     let _ = fs::remove_dir_all(format!("/run/systemd/nspawn/propagate/{place}"));

@@ -178,7 +178,8 @@ fn usable(root: &Path) -> Result<()> {
     }
 }
 
-/// Makes a system out of what a package manager has put there: no keys of its own, nothing that holds up a boot.
+/// Makes a system out of what a package manager has put there: no keys of its own, nothing that holds up a
+/// boot.
 fn finish(root: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(root.join("etc/ssh"))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with("ssh_host_") {

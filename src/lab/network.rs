@@ -68,8 +68,8 @@ pub(super) async fn is_up(state: &State) -> Result<bool> {
     Ok(namespaces().await?.contains(&switch) && is_laid(&switch, "up0").await)
 }
 
-/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but not under a host
-/// that is `running`.
+/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but
+/// not under a host that is `running`.
 pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> {
     let (switch, id, prefix) = (state.switch(), &state.id, state.subnet.prefix_len());
     if running.is_empty() && !is_up(state).await? {

@@ -1,4 +1,5 @@
-//! Cutting hosts off from each other: rules in the switch, so that hosts and this machine know nothing of them.
+//! Cutting hosts off from each other: rules in the switch, so that hosts and this machine know nothing of
+//! them.
 
 use std::time::Duration;
 

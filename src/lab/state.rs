@@ -1,4 +1,5 @@
-//! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be taken away.
+//! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be
+//! taken away.
 
 use std::{
     io::Write,

@@ -42,7 +42,8 @@ pub(super) async fn run_with(words: &[&str], input: &str, bound: Duration) -> Re
     Err(Error::Tool { command, said: said.trim().to_owned() })
 }
 
-/// Starts what goes on by itself when we are gone: a session of its own, no pipes of ours, its output in a file.
+/// Starts what goes on by itself when we are gone: a session of its own, no pipes of ours, its output in a
+/// file.
 pub(super) fn detach(words: &[&str], output: &File) -> io::Result<()> {
     let words = [&["setsid"], words].concat();
     let mut child =

@@ -70,8 +70,8 @@ trait Consumer: Send {
 /// How often running times and spinners move.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Consumes events until the run is finished, on a thread of its own: a slow terminal must not slow the work. Returns
-/// those that a report shows.
+/// Consumes events until the run is finished, on a thread of its own: a slow terminal must not slow the work.
+/// Returns those that a report shows.
 pub fn follow(
     mut events: UnboundedReceiver<Event>,
     style: Style,
@@ -132,7 +132,8 @@ pub fn note(text: &str) {
     print(&mut anstream::stderr(), text, terminal::width(std::io::stderr()));
 }
 
-/// The one way text goes to a stream: without what could harm a terminal, and broken between words where it is one.
+/// The one way text goes to a stream: without what could harm a terminal, and broken between words where it
+/// is one.
 fn print(stream: &mut impl Write, text: &str, width: Option<usize>) {
     let text = terminal::safe(text.trim_end());
     let text = width.map_or_else(|| text.clone(), |width| terminal::wrapped(&text, width));

@@ -1,10 +1,11 @@
-//! What may reach a terminal. A host is not trusted: its control characters could move the cursor, hide a line of a plan
-//! or write to the clipboard. All that is printed goes through [`safe`].
+//! What may reach a terminal. A host is not trusted: its control characters could move the cursor, hide a
+//! line of a plan or write to the clipboard. All that is printed goes through [`safe`].
 
 use std::{fmt::Write, os::fd::AsFd};
 
-/// Text for a terminal: line ends, tabs and the colours we use ourselves stay, and every other control character becomes a
-/// space. So do characters that turn the direction of writing, which can make a line look like another one.
+/// Text for a terminal: line ends, tabs and the colours we use ourselves stay, and every other control
+/// character becomes a space. So do characters that turn the direction of writing, which can make a line look
+/// like another one.
 pub(super) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -20,7 +21,8 @@ pub(super) fn safe(text: &str) -> String {
     out
 }
 
-/// Breaks lines that are wider than a terminal between words; what comes below is indented, so that lines can be told apart.
+/// Breaks lines that are wider than a terminal between words; what comes below is indented, so that lines can
+/// be told apart.
 pub(super) fn wrapped(text: &str, width: usize) -> String {
     text.split('\n').map(|line| wrapped_line(line, width)).collect::<Vec<_>>().join("\n")
 }
@@ -89,8 +91,8 @@ fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The escape sequence for a colour or weight that a text begins with. Those that hide text are none: black, reversed,
-/// concealed, backgrounds.
+/// The escape sequence for a colour or weight that a text begins with. Those that hide text are none: black,
+/// reversed, concealed, backgrounds.
 fn colour(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find('m')?;

@@ -31,8 +31,8 @@ pub enum Detail {
 }
 
 impl Plan {
-    /// The plan as text: the steps, a line of counts, and last what is restarted, removed or at risk. Equal changes are one
-    /// line, whatever the number of hosts and nodes.
+    /// The plan as text: the steps, a line of counts, and last what is restarted, removed or at risk. Equal
+    /// changes are one line, whatever the number of hosts and nodes.
     pub fn text(&self, detail: Detail) -> String {
         let mut text = String::new();
         let mut step = "";

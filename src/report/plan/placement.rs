@@ -12,8 +12,8 @@ use crate::{
 /// How many shards a brief plan has rows for.
 const SHARDS: usize = 10;
 
-/// A row a shard under a line of headings, then the notes; each line without its end. In brief, many shards are the first
-/// ones and a number.
+/// A row a shard under a line of headings, then the notes; each line without its end. In brief, many shards
+/// are the first ones and a number.
 pub(super) fn table(topology: &Topology, fleet: &Fleet, detail: Detail) -> Vec<String> {
     let shown = match topology.shards.len() {
         all if detail == Detail::Full || all <= SHARDS => all,

@@ -150,7 +150,8 @@ impl Board {
         &mut running[at]
     }
 
-    /// A line a running step, and below it the hosts that have been at it for longest; amounts as bars, if wanted.
+    /// A line a running step, and below it the hosts that have been at it for longest; amounts as bars, if
+    /// wanted.
     pub(super) fn lines(&self, bars: bool, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         let mut room = SHOWN_HOSTS;

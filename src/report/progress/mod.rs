@@ -1,5 +1,5 @@
-//! Progress while a run goes on: what is running, for how long, and which hosts are the slowest. The state is pure: events
-//! and the time go in, lines come out.
+//! Progress while a run goes on: what is running, for how long, and which hosts are the slowest. The state is
+//! pure: events and the time go in, lines come out.
 
 mod bars;
 mod board;

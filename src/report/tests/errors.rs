@@ -18,7 +18,8 @@ use crate::{
     run, secret,
 };
 
-/// Examples of all variants of an enum. The patterns must cover it, and each example must be what its pattern says.
+/// Examples of all variants of an enum. The patterns must cover it, and each example must be what its pattern
+/// says.
 macro_rules! every {
     ($name:ident: $type:ty { $($variant:pat => $example:expr),+ $(,)? }) => {
         #[test]

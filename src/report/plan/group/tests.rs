@@ -163,7 +163,8 @@ fn any_items() -> impl Strategy<Value = Vec<Item>> {
 }
 
 proptest! {
-    /// Hosts with three nodes each: every host with every change is in exactly one group, as often as it was put in.
+    /// Hosts with three nodes each: every host with every change is in exactly one group, as often as it was
+    /// put in.
     #[test]
     fn nothing_is_lost_and_nothing_is_made_up(items in any_items()) {
         let mut before: Vec<_> =

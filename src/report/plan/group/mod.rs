@@ -1,7 +1,7 @@
-//! Equal changes on many hosts, and on many nodes of a host, become one line: `n1…n6: file /etc/motd`. Pure: what is put in
-//! comes out again, each change of each host in exactly one group.
+//! Equal changes on many hosts, and on many nodes of a host, become one line: `n1…n6: file /etc/motd`. Pure:
+//! what is put in comes out again, each change of each host in exactly one group.
 
-use super::super::names::compressed;
+use crate::report::names::compressed;
 use crate::{
     inventory::{Fleet, Host, Node},
     resource::Action,
@@ -73,7 +73,8 @@ impl Group {
     }
 }
 
-/// Groups items. Those of one host keep their order as far as their groups do: a group stands where its first item stood.
+/// Groups items. Those of one host keep their order as far as their groups do: a group stands where its first
+/// item stood.
 pub(super) fn group(items: Vec<Item>, fleet: &Fleet) -> Vec<Group> {
     let mut hosts: Vec<(String, Vec<Item>)> = Vec::new();
     for item in items {
@@ -157,8 +158,8 @@ fn split<'t, 'h>(text: &'t str, host: &'h Host) -> Option<(&'t str, &'h Node, &'
     })
 }
 
-/// A diff without the names, addresses and ports that are the host's and the node's own: what is left is equal where the
-/// same template was filled in. The node of a host that has one only is known.
+/// A diff without the names, addresses and ports that are the host's and the node's own: what is left is
+/// equal where the same template was filled in. The node of a host that has one only is known.
 fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
     let Some(host) = host else { return diff.to_owned() };
     let node = node.or(match &host.nodes[..] {
