@@ -12,12 +12,12 @@ RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 
 def rows(work, cache, say):
     work.mkdir()
-    env = dict(os.environ, XDG_CACHE_HOME=str(cache), NO_COLOR="1")
+    env = dict(os.environ, XDG_CACHE_HOME=str(cache), XDG_DATA_HOME=str(work), NO_COLOR="1")
 
     def provision(*words):
         return Measured([PROVISION, *words], env=env, cwd=work)
 
-    inventory = work / "lab/bench/inventory.toml"
+    inventory = "lab:bench"
     up, proven, again = [], [], []
     # The first makes the image.
     for number in range(RUNS + 1):

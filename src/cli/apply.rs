@@ -8,6 +8,7 @@ use super::{
     args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     plan::no_changes_message,
     project::Project,
     prompt::{check_noninteractive, confirm, is_yes},
@@ -29,10 +30,9 @@ pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
     file::writable("the report", args.report.as_deref())?;
     reporting_unreachable(async |unreachable| {
-        let ready = match (&args.plan, &args.path) {
-            (Some(file), _) => plan_from_file(file, args.trust, unreachable).await?,
-            (None, Some(inventory)) => plan_from_inventory(inventory, &args, unreachable).await?,
-            (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
+        let ready = match &args.plan {
+            Some(file) => plan_from_file(file, args.trust, unreachable).await?,
+            None => plan_from_inventory(&resolve(args.path.as_deref())?, &args, unreachable).await?,
         };
         let ended = confirm_and_run(&args, &ready, unreachable).await;
         release(ready.sessions).await;

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::{
     args::Destroy,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     project::Project,
     prompt::{check_noninteractive, confirm},
     run::{OutputOptions, carry_out, report_no_changes},
@@ -21,7 +22,7 @@ use crate::{
 
 pub(super) async fn run(args: &Destroy) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     reporting_unreachable(async |unreachable| {
         let probes = connect(&project.fleet, args.inventory.trust, unreachable).await?;
         let mut sessions = lock(&project.fleet, probes, unreachable).await?;

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use super::{
     args::{Exec, Inventory},
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     session::connect,
     unreachable::reporting_unreachable,
 };
@@ -47,7 +48,7 @@ fn script(command: &[String]) -> String {
 /// The fleet with the hosts of the limit only.
 pub(super) fn selected(args: &Inventory, limit: &[String]) -> Result<Fleet, Failure> {
     let fold = if args.single_host { Fold::SingleHost } else { Fold::AsWritten };
-    let mut fleet = inventory::load(&args.path, fold)?;
+    let mut fleet = inventory::load(&resolve(args.path.as_deref())?, fold)?;
     if !limit.is_empty() {
         let chosen = select(&fleet, limit)?;
         fleet.hosts.retain(|host| chosen.contains(&host.name));

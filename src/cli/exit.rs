@@ -108,9 +108,11 @@ impl From<inventory::UnknownHost> for Failure {
 
 impl From<crate::lab::Error> for Failure {
     fn from(error: crate::lab::Error) -> Self {
-        use crate::lab::Error::{Differs, Narrow, NoGuest, NoLab, Subnet};
-        let usage =
-            matches!(error, Differs { .. } | Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. });
+        use crate::lab::Error::{BadName, Differs, Narrow, NoGuest, NoLab, Subnet};
+        let usage = matches!(
+            error,
+            BadName { .. } | Differs { .. } | Narrow { .. } | NoGuest { .. } | NoLab { .. } | Subnet { .. }
+        );
         let exit = if usage { Exit::Usage } else { Exit::Failed };
         Self { report: error.into(), exit }
     }

@@ -16,24 +16,15 @@ use crate::{
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
-    check_name(&args.name)?;
+    lab::check_name(&args.name)?;
     lab::privileges()?;
-    let folder = args.folder.join(&args.name);
+    let labs = args.folder.map_or_else(lab::default_folder, Ok)?;
+    let folder = labs.join(&args.name);
     match args.verb {
         LabVerb::Up(up) => self::up(&folder, args.name, up).await,
-        LabVerb::List => list(&args.folder).await,
+        LabVerb::List => list(&labs).await,
         verb => dispatch(Lab::open(&folder)?, verb).await,
     }
-}
-
-/// It names a folder, and the cluster of the inventory.
-fn check_name(name: &str) -> Result<(), Failure> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 32 && name.chars().all(plain) {
-        return Ok(());
-    }
-    let help = "a lowercase letter, then lowercase letters, digits and `-`, at most 32 in all";
-    Err(Failure::usage(miette!(help = help, "`{}` cannot be a lab's name", name.escape_debug())))
 }
 
 async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
@@ -57,7 +48,7 @@ async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
     for guest in lab.guests() {
         report::result(&format!("  {:<5} {}", guest.name, guest.address));
     }
-    report::result(&format!("next: provision apply {}", shown(&lab.inventory())));
+    report::result(&format!("next: provision apply {}", lab.reference()));
     Ok(Exit::Done)
 }
 
@@ -65,12 +56,6 @@ async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
 fn title(lab: &Lab) -> String {
     let hosts = lab.guests().len();
     format!("lab {}: {hosts} simulated hosts on this machine ({})", lab.name(), lab.subnet())
-}
-
-/// A path as the user would write it here.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
 async fn list(folder: &Path) -> Result<Exit, Failure> {

@@ -7,6 +7,7 @@ mod exec;
 mod exit;
 mod file;
 mod init;
+mod inventory_arg;
 mod lab;
 mod logs;
 mod plan;

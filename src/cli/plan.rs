@@ -6,6 +6,7 @@ use super::{
     args::Plan as Args,
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     project::Project,
     session::open,
     unreachable::reporting_unreachable,
@@ -17,7 +18,7 @@ use crate::{
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     file::writable("the plan", args.output.as_deref())?;
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     let options = project.options(&args.options)?;
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
@@ -30,7 +31,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         match (args.json, plan.is_empty()) {
             (true, _) => report::json(&plan),
             (false, true) => report::result(&no_changes_message(&plan, &options)),
-            (false, false) => report::result(&plan.text(Detail::Full)),
+            (false, false) => {
+                report::result(&plan.text(if args.diff { Detail::Full } else { Detail::Brief }))
+            }
         }
         let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
         Ok(unreachable.exit(exit, options.limit.as_ref()))

@@ -3,6 +3,7 @@
 use super::{
     args::Look,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     project::Project,
     session::open,
     unreachable::reporting_unreachable,
@@ -10,7 +11,7 @@ use super::{
 use crate::report::{self, Status};
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
-    let project = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
         let status = Status::new(&project.fleet, &project.inspect(&mut sessions, unreachable).await?);

@@ -8,6 +8,7 @@ use miette::{IntoDiagnostic, miette};
 use super::{
     args::TrustHosts,
     exit::{Exit, Failure},
+    inventory_arg::resolve,
     prompt::{Terminal, check_noninteractive, confirm, is_yes},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 
 pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
     check_noninteractive(args.json, args.yes)?;
-    let fleet = inventory::load(&args.path, Fold::AsWritten)?;
+    let fleet = inventory::load(&resolve(args.path.as_deref())?, Fold::AsWritten)?;
     let mut shown = BTreeSet::new();
     loop {
         let scanned = scan(&fleet, args.json, &mut shown).await?;

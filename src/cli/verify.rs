@@ -4,6 +4,7 @@ use super::{
     args::Verify,
     exit::{Exit, Failure},
     file,
+    inventory_arg::resolve,
     project::Project,
     session::open,
     unreachable::reporting_unreachable,
@@ -12,7 +13,8 @@ use crate::{cluster, inspect::host_check_targets, redis::NodeReader, report};
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
-    let Project { fleet, .. } = Project::new(&args.inventory.path, args.inventory.single_host)?;
+    let Project { fleet, .. } =
+        Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     reporting_unreachable(async |unreachable| {
         let sessions = open(&fleet, args.inventory.trust, unreachable).await?;
         let reader = NodeReader::new(&fleet, sessions.probes())?;

@@ -4,11 +4,18 @@ use std::{io, path::PathBuf};
 
 use ipnet::Ipv4Net;
 
+/// What went wrong with a lab.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("a lab needs root: it makes network namespaces and mounts")]
     #[diagnostic(help("run it with sudo, or use --single-host, which needs no privileges"))]
     NotRoot,
+    #[error("there is no folder for labs: the home folder is not known")]
+    #[diagnostic(help("set HOME or XDG_DATA_HOME, or name a folder with --folder"))]
+    NoDataDir,
+    #[error("`{name}` cannot be a lab's name")]
+    #[diagnostic(help("a lowercase letter, then lowercase letters, digits and `-`, at most 32 in all"))]
+    BadName { name: String },
     #[error("a lab needs {}, which this machine lacks", missing.join(", "))]
     Missing {
         missing: Vec<&'static str>,
@@ -23,12 +30,12 @@ pub enum Error {
     Subnet { subnet: Ipv4Net, route: String },
     #[error("{subnet}, the lab's own, has meanwhile been taken here: {route}")]
     #[diagnostic(help(
-        "take that route away, or take the lab down with `provision lab down` and make another one"
+        "remove that route, or remove the lab with `provision lab down` and make another one"
     ))]
     SubnetLost { subnet: Ipv4Net, route: String },
-    #[error("lab {name} is there already, with {found}, and {wanted} is wanted")]
+    #[error("lab {name} exists with {found}, and {wanted} is wanted")]
     #[diagnostic(help(
-        "leave that out, take the lab down first with `provision lab down`, or make another one with --name"
+        "leave that option out, remove the lab first with `provision lab down`, or make another one with --name"
     ))]
     Differs { name: String, found: String, wanted: String },
     #[error("no subnet of 10.77.0.0/16 is free here")]
@@ -46,15 +53,15 @@ pub enum Error {
     #[error("{name} is off")]
     #[diagnostic(help("`provision lab start {name}` boots it"))]
     Off { name: String },
-    #[error("{name} did not get ready within {}s; the end of {}:{}", after.as_secs(), log.display(), tail)]
-    #[diagnostic(help("see the log of its console; `provision lab down` takes away what is there"))]
+    #[error("{name} was not ready within {}s; the end of {}:{}", after.as_secs(), log.display(), tail)]
+    #[diagnostic(help("see the log of its console; `provision lab down` removes what is there"))]
     NoBoot { name: String, after: std::time::Duration, log: PathBuf, tail: String },
     #[error("{what} did not end within {}s", after.as_secs())]
     #[diagnostic(help("see what it waits for, then run the same command again"))]
     Late { what: String, after: std::time::Duration },
     #[error("`{command}` failed{}", end_of(said))]
     #[diagnostic(help(
-        "mend what it says, then run the same command again; `provision lab down` takes away what is there"
+        "correct what it says, then run the same command again; `provision lab down` removes what is there"
     ))]
     Tool { command: String, said: String },
     #[error("`{command}` could not be run")]
@@ -70,7 +77,7 @@ pub enum Error {
     State { path: PathBuf, source: serde_json::Error },
     #[error("{} is no root folder: it has no {missing}", root.display())]
     #[diagnostic(help(
-        "give --rootfs the root folder (or tarball) of a system with systemd and an SSH server"
+        "name the root folder (or tarball) of a system with systemd and an SSH server with --rootfs"
     ))]
     NotARoot { root: PathBuf, missing: &'static str },
 }

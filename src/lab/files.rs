@@ -1,9 +1,10 @@
-//! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on its disk.
+//! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on
+//! its disk.
 
 use std::{fs, io, path::Path};
 
 use super::{
-    Error, Result,
+    Error, Result, folder,
     state::{self, Guest, State},
     tool,
 };
@@ -43,7 +44,8 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
             own(&upper, guest, &public).map_err(|source| Error::File { path: upper.clone(), source })?;
         }
     }
-    let texts = [(KNOWN_HOSTS, known), (INVENTORY, inventory(state))];
+    let texts =
+        [(KNOWN_HOSTS, known), (INVENTORY, inventory(state, &folder::reference(folder, &state.name)))];
     for (name, text) in texts {
         let path = folder.join(name);
         if !path.exists() {
@@ -66,7 +68,8 @@ fn own(upper: &Path, guest: &Guest, public: &str) -> io::Result<()> {
     put(&upper.join(LAST), &format!("127.0.0.1 localhost\n::1 localhost\n{address} {name}\n"), 0o644)
 }
 
-fn inventory(state: &State) -> String {
+/// `reference` is how a user names the file.
+fn inventory(state: &State, reference: &str) -> String {
     // A cluster takes three masters, and each has a replica here.
     let nodes = match 6_usize.div_ceil(state.guests.len().max(1)) {
         1 => String::new(),
@@ -82,17 +85,20 @@ fn inventory(state: &State) -> String {
     let name = &state.name;
     format!(
         "# Lab {name}: {} simulated hosts on this machine, written by `provision lab up`.\n#\n\
-         #   provision apply lab/{name}/{INVENTORY}      form and prove the cluster\n\
-         #   provision lab kill n1 --name {name}            take the power from a host, and see what happens\n\
-         #   provision lab down --name {name}               take it all away\n\n\
+         #   provision apply {reference}\n\
+         #       form and prove the cluster\n\
+         #   provision lab kill n1 --name {name}\n\
+         #       take the power from a host, and see what happens\n\
+         #   provision lab down --name {name}\n\
+         #       take it all away\n\n\
          [cluster]\nname = \"{name}\"\nengine = \"redis\"\nversion = \"7.0.15\"\nreplicas = 1\nport = 7001\n\n\
          [ssh]\nuser = \"root\"\nport = 22\nidentity = [\"{KEY}\"]\nvia = []\n{hosts}",
         state.guests.len(),
     )
 }
 
-/// Makes a key pair, the public half last: where it is there the other is, too. A command that was killed may have left one
-/// that still makes keys, so they are made aside.
+/// Makes a key pair, the public half last: where it is there the other is, too. A command that was killed may
+/// have left one that still makes keys, so they are made aside.
 async fn keygen(aside: &Path, path: &Path, comment: &str) -> Result<()> {
     let public = path.with_extension("pub");
     if public.exists() {
@@ -120,7 +126,8 @@ fn mode(bits: u32) -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(bits)
 }
 
-/// Takes away what `write` and the hosts have left; the state goes last, and the folder only where nothing else is in it.
+/// Takes away what `write` and the hosts have left; the state goes last, and the folder only where nothing
+/// else is in it.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let gone = |path: std::path::PathBuf, result: io::Result<()>| match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::File { path, source: error }),
@@ -136,4 +143,75 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     // What the user has put there stays, and the folder with it.
     let _ = fs::remove_dir(folder);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::inventory::{Fold, parse};
+
+    fn state(hosts: u8) -> State {
+        let guest = |n| Guest { name: format!("n{n}"), address: Ipv4Addr::new(10, 77, 0, 10 + n) };
+        let subnet = "10.77.0.0/24".parse().unwrap();
+        State::new("demo", Path::new("/labs/demo"), subnet, "/image".into(), (1..=hosts).map(guest).collect())
+    }
+
+    #[test]
+    fn the_inventory_that_is_written() {
+        insta::assert_snapshot!(inventory(&state(6), "lab:demo"));
+    }
+
+    #[test]
+    fn any_number_of_hosts_gives_an_inventory_for_a_cluster() {
+        for hosts in (1..=13).chain([96, 97, 199, 200]) {
+            let text = inventory(&state(hosts), "lab:demo");
+            let fleet = parse("inventory.toml", &text, Fold::AsWritten).unwrap();
+            assert_eq!(fleet.hosts.len(), usize::from(hosts));
+            assert!(fleet.masters() >= 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_whole_with_its_mode_and_folders() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/file");
+        put(&path, "one", 0o600).unwrap();
+        put(&path, "two", 0o644).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_host_finds_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let guest = state(1).guests.remove(0);
+        for part in ["root/.ssh", "etc"] {
+            fs::create_dir_all(folder.path().join(part)).unwrap();
+        }
+        own(folder.path(), &guest, "ssh-ed25519 AAAA demo\n").unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("etc/hostname"), "n1\n");
+        assert!(read("etc/hosts").contains("10.77.0.11 n1"));
+        assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA demo\n");
+    }
+
+    #[test]
+    fn what_the_user_has_put_beside_a_lab_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = folder.path().join("demo");
+        state(1).save(&lab).unwrap();
+        for name in [KEY, INVENTORY, KNOWN_HOSTS, "notes.txt"] {
+            put(&lab.join(name), "x", 0o644).unwrap();
+        }
+        remove(&lab).unwrap();
+        let left: Vec<_> = fs::read_dir(&lab).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+        fs::remove_file(lab.join("notes.txt")).unwrap();
+        remove(&lab).unwrap();
+        assert!(!lab.exists(), "an empty folder goes, and a second call is no error");
+    }
 }

@@ -21,11 +21,13 @@ use super::{
     tool,
 };
 
-/// How long a boot may take, on a machine that boots many at once.
-const BOOT: Duration = Duration::from_mins(5);
-/// How long the end of a host may take.
-const END: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(50);
+/// A boot on a machine that boots many hosts at once.
+const BOOT_TIMEOUT: Duration = Duration::from_mins(5);
+/// The end of all processes of a host.
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
+/// One attempt to read the greeting of a host's SSH server.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Where a host has its tools.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,16 +45,16 @@ pub(super) async fn start(folder: &Path, state: &State, guest: &Guest) -> Result
     if leader(state, guest).await.is_some() {
         return Ok(());
     }
-    // A command that was killed may have left it booting.
+    // A command that was killed can have left it booting.
     if boots(state, guest).is_empty() {
         boot(folder, state, guest).await?;
     }
     let began = Instant::now();
     while leader(state, guest).await.is_none() {
-        if began.elapsed() > BOOT {
+        if began.elapsed() > BOOT_TIMEOUT {
             return Err(no_boot(guest, console(folder, guest)));
         }
-        sleep(POLL).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
@@ -88,11 +90,11 @@ async fn boot(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
         .map_err(|source| Error::NoTool { command: "systemd-nspawn".to_owned(), source })
 }
 
-/// Waits until a host greets as an SSH server does.
+/// Waits until the SSH server of a host answers.
 pub(super) async fn answers(guest: &Guest) -> Result<()> {
     let (began, address) = (Instant::now(), SocketAddr::from((guest.address, 22)));
     loop {
-        let greeted = timeout(Duration::from_secs(2), async {
+        let greeted = timeout(GREETING_TIMEOUT, async {
             let mut greeting = [0; 4];
             TcpStream::connect(address).await?.read_exact(&mut greeting).await.map(|_| greeting)
         });
@@ -101,10 +103,10 @@ pub(super) async fn answers(guest: &Guest) -> Result<()> {
         {
             return Ok(());
         }
-        if began.elapsed() > BOOT {
+        if began.elapsed() > BOOT_TIMEOUT {
             return Err(no_boot(guest, PathBuf::from("its console")));
         }
-        sleep(POLL).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -112,7 +114,7 @@ fn no_boot(guest: &Guest, log: PathBuf) -> Error {
     let text = fs::read_to_string(&log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(10)..].iter().map(|line| format!("\n  {line}")).collect();
-    Error::NoBoot { name: guest.name.clone(), after: BOOT, log, tail }
+    Error::NoBoot { name: guest.name.clone(), after: BOOT_TIMEOUT, log, tail }
 }
 
 fn disk(folder: &Path, guest: &Guest) -> PathBuf {
@@ -134,14 +136,14 @@ async fn mount(folder: &Path, state: &State, guest: &Guest) -> Result<()> {
     tool::run(&["mount", "-t", "overlay", "overlay", "-o", &layers, &path("root")]).await.map(drop)
 }
 
-/// Takes the mount away, which the processes of a host hold for a moment after they ended.
+/// Unmounts the root of a host. Its processes hold the mount for a moment after they ended.
 pub(super) async fn unmount(folder: &Path, guest: &Guest) -> Result<()> {
     let root = disk(folder, guest).join("root");
     let (began, text) = (Instant::now(), root.display().to_string());
     while is_mounted(&root) {
         match tool::run(&["umount", &text]).await {
-            Err(error) if began.elapsed() > END => return Err(error),
-            Err(_) => sleep(POLL).await,
+            Err(error) if began.elapsed() > STOP_TIMEOUT => return Err(error),
+            Err(_) => sleep(POLL_INTERVAL).await,
             Ok(_) => {}
         }
     }
@@ -190,7 +192,8 @@ pub(super) async fn power(state: &State, guest: &Guest) -> Power {
     if stopped { Power::Frozen } else { Power::On }
 }
 
-/// Stops all processes of a host where they are, or lets them go on. What is started meanwhile is caught in the next round.
+/// Stops all processes of a host where they are, or resumes them. The second round catches processes started
+/// meanwhile.
 pub(super) async fn freeze(state: &State, guest: &Guest, freeze: bool) -> Result<()> {
     let signal = if freeze { "-STOP" } else { "-CONT" };
     if leader(state, guest).await.is_none() {
@@ -211,20 +214,20 @@ pub(super) async fn stop(folder: &Path, state: &State, guest: &Guest) -> Result<
         if processes.is_empty() {
             break;
         }
-        if began.elapsed() > END {
-            return Err(Error::Late { what: format!("the end of {}", guest.name), after: END });
+        if began.elapsed() > STOP_TIMEOUT {
+            return Err(Error::Late { what: format!("the end of {}", guest.name), after: STOP_TIMEOUT });
         }
         signal("-KILL", &processes).await;
-        sleep(POLL).await;
+        sleep(POLL_INTERVAL).await;
     }
     // nspawn ends a moment after what it has started, and holds its control groups until then.
-    while !tidy(folder, state, guest) && began.elapsed() < END {
-        sleep(POLL).await;
+    while !tidy(folder, state, guest) && began.elapsed() < STOP_TIMEOUT {
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
-/// One that has ended meanwhile is no error.
+/// A process that has ended meanwhile is no error.
 async fn signal(signal: &str, processes: &[u32]) {
     let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
     let words: Vec<&str> = ["kill", signal].into_iter().chain(pids.iter().map(String::as_str)).collect();
@@ -233,8 +236,8 @@ async fn signal(signal: &str, processes: &[u32]) {
     }
 }
 
-/// What nspawn leaves when it is not asked to end: a folder named by the machine, a lock named by its root, control groups.
-/// Returns whether all of it is gone.
+/// Removes what nspawn leaves when it is killed: a folder named after the machine, a lock named after its
+/// root, control groups. Returns whether all of it is gone.
 fn tidy(folder: &Path, state: &State, guest: &Guest) -> bool {
     let place = state.place(guest);
     let _ = fs::remove_dir_all(format!("/run/systemd/nspawn/propagate/{place}"));
@@ -257,16 +260,5 @@ fn remove_groups(group: &Path) {
 
 const CGROUPS: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
 
-/// Becomes nspawn in a control group of its own: two systemds in one would take each other's processes for their own. Where
-/// this machine runs systemd, nspawn gets one from there. The first argument is a name for it.
-const ENTER_CGROUP: &str = r#"
-name=$1; shift
-if [ ! -d /run/systemd/system ]; then
-  for base in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
-    [ -e "$base/cgroup.procs" ] || continue
-    mkdir -p "$base/$name"; echo $$ >"$base/$name/cgroup.procs"
-  done
-  set -- --keep-unit "$@"
-fi
-exec systemd-nspawn "$@"
-"#;
+/// Starts nspawn in a control group of its own.
+const ENTER_CGROUP: &str = include_str!("enter_cgroup.sh");

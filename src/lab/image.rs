@@ -1,4 +1,4 @@
-//! The root folder all hosts of a lab stand on: made once and kept, by the tools of the distribution it is of.
+//! The root folder that all hosts of a lab share: made once by the tools of its distribution, and kept.
 
 use std::{
     fs::{self, File},
@@ -20,8 +20,8 @@ pub enum Source {
     Tarball(PathBuf),
 }
 
-/// How long making an image may take: a slow mirror sends some hundred megabytes.
-const MAKE: Duration = Duration::from_mins(30);
+/// Making an image: a slow mirror sends some hundred megabytes.
+const IMAGE_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// The compiler is in the image because hosts of a lab reach no mirror to install it from.
 const DEBIAN: &str =
@@ -41,7 +41,7 @@ const ROCKY: [&str; 12] = [
     "xz",
 ];
 
-/// Units that make a boot slow and a lab no better.
+/// Units that slow down a boot and are of no use in a lab.
 const MASKED: [&str; 12] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -96,7 +96,7 @@ impl Source {
     }
 }
 
-/// Has the image; returns its folder.
+/// Makes the image if it is not there; returns its folder.
 pub(super) async fn prepare(source: &Source, cache: &Path) -> Result<PathBuf> {
     let root = source.root(cache)?;
     if let Source::Folder(_) = source {
@@ -109,13 +109,14 @@ pub(super) async fn prepare(source: &Source, cache: &Path) -> Result<PathBuf> {
     // Two runs make it once: the second waits for the first.
     let path = cache.join(format!("{name}.lock"));
     let held = File::create(&path).map_err(file)?;
-    super::locked(&path, &held, &format!("another command that makes the image {name}"), MAKE).await?;
+    super::locked(&path, &held, &format!("another command that makes the image {name}"), IMAGE_TIMEOUT)
+        .await?;
     if root.exists() {
         return Ok(root);
     }
     let making = cache.join(format!("{name}.new"));
     let text = making.display().to_string();
-    tool::run_with(&["rm", "-rf", "--one-file-system", &text], "", MAKE).await?;
+    tool::run_with(&["rm", "-rf", "--one-file-system", &text], "", IMAGE_TIMEOUT).await?;
     make(source, &text).await?;
     usable(&making)?;
     finish(&making).map_err(file)?;
@@ -127,8 +128,12 @@ async fn make(source: &Source, root: &str) -> Result<()> {
     match source {
         Source::Debian => {
             let include = format!("--include={DEBIAN}");
-            tool::run_with(&["debootstrap", "--variant=minbase", &include, "bookworm", root], "", MAKE)
-                .await?;
+            tool::run_with(
+                &["debootstrap", "--variant=minbase", &include, "bookworm", root],
+                "",
+                IMAGE_TIMEOUT,
+            )
+            .await?;
         }
         Source::Rocky9 => {
             let installroot = format!("--installroot={root}");
@@ -153,12 +158,12 @@ async fn make(source: &Source, root: &str) -> Result<()> {
             ];
             let words: Vec<&str> =
                 options.into_iter().chain([base.as_str(), &streams, "install"]).chain(ROCKY).collect();
-            tool::run_with(&words, "", MAKE).await?;
+            tool::run_with(&words, "", IMAGE_TIMEOUT).await?;
         }
         Source::Tarball(file) => {
             fs::create_dir_all(root).map_err(|source| Error::File { path: root.into(), source })?;
             let file = file.display().to_string();
-            tool::run_with(&["tar", "-xpf", &file, "-C", root, "--numeric-owner"], "", MAKE).await?;
+            tool::run_with(&["tar", "-xpf", &file, "-C", root, "--numeric-owner"], "", IMAGE_TIMEOUT).await?;
         }
         Source::Folder(_) => {}
     }
@@ -173,7 +178,8 @@ fn usable(root: &Path) -> Result<()> {
     }
 }
 
-/// Makes a system out of what a package manager has put there: no keys of its own, nothing that holds up a boot.
+/// Makes a system out of what a package manager has put there: no keys of its own, nothing that holds up a
+/// boot.
 fn finish(root: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(root.join("etc/ssh"))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with("ssh_host_") {
@@ -189,4 +195,69 @@ fn finish(root: &Path) -> std::io::Result<()> {
     }
     super::files::put(&root.join("etc/ssh/sshd_config.d/00-lab.conf"), SSHD, 0o644)?;
     super::files::put(&root.join("etc/machine-id"), "", 0o444)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::files::put;
+
+    #[test]
+    fn images_are_named_after_what_is_in_them() {
+        let cache = Path::new("/cache");
+        let name = |source: &Source| source.root(cache).unwrap().display().to_string();
+        assert!(name(&Source::Debian).starts_with("/cache/debian-bookworm-"));
+        assert_eq!(name(&Source::Rocky9), "/cache/rocky-9");
+        assert_eq!(name(&Source::Folder("/srv/root".into())), "/srv/root");
+    }
+
+    #[test]
+    fn a_tarball_is_named_after_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |text: &str| {
+            let file = folder.path().join("root.tar");
+            put(&file, text, 0o644).unwrap();
+            Source::Tarball(file).root(Path::new("/cache")).unwrap()
+        };
+        assert_eq!(name("a"), name("a"));
+        assert_ne!(name("a"), name("b"));
+        let missing = Source::Tarball(folder.path().join("missing"));
+        assert!(matches!(missing.root(Path::new("/cache")), Err(Error::File { .. })));
+    }
+
+    #[test]
+    fn a_root_folder_needs_systemd_and_sshd() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = |root: &Path| match usable(root) {
+            Err(Error::NotARoot { missing, .. }) => missing,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(root.path()), "systemd");
+        fs::create_dir_all(root.path().join("usr/lib/systemd/systemd")).unwrap();
+        assert_eq!(missing(root.path()), "sshd");
+        fs::create_dir_all(root.path().join("usr/sbin/sshd")).unwrap();
+        assert!(usable(root.path()).is_ok());
+    }
+
+    #[test]
+    fn only_a_tarball_is_always_unpacked() {
+        let cache = tempfile::tempdir().unwrap();
+        let made = |source: Source| source.is_made(cache.path());
+        assert!(!made(Source::Debian) && !made(Source::Rocky9) && !made(Source::Tarball("x".into())));
+        fs::create_dir(cache.path().join(ROCKY_NAME)).unwrap();
+        assert!(made(Source::Rocky9) && made(Source::Folder("/x".into())));
+    }
+
+    #[test]
+    fn an_image_has_no_keys_and_no_slow_units() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir_all(path("etc/ssh")).unwrap();
+        put(&path("etc/ssh/ssh_host_rsa_key"), "secret", 0o600).unwrap();
+        put(&path("etc/ssh/moduli"), "kept", 0o644).unwrap();
+        finish(root.path()).unwrap();
+        assert!(!path("etc/ssh/ssh_host_rsa_key").exists() && path("etc/ssh/moduli").exists());
+        assert_eq!(fs::read_link(path("etc/systemd/system/ssh.socket")).unwrap(), Path::new("/dev/null"));
+        assert_eq!(fs::read_to_string(path("etc/machine-id")).unwrap(), "");
+    }
 }

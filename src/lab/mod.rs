@@ -1,18 +1,22 @@
-//! A lab: hosts that are simulated on this machine, each with a systemd, an sshd and an address of its own, for those who
-//! cannot run as many VMs. One root image, an overlay and a network namespace each; the switch between them lives in a
-//! namespace of its own, so that nothing of this machine's network changes but for one interface that leads there.
+//! A lab: hosts that are simulated on this machine, each with a systemd, an sshd and an address of its own,
+//! where no VMs can be run. One root image, an overlay and a network namespace each; the switch between them
+//! lives in a namespace of its own, so that nothing of this machine's network changes but for one interface
+//! that leads there.
 //!
-//! Everything a lab makes on this machine has a name that follows from the folder it is kept in: what is taken down is what
-//! has these names, also after a crash or a reboot.
+//! Everything a lab makes on this machine has a name that follows from the folder it is kept in: what is
+//! taken down is what has these names, also after a crash or a reboot.
 
 mod error;
 mod files;
+mod folder;
 mod guest;
 mod image;
 mod network;
 mod partition;
 mod preflight;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tool;
 
 use std::{
@@ -28,6 +32,7 @@ use ipnet::Ipv4Net;
 use tokio::time::{Instant, sleep};
 
 pub use error::Error;
+pub use folder::{check_name, default_folder, inventory_of};
 pub use guest::Power;
 pub use image::Source;
 use state::State;
@@ -35,9 +40,9 @@ pub use state::{Cut, Guest};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How long another command may take that switches hosts: booting is the longest.
-const HELD: Duration = Duration::from_mins(6);
-const LOOK: Duration = Duration::from_millis(50);
+/// The lock of a lab while another command changes it: booting hosts takes longest.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(6);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A lab that exists.
 #[derive(Debug)]
@@ -69,7 +74,7 @@ impl LabSpec {
         self.image.as_ref().unwrap_or(&Source::Debian)
     }
 
-    /// Refuses a lab that is another one than what is wished for.
+    /// Refuses an existing lab that differs from this specification.
     fn met_by(&self, state: &State) -> Result<()> {
         let differs =
             |found: String, wanted: String| Err(Error::Differs { name: state.name.clone(), found, wanted });
@@ -90,13 +95,13 @@ impl LabSpec {
 }
 
 impl Lab {
-    /// Brings a lab up in a folder, or what is missing of the one that is there. Every step is in the state file before it
-    /// is taken.
+    /// Brings a lab up in a folder, or what is missing of the one that is there. Every step is in the state
+    /// file before it is taken.
     pub async fn up(folder: &Path, spec: &LabSpec) -> Result<Self> {
         let folder = absolute(folder)?;
         let image = if let Some(state) = State::load(&folder)? {
             spec.met_by(&state)?;
-            // Somebody may have emptied the cache.
+            // The cache can have been emptied.
             if !state.image.exists() {
                 image::prepare(spec.source(), &spec.cache).await?;
             }
@@ -123,33 +128,27 @@ impl Lab {
     }
 
     async fn create(folder: &Path, spec: &LabSpec, image: PathBuf) -> Result<State> {
-        let (subnet, hosts) = (network::choose(spec.subnet).await?, spec.hosts.unwrap_or(HOSTS));
-        if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
-            return Err(Error::Narrow { subnet, hosts });
-        }
-        let guests = (1..=hosts).map(|number| Guest {
-            name: format!("n{number}"),
-            address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
-        });
-        let state = State::new(&spec.name, folder, subnet, image, guests.collect());
+        let subnet = network::choose(spec.subnet).await?;
+        let guests = guests(subnet, spec.hosts.unwrap_or(HOSTS))?;
+        let state = State::new(&spec.name, folder, subnet, image, guests);
         state.save(folder)?;
         Ok(state)
     }
 
-    /// Takes the right to change it: two commands that boot the same host would boot it twice. What another command has
-    /// made of it until then counts.
+    /// Takes the right to change it: two commands that boot the same host would boot it twice. What another
+    /// command has made of it until then counts.
     async fn hold(&mut self) -> Result<File> {
         let failed = |source| Error::File { path: self.folder.clone(), source };
         let folder = File::open(&self.folder).map_err(failed)?;
         let what = format!("another command that changes lab {}", self.state.name);
-        locked(&self.folder, &folder, &what, HELD).await?;
+        locked(&self.folder, &folder, &what, LOCK_TIMEOUT).await?;
         let state = State::load(&self.folder)?;
         self.state = state.ok_or_else(|| Error::NoLab { folder: self.folder.clone() })?;
         Ok(folder)
     }
 
-    /// The switch, its cables and its cuts. After a reboot of this machine none of them is there, and somebody else may have
-    /// the subnet.
+    /// Makes the switch, its cables and its cuts. After a reboot of this machine none of them is there, and
+    /// the subnet can be in use by something else.
     async fn lay_cables(&self) -> Result<()> {
         let mut running = BTreeSet::new();
         for guest in &self.state.guests {
@@ -216,9 +215,9 @@ impl Lab {
         &self.state.cuts
     }
 
-    /// The inventory that was written for it.
-    pub fn inventory(&self) -> PathBuf {
-        self.folder.join(files::INVENTORY)
+    /// How a user names its inventory: `lab:NAME`, or a path where it is not in the default folder.
+    pub fn reference(&self) -> String {
+        folder::reference(&self.folder, &self.state.name)
     }
 
     /// A host by its name.
@@ -233,7 +232,7 @@ impl Lab {
         guest::power(&self.state, guest).await
     }
 
-    /// Freezes a host: nothing in it runs, and its peers hear nothing.
+    /// Freezes a host: all its processes stop, and its peers get no answer.
     pub async fn pause(&self, guest: &Guest) -> Result<()> {
         guest::freeze(&self.state, guest, true).await
     }
@@ -258,7 +257,8 @@ impl Lab {
         guest::answers(guest).await
     }
 
-    /// Cuts groups of hosts off from each other; a single group is cut off from everybody, this machine included.
+    /// Cuts groups of hosts off from each other; a single group is cut off from all others and from this
+    /// machine.
     pub async fn cut(&mut self, groups: Vec<Vec<String>>) -> Result<()> {
         for name in groups.iter().flatten() {
             self.guest(name)?;
@@ -320,6 +320,18 @@ impl Lab {
     }
 }
 
+/// The hosts of a lab: n1 and so on, with the addresses .11 and up.
+fn guests(subnet: Ipv4Net, hosts: u8) -> Result<Vec<Guest>> {
+    if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
+        return Err(Error::Narrow { subnet, hosts });
+    }
+    let guest = |number| Guest {
+        name: format!("n{number}"),
+        address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
+    };
+    Ok((1..=hosts).map(guest).collect())
+}
+
 /// Takes the lock on an open file, for as long as that is open. `what` holds it otherwise.
 async fn locked(path: &Path, file: &File, what: &str, bound: Duration) -> Result<()> {
     let began = Instant::now();
@@ -330,7 +342,7 @@ async fn locked(path: &Path, file: &File, what: &str, bound: Duration) -> Result
             Err(TryLockError::WouldBlock) if began.elapsed() > bound => {
                 return Err(Error::Late { what: what.to_owned(), after: bound });
             }
-            Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+            Err(TryLockError::WouldBlock) => sleep(LOCK_POLL_INTERVAL).await,
         }
     }
 }

@@ -1,23 +1,30 @@
 //! The switch, in a network namespace of its own, and the cables: one to each host, one to this machine.
 
-use std::{collections::BTreeSet, fs::File, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeSet, fs::File, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use ipnet::Ipv4Net;
 
 use super::{Error, Result, state::State, tool};
+
+/// A batch of `ip` commands.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Guards the networks of this machine, for as long as the file is open.
 pub(super) async fn lock() -> Result<File> {
     let path = PathBuf::from("/run/provision-lab.lock");
     let failed = |source| Error::File { path: path.clone(), source };
     let file = File::create(&path).map_err(failed)?;
-    super::locked(&path, &file, "another command that lays the cables of a lab", super::HELD).await?;
+    super::locked(&path, &file, "another command that lays the cables of a lab", super::LOCK_TIMEOUT).await?;
     Ok(file)
 }
 
 /// A subnet that nothing here uses.
 pub(super) async fn choose(wanted: Option<Ipv4Net>) -> Result<Ipv4Net> {
-    let routes = tool::run(&["ip", "-4", "-o", "route", "show", "table", "all"]).await?;
+    free_subnet(&tool::run(&["ip", "-4", "-o", "route", "show", "table", "all"]).await?, wanted)
+}
+
+/// The wanted subnet if no route leads into it, else the first free one; `routes` is what `ip route` prints.
+fn free_subnet(routes: &str, wanted: Option<Ipv4Net>) -> Result<Ipv4Net> {
     let used: Vec<(Ipv4Net, &str)> =
         routes.lines().filter_map(|line| Some((destination(line)?, line))).collect();
     let taken = |net: &Ipv4Net| {
@@ -61,8 +68,8 @@ pub(super) async fn is_up(state: &State) -> Result<bool> {
     Ok(namespaces().await?.contains(&switch) && is_laid(&switch, "up0").await)
 }
 
-/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but not under a host
-/// that is `running`.
+/// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but
+/// not under a host that is `running`.
 pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> {
     let (switch, id, prefix) = (state.switch(), &state.id, state.subnet.prefix_len());
     if running.is_empty() && !is_up(state).await? {
@@ -70,7 +77,11 @@ pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> 
         let gateway = state.gateway();
         tool::run(&["ip", "netns", "add", &switch]).await?;
         batch(&format!("-n {switch}"), "link add br0 type bridge\nlink set br0 up\nlink set lo up\n").await?;
-        batch("", &format!("link add {id} type veth peer name up0 netns {switch}\naddr add {gateway}/{prefix} dev {id}\nlink set {id} up\n")).await?;
+        let uplink = format!(
+            "link add {id} type veth peer name up0 netns {switch}\n\
+             addr add {gateway}/{prefix} dev {id}\nlink set {id} up\n"
+        );
+        batch("", &uplink).await?;
         batch(&format!("-n {switch}"), "link set up0 master br0\nlink set up0 up\n").await?;
     }
     let existing = namespaces().await?;
@@ -88,8 +99,16 @@ pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> 
         // Its end of the cable goes with its namespace, but a moment later.
         let _ = tool::run(&["ip", "-n", &switch, "link", "del", name]).await;
         tool::run(&["ip", "netns", "add", &place]).await?;
-        batch(&format!("-n {switch}"), &format!("link add {name} type veth peer name eth0 netns {place}\nlink set {name} master br0\nlink set {name} up\n")).await?;
-        batch(&format!("-n {place}"), &format!("link set lo up\naddr add {address}/{prefix} dev eth0\nlink set eth0 up\nroute add default via {gateway}\n")).await?;
+        let cable = format!(
+            "link add {name} type veth peer name eth0 netns {place}\n\
+             link set {name} master br0\nlink set {name} up\n"
+        );
+        batch(&format!("-n {switch}"), &cable).await?;
+        let inside = format!(
+            "link set lo up\naddr add {address}/{prefix} dev eth0\n\
+             link set eth0 up\nroute add default via {gateway}\n"
+        );
+        batch(&format!("-n {place}"), &inside).await?;
     }
     Ok(())
 }
@@ -113,12 +132,51 @@ pub(super) async fn down(state: &State) -> Result<()> {
 async fn batch(options: &str, commands: &str) -> Result<()> {
     let words: Vec<&str> =
         ["ip"].into_iter().chain(options.split_whitespace()).chain(["-batch", "-"]).collect();
-    tool::run_with(&words, commands, std::time::Duration::from_secs(30)).await.map(drop)
+    tool::run_with(&words, commands, BATCH_TIMEOUT).await.map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn net(text: &str) -> Ipv4Net {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_first_free_subnet_is_taken() {
+        assert_eq!(free_subnet("", None).unwrap(), net("10.77.0.0/24"));
+        assert_eq!(free_subnet("10.77.0.0/24 dev pv-1\n", None).unwrap(), net("10.77.1.0/24"));
+        let routes = "default via 10.0.0.1 dev eth0\nlocal 10.77.0.1 dev lo\n10.77.1.0/24 dev pv-2";
+        assert_eq!(free_subnet(routes, None).unwrap(), net("10.77.2.0/24"));
+    }
+
+    #[test]
+    fn no_subnet_is_free_where_a_route_covers_all() {
+        assert!(matches!(free_subnet("10.0.0.0/8 dev tun0", None), Err(Error::NoSubnet)));
+    }
+
+    #[test]
+    fn a_wanted_subnet_is_refused_with_the_route_that_is_in_the_way() {
+        let wanted = net("192.168.7.0/24");
+        for route in ["192.168.0.0/16 dev eth0", "192.168.7.0/25 dev eth1", "local 192.168.7.9 dev lo"] {
+            match free_subnet(&format!("default via 1.2.3.4\n{route}"), Some(wanted)) {
+                Err(Error::Subnet { route: shown, .. }) => assert_eq!(shown, route),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(free_subnet("192.168.8.0/24 dev eth0", Some(net("192.168.7.3/24"))).unwrap(), wanted);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_chosen_subnet_touches_no_route(thirds in proptest::collection::vec(0..=255u8, 0..40)) {
+            let routes: String = thirds.iter().map(|third| format!("10.77.{third}.0/24 dev x\n")).collect();
+            let chosen = free_subnet(&routes, None).unwrap();
+            let used = thirds.iter().any(|third| net(&format!("10.77.{third}.0/24")) == chosen);
+            proptest::prop_assert!(!used);
+        }
+    }
 
     #[test]
     fn routes_of_all_kinds_lead_somewhere() {

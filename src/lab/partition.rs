@@ -1,4 +1,5 @@
-//! Cutting hosts off from each other: rules in the switch, so that hosts and this machine know nothing of them.
+//! Cutting hosts off from each other: rules in the switch, so that hosts and this machine know nothing of
+//! them.
 
 use std::time::Duration;
 
@@ -8,23 +9,30 @@ use super::{
     tool,
 };
 
+/// Loading a ruleset.
+const NFT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The name of our table.
 const TABLE: &str = "provision";
 
 /// Makes the switch do what the state says.
 pub(super) async fn apply(state: &State) -> Result<()> {
-    let rules: String = state.cuts.iter().map(rules).collect();
-    let script = format!(
+    let words = ["ip", "netns", "exec", &state.switch(), "nft", "-f", "-"];
+    tool::run_with(&words, &ruleset(&state.cuts), NFT_TIMEOUT).await.map(drop)
+}
+
+/// Replaces our table, all rules at once.
+fn ruleset(cuts: &[Cut]) -> String {
+    let rules: String = cuts.iter().map(rules).collect();
+    format!(
         "add table bridge {TABLE}\ndelete table bridge {TABLE}\n\
          table bridge {TABLE} {{ chain forward {{ type filter hook forward priority 0; policy accept;\n{rules}}}\n}}\n"
-    );
-    let words = ["ip", "netns", "exec", &state.switch(), "nft", "-f", "-"];
-    tool::run_with(&words, &script, Duration::from_secs(30)).await.map(drop)
+    )
 }
 
 /// Each group from each other one, both ways; a lone group from all that is not in it.
 fn rules(cut: &Cut) -> String {
-    // A host's end of its cable has the host's name: nothing of it passes, whatever address it speaks with.
+    // The switch's end of a cable has the host's name: a cut holds whatever address the host sends from.
     let set = |group: &Vec<String>| {
         let members: Vec<String> = group.iter().map(|name| format!("\"{name}\"")).collect();
         format!("{{ {} }}", members.join(", "))
@@ -45,4 +53,53 @@ fn rules(cut: &Cut) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(groups: &[&[&str]]) -> Cut {
+        let names = |group: &&[&str]| group.iter().map(|name| (*name).to_owned()).collect();
+        Cut { groups: groups.iter().map(names).collect() }
+    }
+
+    #[test]
+    fn two_groups_are_cut_both_ways() {
+        let text = rules(&cut(&[&["n1", "n2"], &["n3"]]));
+        let (one, other) = ("{ \"n1\", \"n2\" }", "{ \"n3\" }");
+        assert_eq!(text, format!("iifname {one} oifname {other} drop\niifname {other} oifname {one} drop\n"));
+    }
+
+    #[test]
+    fn a_single_group_is_cut_from_all_others() {
+        let text = rules(&cut(&[&["n3"]]));
+        let only = "{ \"n3\" }";
+        assert_eq!(
+            text,
+            format!("iifname {only} oifname != {only} drop\niifname != {only} oifname {only} drop\n")
+        );
+    }
+
+    #[test]
+    fn each_pair_of_groups_has_two_rules() {
+        for groups in 2..6usize {
+            let names: Vec<String> = (0..groups).map(|n| format!("n{n}")).collect();
+            let cut = Cut { groups: names.iter().map(|name| vec![name.clone()]).collect() };
+            assert_eq!(rules(&cut).lines().count(), groups * (groups - 1));
+        }
+    }
+
+    #[test]
+    fn no_cut_is_a_table_that_lets_all_pass() {
+        let text = ruleset(&[]);
+        assert!(text.contains("policy accept") && !text.contains("drop"), "{text}");
+        assert!(text.starts_with("add table bridge provision\ndelete table bridge provision\n"), "{text}");
+    }
+
+    #[test]
+    fn all_cuts_are_in_one_table() {
+        let text = ruleset(&[cut(&[&["n1"]]), cut(&[&["n2"], &["n3"]])]);
+        assert_eq!((text.matches("chain forward").count(), text.matches("drop").count()), (1, 4));
+    }
 }

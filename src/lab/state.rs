@@ -1,4 +1,5 @@
-//! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be taken away.
+//! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be
+//! taken away.
 
 use std::{
     net::Ipv4Addr,
@@ -93,5 +94,60 @@ impl State {
     /// This machine's address in the lab.
     pub(super) fn gateway(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.subnet.network()) + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(folder: &Path) -> State {
+        let guests = (1..=2)
+            .map(|n| Guest { name: format!("n{n}"), address: Ipv4Addr::new(10, 77, 3, 10 + n) })
+            .collect();
+        let mut state =
+            State::new("demo", folder, "10.77.3.0/24".parse().unwrap(), "/cache/debian".into(), guests);
+        state.cuts.push(Cut { groups: vec![vec!["n1".to_owned()], vec!["n2".to_owned()]] });
+        state
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        let written = state(&inner);
+        written.save(&inner).unwrap();
+        let read = State::load(&inner).unwrap().unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&written).unwrap());
+        written.save(&inner).unwrap();
+        assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn no_file_is_no_lab_and_a_damaged_one_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(State::load(folder.path()).unwrap().is_none());
+        crate::lab::files::put(&folder.path().join(FILE), "{", 0o644).unwrap();
+        assert!(matches!(State::load(folder.path()), Err(Error::State { .. })));
+    }
+
+    #[test]
+    fn names_follow_from_the_folder() {
+        let (one, other) = (state(Path::new("/labs/a")), state(Path::new("/labs/b")));
+        assert_ne!(one.id, other.id);
+        assert_eq!(one.id, state(Path::new("/labs/a")).id);
+        assert_eq!(one.place(&one.guests[0]), format!("{}-n1", one.id));
+        assert_eq!(one.switch(), format!("{}-sw", one.id));
+    }
+
+    #[test]
+    fn names_fit_into_an_interface_name() {
+        // IFNAMSIZ is 16 with the zero at its end.
+        assert!(state(Path::new("/labs/a")).id.len() <= 15);
+    }
+
+    #[test]
+    fn this_machine_has_the_first_address() {
+        assert_eq!(state(Path::new("/x")).gateway(), Ipv4Addr::new(10, 77, 3, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Running the tools a lab is made with: the one place of this room that starts processes.
+//! Runs the tools a lab is made with: the one file of this module that starts processes.
 
 use std::{fs::File, io, process::Stdio, time::Duration};
 
@@ -6,12 +6,12 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use super::{Error, Result};
 
-/// How long an ordinary tool may take.
-const SHORT: Duration = Duration::from_mins(1);
+/// A tool that only changes the kernel's tables.
+const TOOL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs a tool; returns what it printed.
 pub(super) async fn run(words: &[&str]) -> Result<String> {
-    run_with(words, "", SHORT).await
+    run_with(words, "", TOOL_TIMEOUT).await
 }
 
 /// The same, with something to read and a bound.
@@ -42,7 +42,8 @@ pub(super) async fn run_with(words: &[&str], input: &str, bound: Duration) -> Re
     Err(Error::Tool { command, said: said.trim().to_owned() })
 }
 
-/// Starts what goes on by itself when we are gone: a session of its own, no pipes of ours, its output in a file.
+/// Starts what goes on by itself when we are gone: a session of its own, no pipes of ours, its output in a
+/// file.
 pub(super) fn detach(words: &[&str], output: &File) -> io::Result<()> {
     let words = [&["setsid"], words].concat();
     let mut child =

@@ -142,6 +142,15 @@ fn render(name: &str, text: &str, context: &Value) -> Result<String, Error> {
 }
 
 #[cfg(test)]
+impl Error {
+    /// For the table of all errors.
+    pub(crate) fn example() -> Self {
+        let text = tera::Tera::default().render("redis.conf", &tera::Context::new());
+        Self { name: "redis.conf".to_owned(), source: text.unwrap_err() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{

@@ -2,7 +2,8 @@
 
 use crate::{inventory::Fleet, secret::SecretSource};
 
-/// The line to try, and the verbs to go on with. provision installs no client of its own: any cluster client will do.
+/// The line to try, and the verbs to go on with. provision installs no client of its own: any cluster client
+/// will do.
 pub fn how_to_connect(fleet: &Fleet) -> String {
     let Some(node) = fleet.nodes().next() else { return String::new() };
     let (client, ip, port) = (fleet.engine.client(), node.ip(), node.port());

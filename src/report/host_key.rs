@@ -1,4 +1,4 @@
-//! Host keys, for people to compare.
+//! Host keys, to be compared by eye.
 
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -16,39 +16,45 @@ pub struct HostKey<'a> {
     pub decision: &'a Decision,
 }
 
-/// One line a key: `n1 10.0.0.1 ssh-ed25519 SHA256:… new`.
+/// Prints a key.
 pub fn host_key(shown: &HostKey<'_>, json: bool) {
+    if json {
+        json_line(&as_json(shown));
+    } else {
+        result(&text(shown));
+    }
+}
+
+fn as_json(shown: &HostKey<'_>) -> serde_json::Value {
+    let HostKey { host, address, port, key, decision } = shown;
+    let state = match decision {
+        Decision::Trusted => "pinned",
+        Decision::Unknown => "new",
+        Decision::Changed { .. } => "changed",
+        Decision::Revoked { .. } => "revoked",
+    };
+    let (kind, fingerprint) = (&key.kind, key.fingerprint());
+    json!({ "host": host, "address": address, "port": port, "type": kind, "fingerprint": fingerprint, "state": state })
+}
+
+/// One line a key, and below it what to do: `n1 10.0.0.1 ssh-ed25519 SHA256:… new`.
+pub(super) fn text(shown: &HostKey<'_>) -> String {
     let HostKey { host, address, port, key, decision } = shown;
     let (word, fix) = match decision {
-        Decision::Trusted => ("pinned".green().to_string(), None),
-        Decision::Unknown => ("new".yellow().to_string(), None),
+        Decision::Trusted => ("pinned".green().to_string(), String::new()),
+        Decision::Unknown => ("new".yellow().to_string(), String::new()),
         Decision::Changed { file, line, .. } => {
             let fix = format!(
-                "{} line {line} has another key. If the host was reinstalled, compare the fingerprint on its console and remove that line",
+                "\n  {} line {line} has another key. If the host was reinstalled, compare the fingerprint on its \
+                 console and remove that line",
                 file.display()
             );
-            ("CHANGED".red().bold().to_string(), Some(fix))
+            ("CHANGED".red().bold().to_string(), fix)
         }
         Decision::Revoked { file, line } => {
-            ("REVOKED".red().bold().to_string(), Some(format!("by {} line {line}", file.display())))
+            ("REVOKED".red().bold().to_string(), format!("\n  by {} line {line}", file.display()))
         }
     };
-    let fingerprint = key.fingerprint();
-    if json {
-        let state = match decision {
-            Decision::Trusted => "pinned",
-            Decision::Unknown => "new",
-            Decision::Changed { .. } => "changed",
-            Decision::Revoked { .. } => "revoked",
-        };
-        json_line(
-            &json!({ "host": host, "address": address, "port": port, "type": key.kind, "fingerprint": fingerprint, "state": state }),
-        );
-        return;
-    }
     let port = if *port == 22 { String::new() } else { format!(":{port}") };
-    result(&format!("{host} {address}{port} {} {fingerprint} {word}", key.kind));
-    if let Some(fix) = fix {
-        result(&format!("  {fix}"));
-    }
+    format!("{host} {address}{port} {} {} {word}{fix}", key.kind, key.fingerprint())
 }

@@ -3,7 +3,7 @@
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::{harmless, json_line, result};
+use super::{json_line, result, terminal::harmless};
 
 /// One thing a host said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,12 +27,12 @@ pub fn html(fleet: &Fleet, events: &[Event], evidence: Option<&Evidence>) -> Res
 
 fn steps(events: &[Event]) -> Vec<Value> {
     let longest = events.iter().map(|event| match event {
-        Event::StepFinished { took_ms, .. } => *took_ms,
+        Event::StepFinished { host: None, took_ms, .. } => *took_ms,
         _ => 0,
     });
     let longest = longest.max().unwrap_or(0).max(1);
     let step = |event: &Event| match event {
-        Event::StepFinished { step, changed, took_ms, .. } => {
+        Event::StepFinished { step, host: None, changed, took_ms } => {
             Some(json!({ "name": step, "changed": changed, "ms": took_ms, "share": took_ms * 100 / longest }))
         }
         Event::StepFailed { step, error, .. } => {

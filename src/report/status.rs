@@ -1,4 +1,4 @@
-//! What runs where.
+//! The state of every node, as a table.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub struct Status {
     pub environment: Environment,
     /// Whether nothing is missing.
     pub healthy: bool,
-    /// What is missing, in words.
+    /// What is missing, as text.
     pub standing: String,
     pub nodes: Vec<NodeStatus>,
 }
@@ -133,7 +133,11 @@ pub fn status(status: &Status) -> String {
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(text, "{cell:width$}  ");
         }
-        let _ = writeln!(text, "{}", problem.map_or_else(String::new, |problem| problem.red().to_string()));
+        match problem {
+            Some(problem) => text.push_str(&problem.red().to_string()),
+            None => text.truncate(text.trim_end().len()),
+        }
+        text.push('\n');
     }
     text
 }

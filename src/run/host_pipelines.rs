@@ -101,11 +101,17 @@ impl<'a> HostPipelines<'a> {
                 progress.host_left();
                 break;
             }
+            let part = self.context.step(&stage.step, Some(host));
             progress.host_started().await;
+            part.started();
+            let began = Instant::now();
             match self.stage(stage, host, publisher.as_ref()).await {
-                Ok(changed) => progress.host_finished(changed),
+                Ok(changed) => {
+                    part.finished(changed, began.elapsed());
+                    progress.host_finished(changed);
+                }
                 Err(error) => {
-                    self.context.step(&stage.step, Some(host)).failed(&error.to_string());
+                    part.failed(&error.to_string());
                     progress.host_failed();
                     result = Err(error);
                 }

@@ -23,7 +23,19 @@ fn hosts_come_up_and_go_without_a_trace() {
     let before =
         lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout;
     lab.lab(&["up", "--hosts", "3"]).ok();
-    lab.lab(&["up"]).ok().says("3 simulated hosts");
+    lab.lab(&["up"]).ok().says("3 simulated hosts").says("next: provision apply lab:traces");
+    let exec = |inventory: &[&str]| {
+        let words = [&["exec", "--limit", "n2"], inventory, &["--", "hostname"]].concat();
+        crate::support::Run::from(lab.command(&words).output().unwrap())
+    };
+    exec(&["lab:traces"]).ok().says("n2 | n2");
+    exec(&["lab:other"]).code(64).says("there is no lab in").says("provision lab up");
+    exec(&[]).code(64).says("there is no inventory.toml here").says("provision init");
+    std::fs::copy(lab.inventory(), lab.folder().join("inventory.toml")).unwrap();
+    for file in ["id_ed25519", "inventory.known_hosts"] {
+        std::fs::copy(lab.home().join(file), lab.folder().join(file)).unwrap();
+    }
+    exec(&[]).ok().says("n2 | n2").says("using ./inventory.toml");
     lab.lab(&["up", "--hosts", "4"]).code(64).says("with 3 hosts, and 4 is wanted").says("lab down");
     assert_eq!(
         lab.sh("n1", "cat /proc/sys/kernel/random/boot_id /proc/1/stat | cut -d ' ' -f 1,22").ok().stdout,
@@ -37,7 +49,7 @@ fn hosts_come_up_and_go_without_a_trace() {
 }
 
 #[test]
-fn power_frost_and_cuts() {
+fn power_freezing_and_cuts() {
     let lab = Lab::up("power", 6);
     let probe = |host: &str| {
         lab.command(&["exec", "--limit", host, lab.inventory().to_str().unwrap(), "--", "echo", "hello"])

@@ -451,7 +451,7 @@ fn a_node_that_hangs_is_named_and_never_restarted() {
     story.apply().ok();
     let pids = story.pids();
     signal(pids[0].1, "-STOP");
-    story.run(&["plan"]).code(2).says("the cluster to form or mend");
+    story.run(&["plan"]).code(2).says("the cluster to form or repair");
     story.write(&inventory("hangs", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
     let run = story.apply();
     let after = story.pids();

@@ -53,7 +53,7 @@ fn a_playbook_adds_steps_and_a_template_is_overridden() {
     let template =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/redis.conf")).unwrap();
     std::fs::write(folder.join("templates/redis.conf"), template + "slowlog-max-len 77\n").unwrap();
-    story.run(&["plan"]).code(2).says("will run every time").says("slowlog-max-len 77");
+    story.run(&["plan", "--diff"]).code(2).says("will run every time").says("slowlog-max-len 77");
     story.apply().ok();
     assert_eq!(
         ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]),

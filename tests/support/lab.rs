@@ -32,6 +32,7 @@ impl Lab {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("XDG_CACHE_HOME", shared_cache()).env("NO_COLOR", "1").env_remove("SSH_AUTH_SOCK");
+        command.env("XDG_DATA_HOME", self.folder.path().join("data"));
         command
     }
 
@@ -56,9 +57,14 @@ impl Lab {
         self.run(&["apply", "--yes"])
     }
 
+    /// The working directory of its commands.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The folder with the inventory.
     pub fn home(&self) -> PathBuf {
-        self.folder.path().join("lab").join(&self.name)
+        self.folder.path().join("data/provision/labs").join(&self.name)
     }
 
     pub fn inventory(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// Turns bare machines, or this one, into a Redis or Valkey Cluster whose replication is proven.
+/// Builds a Redis or Valkey Cluster on bare machines, or on this one, and proves that it replicates.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done or nothing to do, 1 the run failed, 2 `plan` found changes, \
@@ -25,22 +25,25 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Show what runs where.
     Status(Look),
-    /// Check the numbered invariants of the cluster.
+    /// Check the numbered invariants of the cluster, and show the evidence.
     Verify(Verify),
-    /// Undo everything provision did, by its ledger: nodes, data, files, accounts.
+    /// Undo everything provision did on the hosts: nodes, data, files, accounts.
     Destroy(Destroy),
-    /// Show the host keys of all hosts, and pin them beside the inventory.
+    /// Show the SSH host keys of all hosts, and pin them beside the inventory.
     Trust(TrustHosts),
-    /// Run a command on all hosts at once.
+    /// Run a command on all hosts at the same time.
     Exec(Exec),
-    /// Show the ends of the logs of all nodes.
+    /// Show the last lines of the logs of all nodes.
     Logs(Logs),
-    /// Simulated hosts on this machine: systemd, sshd and an address each, without a hypervisor.
+    /// Simulate hosts on this machine, each with systemd, sshd and an address; no hypervisor is needed.
     Lab(Lab),
     /// Print the JSON Schema of the inventory, for editors.
     Schema,
     /// Print a completion script for a shell.
-    Completions { shell: Shell },
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -53,10 +56,10 @@ pub(super) struct Init {
 /// Which fleet.
 #[derive(Debug, Args)]
 pub(super) struct Inventory {
-    /// The inventory file.
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
     #[arg(value_name = "INVENTORY")]
-    pub(super) path: PathBuf,
-    /// Fold all hosts of the inventory onto this machine.
+    pub(super) path: Option<PathBuf>,
+    /// Put all hosts of the inventory onto this machine.
     #[arg(long)]
     pub(super) single_host: bool,
     #[command(flatten)]
@@ -66,24 +69,24 @@ pub(super) struct Inventory {
 /// Which part of a plan, and how carefully.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlanOptions {
-    /// Only the steps with these names or tags.
+    /// Run only the steps with these names or tags.
     #[arg(long, value_delimiter = ',')]
     pub(super) tags: Vec<String>,
-    /// Change only these hosts: names or globs. The others are looked at, and left as they are.
+    /// Change only these hosts (names or globs). The others are read and left as they are.
     #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
     pub(super) limit: Vec<String>,
-    /// Change so many hosts at once, instead of all.
+    /// Change at most N hosts at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) serial: Option<u16>,
-    /// Go on while no more than so many hosts have failed.
+    /// Stop once more than N hosts have failed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) max_failures: usize,
 }
 
-/// Which hosts are believed to be who they say.
+/// Which host keys are accepted.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Trust {
-    /// Believe hosts that nobody knows yet, and pin their keys beside the inventory. A changed key never passes.
+    /// Accept unknown host keys, and pin them beside the inventory. Changed keys are always refused.
     #[arg(long)]
     pub(super) accept_new: bool,
 }
@@ -94,7 +97,10 @@ pub(super) struct Plan {
     pub(super) inventory: Inventory,
     #[command(flatten)]
     pub(super) options: PlanOptions,
-    /// Save the plan, for `apply --plan`.
+    /// Show the content of new files, every new directory and every shard, too.
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// Save the plan to a file, for `apply --plan`.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Print the plan as JSON.
@@ -104,26 +110,26 @@ pub(super) struct Plan {
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// The inventory file.
-    #[arg(value_name = "INVENTORY", required_unless_present = "plan")]
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
+    #[arg(value_name = "INVENTORY")]
     pub(super) path: Option<PathBuf>,
-    /// Fold all hosts of the inventory onto this machine.
+    /// Put all hosts of the inventory onto this machine.
     #[arg(long, conflicts_with = "plan")]
     pub(super) single_host: bool,
     #[command(flatten)]
     pub(super) trust: Trust,
-    /// Apply this saved plan, and refuse if a host is no longer what it was made for.
+    /// Apply this saved plan. Refused if a host has changed since the plan was made.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures"])]
     pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: PlanOptions,
-    /// Do not ask.
+    /// Skip the confirmation.
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Print events as JSON lines.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write a report of the run, with the evidence, as an HTML page.
+    /// Write a report of the run and the evidence to an HTML file.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
 }
@@ -144,7 +150,7 @@ pub(super) struct Verify {
     /// Print the evidence as JSON.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write the evidence as a `JUnit` report, for CI.
+    /// Write the evidence to a `JUnit` file, for CI.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 }
@@ -153,7 +159,7 @@ pub(super) struct Verify {
 pub(super) struct Destroy {
     #[command(flatten)]
     pub(super) inventory: Inventory,
-    /// Do not ask for the cluster's name.
+    /// Skip the confirmation.
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Print events as JSON lines.
@@ -163,10 +169,10 @@ pub(super) struct Destroy {
 
 #[derive(Debug, Args)]
 pub(super) struct TrustHosts {
-    /// The inventory file.
+    /// The inventory file, or `lab:NAME` for the inventory of a lab. Default: ./inventory.toml.
     #[arg(value_name = "INVENTORY")]
-    pub(super) path: PathBuf,
-    /// Do not ask.
+    pub(super) path: Option<PathBuf>,
+    /// Skip the confirmation.
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Print the keys as JSON lines.
@@ -178,13 +184,13 @@ pub(super) struct TrustHosts {
 pub(super) struct Exec {
     #[command(flatten)]
     pub(super) inventory: Inventory,
-    /// Only on these hosts: names or globs.
+    /// Run it only on these hosts (names or globs).
     #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
     pub(super) limit: Vec<String>,
     /// Print JSON lines.
     #[arg(long)]
     pub(super) json: bool,
-    /// One word is a line of shell; several are a command and its arguments.
+    /// The command: one word is a line of shell, several are a command and its arguments.
     #[arg(last = true, required = true)]
     pub(super) command: Vec<String>,
 }
@@ -193,13 +199,13 @@ pub(super) struct Exec {
 pub(super) struct Logs {
     #[command(flatten)]
     pub(super) inventory: Inventory,
-    /// Only of these hosts: names or globs.
+    /// Show only the logs of these hosts (names or globs).
     #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
     pub(super) limit: Vec<String>,
-    /// So many lines of each log.
+    /// Number of lines to show.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub(super) lines: u32,
-    /// Go on with what is logged from now on, until Ctrl-C.
+    /// Follow the logs until Ctrl-C.
     #[arg(short, long)]
     pub(super) follow: bool,
     /// Print JSON lines.
@@ -212,62 +218,81 @@ pub(super) struct Lab {
     /// The lab's name.
     #[arg(long, global = true, default_value = "lab")]
     pub(super) name: String,
-    /// The folder labs are kept in.
-    #[arg(long, global = true, default_value = "lab")]
-    pub(super) folder: PathBuf,
+    /// The folder labs are kept in. Default: `$XDG_DATA_HOME/provision/labs`.
+    #[arg(long, global = true)]
+    pub(super) folder: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) verb: LabVerb,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LabVerb {
-    /// Bring a lab up, or what is missing of it, and write its inventory.
+    /// Start a lab, or the parts of it that are missing, and write its inventory.
     Up(LabUp),
-    /// Take a lab down, with all its disks.
+    /// Remove a lab with all its disks.
     Down,
     /// Show all labs and their hosts.
     List,
     /// Log in to a host by SSH, or run a command there.
     Ssh {
+        /// The host's name.
         host: String,
+        /// The command and its arguments; without one, a shell.
         #[arg(last = true)]
         command: Vec<String>,
     },
-    /// Run a command in a host (or in `all`), without SSH.
+    /// Run a command in hosts without SSH.
     Exec {
+        /// Names, separated by commas, or `all`.
         hosts: String,
+        /// The command and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
-    /// Freeze hosts: nothing in them runs, and nobody hears from them.
-    Pause { hosts: String },
-    /// Let frozen hosts go on.
-    Resume { hosts: String },
-    /// Take the power from hosts. Their disks stay.
-    Kill { hosts: String },
+    /// Freeze hosts: their processes stop where they are.
+    Pause {
+        /// Names, separated by commas, or `all`.
+        hosts: String,
+    },
+    /// Resume frozen hosts.
+    Resume {
+        /// Names, separated by commas, or `all`.
+        hosts: String,
+    },
+    /// Cut the power of hosts. Their disks are kept.
+    Kill {
+        /// Names, separated by commas, or `all`.
+        hosts: String,
+    },
     /// Boot hosts again.
-    Start { hosts: String },
-    /// Cut groups of hosts off from each other: `a,b|c,d`. One group alone is cut off from everybody.
-    Cut { groups: String },
-    /// Undo all cuts.
+    Start {
+        /// Names, separated by commas, or `all`.
+        hosts: String,
+    },
+    /// Block the network between groups of hosts.
+    Cut {
+        /// `a,b|c,d`: neither of a and b reaches c or d. A single group is cut off from all others and this machine.
+        groups: String,
+    },
+    /// Undo all `cut`s.
     Heal,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LabUp {
-    /// How many hosts; 6 where it is not given.
+    /// Number of hosts. Default: 6.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=200))]
     pub(super) hosts: Option<u8>,
-    /// The subnet of the hosts; the first free one of 10.77.0.0/16 where it is not given.
+    /// The subnet of the hosts. Default: the first free /24 of 10.77.0.0/16.
     #[arg(long)]
     pub(super) subnet: Option<ipnet::Ipv4Net>,
-    /// What the hosts run; Debian where it is not given.
+    /// The distribution of the hosts. Default: debian.
     #[arg(long, value_enum)]
     pub(super) os: Option<Os>,
-    /// A root folder, or a tarball of one, to use instead.
+    /// Use this root folder, or tarball of one, instead of a distribution.
     #[arg(long, value_name = "PATH", conflicts_with = "os")]
     pub(super) rootfs: Option<PathBuf>,
-    /// Install what a lab needs and this machine lacks.
+    /// Install the tools a lab needs and this machine lacks.
     #[arg(long)]
     pub(super) install: bool,
 }
@@ -278,3 +303,6 @@ pub(super) enum Os {
     Debian,
     Rocky9,
 }
+
+#[cfg(test)]
+mod tests;

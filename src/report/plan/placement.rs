@@ -1,17 +1,26 @@
-//! Where the shards go, as a table for people.
+//! Where the shards go, as a table.
 
 use std::{fmt::Write, net::SocketAddr};
 
+use super::Detail;
 use crate::{
     cluster::{Shard, Topology},
     inventory::Fleet,
     redis::show_slots,
 };
 
-/// A row a shard under a line of headings, then the notes; each line without its end.
-pub(super) fn table(topology: &Topology, fleet: &Fleet) -> Vec<String> {
+/// How many shards a brief plan has rows for.
+const SHARDS: usize = 10;
+
+/// A row a shard under a line of headings, then the notes; each line without its end. In brief, many shards
+/// are the first ones and a number.
+pub(super) fn table(topology: &Topology, fleet: &Fleet, detail: Detail) -> Vec<String> {
+    let shown = match topology.shards.len() {
+        all if detail == Detail::Full || all <= SHARDS => all,
+        _ => SHARDS - 2,
+    };
     let mut rows = vec![["slots", "master", "replicas"].map(str::to_owned)];
-    rows.extend(topology.shards.iter().map(|shard| row(shard, fleet)));
+    rows.extend(topology.shards.iter().take(shown).map(|shard| row(shard, fleet)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (slots, master) = (width(0), width(1));
     let line = |[first, second, third]: &[String; 3]| {
@@ -19,7 +28,11 @@ pub(super) fn table(topology: &Topology, fleet: &Fleet) -> Vec<String> {
         let _ = write!(line, "{first:<slots$}  {second:<master$}  {third}");
         line.trim_end().to_owned()
     };
-    rows.iter().map(line).chain(topology.notes.iter().cloned()).collect()
+    let more = match topology.shards.len() - shown {
+        0 => None,
+        n => Some(format!("… and {n} more shards")),
+    };
+    rows.iter().map(line).chain(more).chain(topology.notes.iter().cloned()).collect()
 }
 
 fn row(shard: &Shard, fleet: &Fleet) -> [String; 3] {
