@@ -1,4 +1,4 @@
-//! Names that must not be mixed up: each is a type of its own, and text everywhere it is written.
+//! Names that must not be mixed up: each is a type of its own, and plain text wherever it is serialized.
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 

@@ -185,6 +185,14 @@ fn a_replica_line_without_a_port_is_left_out() {
 }
 
 #[test]
+fn only_numbered_lines_are_about_replicas() {
+    for key in ["slave", "slave_x", "slave1x", "replica0"] {
+        let line = format!("{key}:ip=10.0.0.2,port=7001,state=online");
+        assert_eq!(ReplicationInfo::parse(&line).replicas, [], "{key}");
+    }
+}
+
+#[test]
 fn the_last_failed_write_is_named() {
     assert_eq!(PersistenceInfo::parse(REDIS_5).fault(), None);
     assert_eq!(PersistenceInfo::parse(REDIS_7).fault().as_deref(), Some("aof_last_write_status:err"));

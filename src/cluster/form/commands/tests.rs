@@ -124,6 +124,13 @@ fn a_master_without_an_epoch_bumps_one_at_a_time() {
 }
 
 #[test]
+fn a_node_alone_sets_its_epoch_instead_of_bumping_it() {
+    let observed = cluster(&blank().replace("7001 master", "7001 master 0-5460 epoch=0"));
+    let own: Vec<_> = steps(&observed).into_iter().filter(|(node, _)| *node == at("7001")).collect();
+    assert_eq!(own, [(at("7001"), Step::Claim { epoch: Some(1), slots: Vec::new() })]);
+}
+
+#[test]
 fn an_id_is_forgotten_only_where_it_is_listed() {
     let mut observed = cluster(SIX);
     add_row(&mut observed, "7003", "old 10.0.0.1:7006@17006 master,noaddr - 0 0 0 disconnected");

@@ -204,7 +204,7 @@ fn nodes_that_do_not_know_each_other_yet_are_placed_all_the_same() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 
     /// Whatever roles are there, every node gets exactly one, and no slot is given away that has an owner.
     #[test]

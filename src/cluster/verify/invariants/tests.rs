@@ -53,8 +53,8 @@ impl World {
         }
     }
 
-    fn judge(&self, id: &str) -> Check {
-        let facts = Facts {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
             fleet: &self.fleet,
             topology: &self.topology,
             observed: &self.observed,
@@ -62,13 +62,17 @@ impl World {
             probes: self.probes.clone(),
             hosts: self.hosts.clone(),
             scope: self.scope,
-        };
-        (TABLE.iter().find(|invariant| invariant.id == id).unwrap().check)(&facts)
+        }
+    }
+
+    fn judge(&self, id: &str) -> Check {
+        (TABLE.iter().find(|invariant| invariant.id == id).unwrap().check)(&self.facts())
     }
 
     fn failing(&self) -> Vec<&'static str> {
-        let ids = TABLE.iter().map(|invariant| invariant.id);
-        ids.filter(|id| matches!(self.judge(id), Check::Fail(_))).collect()
+        let facts = self.facts();
+        let failing = TABLE.iter().filter(|invariant| matches!((invariant.check)(&facts), Check::Fail(_)));
+        failing.map(|invariant| invariant.id).collect()
     }
 
     fn master(&self, shard: usize) -> SocketAddr {
