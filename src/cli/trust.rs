@@ -119,3 +119,76 @@ fn pinned(new: &[ScannedKey], file: &std::path::Path, yes: bool) -> Result<bool,
     report::note(&format!("pinned {} keys in {}", new.len(), file.display()));
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    use super::*;
+    use crate::host::Key;
+
+    /// A key as it is sent: the name of its kind comes first, after its length.
+    fn wire(kind: &str, blob: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(kind.len()).unwrap().to_be_bytes();
+        [&length, kind.as_bytes(), blob].concat()
+    }
+
+    fn scanned(kind: &str, blob: &[u8], user_verdict: Decision) -> ScannedKey {
+        let key = Key { kind: kind.to_owned(), blob: wire(kind, blob) };
+        ScannedKey { address: "10.0.0.1".to_owned(), port: 22, key, user_verdict, jump: false }
+    }
+
+    /// The pins of a project: `marker 10.0.0.1 kind key`, a line each.
+    fn pins(lines: &[(&str, &str, &[u8])]) -> KnownHosts {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        let line = |(marker, kind, blob): &(&str, &str, &[u8])| {
+            format!("{marker}10.0.0.1 {kind} {}\n", BASE64_STANDARD.encode(wire(kind, blob)))
+        };
+        let text: String = lines.iter().map(line).collect();
+        std::io::Write::write_all(&mut std::fs::File::create(&file).unwrap(), text.as_bytes()).unwrap();
+        KnownHosts::load(&[file]).unwrap()
+    }
+
+    fn changed() -> Decision {
+        Decision::Changed { file: "known_hosts".into(), line: 1, kind: "ssh-ed25519".to_owned() }
+    }
+
+    #[test]
+    fn a_pinned_key_is_trusted_and_one_no_file_has_is_new() {
+        let key = scanned("ssh-ed25519", b"one", Decision::Unknown);
+        let pinned = pins(&[("", "ssh-ed25519", b"one")]);
+        assert_eq!(decide(&pinned, &key, std::slice::from_ref(&key)), Decision::Trusted);
+        assert_eq!(decide(&pins(&[]), &key, std::slice::from_ref(&key)), Decision::Unknown);
+    }
+
+    #[test]
+    fn a_key_the_user_trusts_is_still_pinned() {
+        let key = scanned("ssh-ed25519", b"one", Decision::Trusted);
+        assert_eq!(decide(&pins(&[]), &key, std::slice::from_ref(&key)), Decision::Unknown);
+    }
+
+    #[test]
+    fn a_pin_does_not_overrule_the_users_own_files() {
+        let key = scanned("ssh-ed25519", b"two", changed());
+        assert_eq!(decide(&pins(&[]), &key, std::slice::from_ref(&key)), changed());
+    }
+
+    #[test]
+    fn a_changed_and_a_revoked_key_are_never_new() {
+        let key = scanned("ssh-ed25519", b"two", Decision::Trusted);
+        let other = pins(&[("", "ssh-ed25519", b"one")]);
+        assert!(matches!(decide(&other, &key, std::slice::from_ref(&key)), Decision::Changed { .. }));
+        let revoked = pins(&[("@revoked ", "ssh-ed25519", b"two")]);
+        assert!(matches!(decide(&revoked, &key, std::slice::from_ref(&key)), Decision::Revoked { .. }));
+    }
+
+    #[test]
+    fn another_kind_of_key_is_new_only_beside_one_that_is_known() {
+        let pinned = pins(&[("", "ssh-ed25519", b"one")]);
+        let known = scanned("ssh-ed25519", b"one", Decision::Unknown);
+        let new = scanned("ssh-rsa", b"rsa", Decision::Unknown);
+        assert_eq!(decide(&pinned, &new, &[known, new.clone()]), Decision::Unknown);
+        assert!(matches!(decide(&pinned, &new, std::slice::from_ref(&new)), Decision::Changed { .. }));
+    }
+}
