@@ -21,7 +21,7 @@ use syn::{
 };
 
 /// The rooms, in the order of use: a room uses only rooms after it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "cli",
     "report",
     "run",
@@ -40,6 +40,7 @@ const ROOMS: [&str; 20] = [
     "cache_dir",
     "event",
     "secret",
+    "hashed_copy",
     "atomic_file",
     "units",
 ];

@@ -8,14 +8,16 @@ use std::{
 use super::{
     context::BuildContext,
     diagnose::diagnose,
-    digest,
     error::{Error, Result},
     output::BuildOutput,
     script::{self, WORK_FOLDER_TIMEOUT, status},
     store,
     verify_source::Tarball,
 };
-use crate::host::{self, Upload};
+use crate::{
+    digest,
+    host::{self, Upload},
+};
 
 /// The longest silence of a build: one object, or the link.
 const BUILD_IDLE_TIMEOUT: Duration = Duration::from_mins(10);

@@ -13,8 +13,8 @@ use reqwest::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{digest::Hasher, error::chain, store};
-use crate::event::StepEvents;
+use super::{error::chain, store};
+use crate::{digest::Hasher, event::StepEvents};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence of a server.
@@ -259,7 +259,7 @@ mod tests {
         part.relabel(&headers(&[(ETAG, "\"v2\"")])).unwrap();
         assert!(!path.exists() && part.label().exists());
         store::write(&path, "whole").unwrap();
-        assert_eq!(part.finish().unwrap(), crate::artifact::digest::of_file(&path).unwrap());
+        assert_eq!(part.finish().unwrap(), crate::digest::of_file(&path).unwrap());
         assert!(!part.label().exists(), "a whole file needs no label");
     }
 }

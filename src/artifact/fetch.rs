@@ -8,13 +8,14 @@ use std::{
 use super::{
     apt::Apt,
     context::BuildContext,
-    digest, download,
+    download,
     error::{Error, Refusal, Result},
     pins::Pins,
     source_url, store,
     verify_source::{self, Expected, FetchedSource, Tarball},
 };
 use crate::{
+    digest,
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Host, SourceKind, Ssh},
 };

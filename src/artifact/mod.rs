@@ -12,7 +12,6 @@ mod builders;
 mod compile;
 mod context;
 mod diagnose;
-pub(crate) mod digest;
 mod digests;
 mod directive;
 mod download;

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{digest, spec::ArtifactSpec};
-use crate::inventory::{Engine, Version};
+use super::spec::ArtifactSpec;
+use crate::{
+    digest,
+    inventory::{Engine, Version},
+};
 
 /// A built server binary in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::digest;
 use crate::{
+    digest,
     distro::{Distro, Tool},
     inventory::{Engine, Version},
 };

@@ -10,7 +10,6 @@ use std::{
 };
 
 use super::{
-    digest,
     elf::ElfRequirements,
     error::{Error, Result},
     provenance::{Artifact, Provenance},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     atomic_file::{self, Mode},
     cache_dir::CacheDir,
+    digest,
     event::StepEvents,
     host::Facts,
     inventory::SourceKind,

@@ -7,12 +7,13 @@ use std::{
 
 use super::{
     context::BuildContext,
-    digest, digests,
+    digests,
     error::{Error, Result},
     pins::Pins,
     spec::ArtifactSpec,
     store::{self, ArtifactStore},
 };
+use crate::digest;
 
 /// A source that arrived and is not checked yet.
 #[derive(Debug)]

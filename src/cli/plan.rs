@@ -32,7 +32,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             (true, _) => report::json(&plan),
             (false, true) => report::result(&no_changes_message(&plan, &options)),
             (false, false) => {
-                report::result(&plan.text(if args.diff { Detail::Full } else { Detail::Brief }))
+                report::result(&plan.text(if args.diff { Detail::Full } else { Detail::Brief }));
             }
         }
         let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };

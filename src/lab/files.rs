@@ -4,13 +4,13 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    Error, Result, folder,
+    Error, Result,
+    folder::{self, INVENTORY},
     state::{self, Guest, State},
     tool,
 };
 use crate::atomic_file::{self, Mode};
 
-pub(super) const INVENTORY: &str = "inventory.toml";
 /// What [`Fleet::known_hosts`](crate::inventory::Fleet::known_hosts) is for this inventory.
 pub(super) const KNOWN_HOSTS: &str = "inventory.known_hosts";
 pub(super) const KEY: &str = "id_ed25519";

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 
-use super::{Error, Result, files, state::State};
+use super::{Error, Result, state::State};
+
+/// The inventory of a lab, in its folder.
+pub(super) const INVENTORY: &str = "inventory.toml";
 
 /// The longest name: it becomes the name of the cluster, which may be as long.
 const LONGEST_NAME: usize = 32;
@@ -33,7 +36,7 @@ pub fn inventory_of(name: &str) -> Result<PathBuf> {
 
 fn inventory_in(folder: &Path) -> Result<PathBuf> {
     match State::load(folder)? {
-        Some(_) => Ok(folder.join(files::INVENTORY)),
+        Some(_) => Ok(folder.join(INVENTORY)),
         None => Err(Error::NoLab { folder: folder.to_owned() }),
     }
 }
@@ -42,7 +45,7 @@ fn inventory_in(folder: &Path) -> Result<PathBuf> {
 pub(super) fn reference(folder: &Path, name: &str) -> String {
     match default_folder() {
         Ok(labs) if folder == labs.join(name) => format!("lab:{name}"),
-        _ => folder.join(files::INVENTORY).display().to_string(),
+        _ => folder.join(INVENTORY).display().to_string(),
     }
 }
 

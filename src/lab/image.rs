@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Error, Result, tool};
-use crate::artifact::digest;
+use crate::digest;
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

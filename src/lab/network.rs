@@ -43,7 +43,7 @@ fn free_subnet(routes: &str, wanted: Option<Ipv4Net>) -> Result<Ipv4Net> {
     }
 }
 
-/// The subnet or address a route leads to; the default route leads everywhere and says nothing.
+/// The subnet or address a route leads to; the default route has none.
 fn destination(route: &str) -> Option<Ipv4Net> {
     let kinds = ["local", "broadcast", "unreachable", "blackhole", "prohibit"];
     let word = route.split_whitespace().find(|word| !kinds.contains(word))?;

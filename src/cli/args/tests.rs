@@ -30,7 +30,7 @@ fn the_help_of_every_verb() {
 #[test]
 fn helps_are_plain() {
     let text = all_helps();
-    for word in ["so many", "somebody", "nobody", "whoever", "everybody", "mend", "are told"] {
+    for word in ["so many", "somebody", "nobody", "whoever", "everybody", "mend"] {
         assert!(!text.contains(word), "{word}");
     }
 }

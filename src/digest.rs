@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 
 /// A running SHA-256.
 #[derive(Default)]
-pub(super) struct Hasher(Sha256);
+pub(crate) struct Hasher(Sha256);
 
 impl Hasher {
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    pub(super) fn hex(self) -> String {
+    pub(crate) fn hex(self) -> String {
         hex::encode(self.0.finalize())
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn of_file(path: &Path) -> io::Result<String> {
 }
 
 /// Whether two digests are the same, however their letters are written.
-pub(super) fn same(one: &str, other: &str) -> bool {
+pub(crate) fn same(one: &str, other: &str) -> bool {
     one.trim().eq_ignore_ascii_case(other.trim())
 }
 
