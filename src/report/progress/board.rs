@@ -71,6 +71,11 @@ impl Board {
                 let amount = Amount { what: what.clone(), done: *done, total: *total };
                 self.doing(step, host.as_deref(), now).amount = Some(amount);
             }
+            Event::Changed { step, host: Some(host), what } if !self.step(step, now).is_open => {
+                let step = self.step(step, now);
+                step.done += 1;
+                step.doing.says(&format!("{host}: {what}"));
+            }
             Event::Log { step, host, line: what } | Event::Changed { step, host, what } => {
                 self.doing(step, host.as_deref(), now).says(what);
             }
@@ -196,7 +201,9 @@ impl Step {
 
     fn summary(&self, bars: bool) -> String {
         match (self.running.len(), self.done) {
+            (0, _) if self.is_open => self.doing.text(bars),
             (0, 0) => self.doing.text(bars),
+            (0, done) => format!("{done} changed, last {}", self.doing.text(bars)),
             (running, 0) => format!("{running} hosts running"),
             (running, done) => format!("{done} of {} hosts done", running + done),
         }

@@ -172,7 +172,8 @@ fn what_comes_after_the_end_of_a_step_goes_when_the_next_begins() {
     board.event(&started("start", ""), script.now);
     board.event(&finished("start", "", 0, 5), script.now);
     board.event(&changed("start", "n3", "node 7001 restarted"), script.now);
-    assert!(screen(&board, script.now).contains("n3: node 7001 restarted"));
+    board.event(&changed("start", "n4", "node 7001 restarted"), script.now);
+    assert_snapshot!(screen(&board, script.now), @"⠋ start 0s  2 changed, last n4: node 7001 restarted");
     board.event(&started("form", ""), script.now);
     assert!(!screen(&board, script.now).contains("restarted"));
 }

@@ -1,9 +1,9 @@
 //! Equal changes on many hosts, and on many nodes of a host, become one line: `n1…n6: file /etc/motd`. Pure:
 //! what is put in comes out again, each change of each host in exactly one group.
 
-use crate::report::names::compressed;
 use crate::{
     inventory::{Fleet, Host, Node},
+    report::names::compressed,
     resource::Action,
 };
 
