@@ -21,7 +21,7 @@ use syn::{
 };
 
 /// The rooms, in the order of use: a room uses only rooms after it.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "cli",
     "report",
     "run",
@@ -42,6 +42,7 @@ const ROOMS: [&str; 21] = [
     "secret",
     "hashed_copy",
     "atomic_file",
+    "digest",
     "units",
 ];
 

@@ -64,8 +64,10 @@ const SSHD: &str =
 /// The name of the image in the cache.
 const ROCKY_NAME: &str = "rocky-9";
 
+/// Named by all that makes it: an image that an earlier version made another way is not this one.
 fn debian() -> String {
-    format!("debian-bookworm-{}", digest::short(&digest::of_parts(&[DEBIAN])))
+    let parts: Vec<&str> = [DEBIAN, SSHD].into_iter().chain(MASKED).collect();
+    format!("debian-bookworm-{}", digest::short(&digest::of_parts(&parts)))
 }
 
 impl Source {
