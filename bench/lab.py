@@ -36,6 +36,6 @@ def rows(work, cache, say):
             again.append(idle.wall)
     return [
         ("`lab up` of six hosts until all answer SSH, image there", spread(up) + " s", "at most 10 s"),
-        ("six bare hosts → proven cluster under systemd, artefact cached: `provision apply`", spread(proven) + " s", "at most 6 s"),
+        ("six bare hosts → proven cluster under systemd, artifact cached: `provision apply`", spread(proven) + " s", "at most 6 s"),
         ("applied again, nothing to change", spread(again) + " s", ""),
     ]

@@ -132,7 +132,7 @@ def build_times(work):
     began = time.monotonic()
     provision(work, "apply", "--yes", "--tags", "build", cache=cache)
     mine = time.monotonic() - began
-    provenance = json.loads(next((cache / "provision/artefacts").rglob("*.json")).read_text())
+    provenance = json.loads(next((cache / "provision/artifacts").rglob("*.json")).read_text())
     flags = provenance["flags"] if isinstance(provenance["flags"], list) else provenance["flags"].split()
     provision(work, "destroy", "--yes")
     tree = work / "make"

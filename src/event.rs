@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::inventory::Tier;
+use crate::inventory::Environment;
 
 /// One fact about a run. An event is complete in itself: a consumer needs no earlier one to print it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A run began.
-    RunStarted { verb: String, cluster: String, tier: Tier, version: String },
+    RunStarted { verb: String, cluster: String, environment: Environment, version: String },
     /// A step of the playbook began on a host (or on the cluster as a whole: no host).
     StepStarted { step: String, host: Option<String> },
     /// How far the running step is: `done` of `total`, in units the `what` names ("objects", "bytes").

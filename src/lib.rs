@@ -16,15 +16,21 @@
 //! inventory`. Nothing below looks up; [`event`] and [`secret`] know nobody but the words of the inventory. Redis types stay in [`cluster`], russh types in `host/ssh`; printing stays in
 //! [`report`] and [`cli`].
 
-pub mod build;
+pub mod artifact;
+pub mod atomic_file;
+pub mod cache_dir;
 pub mod cli;
 pub mod cluster;
+pub mod distro;
 pub mod event;
+pub mod hashed_copy;
 pub mod host;
+pub mod inspect;
 pub mod inventory;
 pub mod lab;
 pub mod plan;
 pub mod playbook;
+pub mod redis;
 pub mod report;
 pub mod resource;
 pub mod run;

@@ -1,10 +1,12 @@
 //! Secrets as a type: where one comes from may be planned, logged and saved; its value may not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 pub use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+use crate::atomic_file::{self, Mode};
 
 /// Where a secret is kept. The value itself never stands in an inventory, a plan or an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -71,7 +73,7 @@ impl SecretSource {
     }
 }
 
-fn first_line(path: &std::path::Path) -> Result<SecretString, Error> {
+fn first_line(path: &Path) -> Result<SecretString, Error> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     fit(&path.display().to_string(), text.lines().next().unwrap_or_default())
@@ -84,15 +86,11 @@ fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
     Ok(word.to_owned().into())
 }
 
-/// Draws 256 bits from the kernel and keeps them; `tempfile` creates with mode 0600.
-fn generate(path: &std::path::Path) -> Result<(), Error> {
-    use std::io::Write;
+/// Draws 256 bits from the kernel and keeps them, for the user alone. A file that another run made meanwhile stays.
+fn generate(path: &Path) -> Result<(), Error> {
     let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut bits = [0u8; 32];
     getrandom::fill(&mut bits).map_err(|error| unwritable(error.into()))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
-    writeln!(file, "{}", hex::encode(bits)).map_err(unwritable)?;
-    file.persist_noclobber(path).map_err(|e| unwritable(e.error))?;
-    Ok(())
+    let line = format!("{}\n", hex::encode(bits));
+    atomic_file::create(path, line.as_bytes(), Mode::Private).map_err(unwritable)
 }

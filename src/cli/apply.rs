@@ -13,47 +13,49 @@ use super::{
     args::{Apply, Trust},
     exit::{Exit, Failure},
     file,
-    fleet::{Loaded, Reached, connect, facts, lock, release},
-    plan::nothing,
+    plan::no_changes_message,
+    session::{Connected, Project, connect, facts, lock, release},
 };
 use crate::{
-    build::Cache,
+    artifact::ArtifactStore,
+    cache_dir::CacheDir,
     event::{Event, Events, millis},
-    host::{Change, Facts, Probe},
-    plan::{Detail, Plan, look_again, standing},
-    report::{self, Style},
+    host::{Facts, LockedHost, Probe},
+    inspect::{cluster_state, observe},
+    plan::Plan,
+    report::{self, Detail, Journal, Style},
     resource::Observed,
-    run::{self, Cancel, Executor, Journal, Outcome},
+    run::{self, Cancel, Executor, Outcome},
 };
 
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
-    may_ask(args.json, args.yes)?;
+    check_noninteractive(args.json, args.yes)?;
     file::writable("the report", args.report.as_deref())?;
     let ready = match (&args.plan, &args.path) {
-        (Some(file), _) => saved(file, args.trust).await?,
-        (None, Some(inventory)) => fresh(inventory, &args).await?,
+        (Some(file), _) => plan_from_file(file, args.trust).await?,
+        (None, Some(inventory)) => plan_from_inventory(inventory, &args).await?,
         (None, None) => return Err(Failure::usage(miette!("an inventory or --plan is needed"))),
     };
-    let ended = offer(args, &ready).await;
+    let ended = confirm_and_run(args, &ready).await;
     release(ready.hosts).await;
-    Ok(ready.reached.exit(ended?, ready.plan.limit.as_ref()))
+    Ok(ready.connected.exit(ended?, ready.plan.limit.as_ref()))
 }
 
 /// Shows the plan, and carries it out if that is wanted.
-async fn offer(args: Apply, ready: &Ready) -> Result<Exit, Failure> {
-    let (plan, partial) = (&ready.plan, ready.reached.misses(ready.plan.limit.as_ref()));
+async fn confirm_and_run(args: Apply, ready: &PreparedRun) -> Result<Exit, Failure> {
+    let (plan, partial) = (&ready.plan, ready.connected.is_partial(ready.plan.limit.as_ref()));
     if plan.is_empty() {
-        finished(args.json, !partial, &ready.nothing);
+        report_no_changes(args.json, !partial, &ready.nothing);
         return Ok(Exit::Done);
     }
     if !args.json {
-        report::remark(&plan.text(Detail::Brief));
+        report::note(&plan.text(Detail::Brief));
     }
     if !args.yes && !confirm("Apply this plan? [y/N] ", |answer| matches!(answer, "y" | "Y" | "yes"))? {
-        report::remark("nothing was changed");
+        report::note("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let show = Show { json: args.json, report: args.report, partial };
+    let show = OutputOptions { json: args.json, report: args.report, partial };
     let outcome = carry_out("apply", plan, &ready.hosts, &ready.facts, &ready.cache, &show).await?;
     if outcome.evidence.is_some() && !args.json {
         report::result(&report::how_to_connect(&plan.fleet));
@@ -62,54 +64,61 @@ async fn offer(args: Apply, ready: &Ready) -> Result<Exit, Failure> {
 }
 
 /// A plan, and the hosts it may be carried out on.
-struct Ready {
+struct PreparedRun {
     plan: Plan,
-    reached: Reached,
-    hosts: BTreeMap<String, Change>,
+    connected: Connected,
+    hosts: BTreeMap<String, LockedHost>,
     facts: BTreeMap<String, Facts>,
-    cache: Cache,
+    cache: ArtifactStore,
     /// What is said where the plan is empty.
     nothing: String,
 }
 
 /// The plan that follows from an inventory.
-async fn fresh(inventory: &Path, args: &Apply) -> Result<Ready, Failure> {
-    let loaded = Loaded::new(inventory, args.single_host)?;
-    let choice = loaded.choice(&args.choice)?;
-    let mut reached = connect(&loaded.fleet, args.trust).await?;
-    let mut hosts = lock(&loaded.fleet, &mut reached).await?;
-    let survey = reached.survey(&loaded).await?;
-    hosts.retain(|host, _| reached.probes.contains_key(host));
-    let plan = survey.plan(&loaded.fleet, &choice)?;
-    let nothing = nothing(&plan, &choice);
-    Ok(Ready { plan, reached, hosts, facts: survey.facts, cache: loaded.cache, nothing })
+async fn plan_from_inventory(inventory: &Path, args: &Apply) -> Result<PreparedRun, Failure> {
+    let project = Project::new(inventory, args.single_host)?;
+    let options = project.options(&args.options)?;
+    let mut connected = connect(&project.fleet, args.trust).await?;
+    let mut hosts = lock(&project.fleet, &mut connected).await?;
+    let inspection = connected.inspect(&project).await?;
+    hosts.retain(|host, _| connected.probes.contains_key(host));
+    let plan = inspection.plan(&project.fleet, &options)?;
+    let nothing = no_changes_message(&plan, &options);
+    Ok(PreparedRun { plan, connected, hosts, facts: inspection.facts, cache: project.cache, nothing })
 }
 
 /// A saved plan. It says all there is to do: neither inventory nor playbook nor templates are read again.
-async fn saved(file: &Path, trust: Trust) -> Result<Ready, Failure> {
+async fn plan_from_file(file: &Path, trust: Trust) -> Result<PreparedRun, Failure> {
     let plan = read(file)?;
-    let mut reached = connect(&plan.fleet, trust).await?;
-    needed(&plan, &mut reached)?;
-    let hosts = lock(&plan.fleet, &mut reached).await?;
-    needed(&plan, &mut reached)?;
-    let facts = facts(&reached.probes).await?;
-    let seen = unmoved(&plan, &reached.probes, &facts).await?;
-    standing(&plan.fleet, &reached.probes, &facts, |host| seen.get(host)).await?;
+    let mut connected = connect(&plan.fleet, trust).await?;
+    require_all_hosts(&plan, &mut connected)?;
+    let hosts = lock(&plan.fleet, &mut connected).await?;
+    require_all_hosts(&plan, &mut connected)?;
+    let facts = facts(&connected.probes).await?;
+    let seen = verify_fingerprints(&plan, &connected.probes, &facts).await?;
+    cluster_state(&plan.fleet, &connected.probes, &facts, |host| seen.get(host)).await?;
     let nothing = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
-    Ok(Ready { plan, reached, hosts, facts, cache: Cache::open()?, nothing })
+    Ok(PreparedRun {
+        plan,
+        connected,
+        hosts,
+        facts,
+        cache: ArtifactStore::new(CacheDir::of_user()?),
+        nothing,
+    })
 }
 
 /// A saved plan is carried out on all its hosts or on none.
-fn needed(plan: &Plan, reached: &mut Reached) -> Result<(), Failure> {
-    let missing = reached.missing.keys().find(|host| plan.hosts.contains_key(*host)).cloned();
-    match missing.and_then(|host| reached.missing.remove(&host)) {
+fn require_all_hosts(plan: &Plan, connected: &mut Connected) -> Result<(), Failure> {
+    let missing = connected.unreachable.keys().find(|host| plan.hosts.contains_key(*host)).cloned();
+    match missing.and_then(|host| connected.unreachable.remove(&host)) {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }
 }
 
 /// With `--json` the plan is not shown, and nobody can be asked about what was not shown.
-pub(super) fn may_ask(json: bool, yes: bool) -> Result<(), Failure> {
+pub(super) fn check_noninteractive(json: bool, yes: bool) -> Result<(), Failure> {
     if json && !yes {
         let help = "add --yes; what would change is shown without --json";
         return Err(Failure::usage(miette!(help = help, "--json asks nothing, and --yes is missing")));
@@ -118,7 +127,7 @@ pub(super) fn may_ask(json: bool, yes: bool) -> Result<(), Failure> {
 }
 
 /// Says that there was nothing to do.
-pub(super) fn finished(json: bool, ok: bool, words: &str) {
+pub(super) fn report_no_changes(json: bool, ok: bool, words: &str) {
     if json {
         report::json_line(&Event::RunFinished { ok, changed: 0, took_ms: 0 });
     } else {
@@ -128,7 +137,7 @@ pub(super) fn finished(json: bool, ok: bool, words: &str) {
 
 /// Where a run is told of, besides the journal.
 #[derive(Debug, Default)]
-pub(super) struct Show {
+pub(super) struct OutputOptions {
     pub(super) json: bool,
     /// The file of the HTML report.
     pub(super) report: Option<PathBuf>,
@@ -140,19 +149,24 @@ pub(super) struct Show {
 pub(super) async fn carry_out(
     verb: &str,
     plan: &Plan,
-    hosts: &BTreeMap<String, Change>,
+    hosts: &BTreeMap<String, LockedHost>,
     facts: &BTreeMap<String, Facts>,
-    cache: &Cache,
-    show: &Show,
+    cache: &ArtifactStore,
+    show: &OutputOptions,
 ) -> Result<Outcome, Failure> {
     let (events, receiver) = Events::channel();
     let cluster = plan.fleet.name.clone();
-    let journal = Journal::create(cache.root(), &cluster).ok();
+    let journal = Journal::create(cache.dir(), &cluster).ok();
     let path = journal.as_ref().map(|journal| journal.path().to_owned());
     let following = report::follow(receiver, Style::choose(show.json), journal);
     let began = Instant::now();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    events.emit(Event::RunStarted { verb: verb.to_owned(), cluster, tier: plan.fleet.tier, version });
+    events.emit(Event::RunStarted {
+        verb: verb.to_owned(),
+        cluster,
+        environment: plan.fleet.environment,
+        version,
+    });
     let cancel = Cancel::on_ctrl_c(&events);
     let executor = Executor { hosts, facts, cache, events: &events, cancel: &cancel };
     let (outcome, result) = executor.run(plan).await;
@@ -173,7 +187,7 @@ pub(super) async fn carry_out(
         report::failure(&failure.report);
     }
     if let Some(path) = path {
-        report::remark(&format!("journal: {}", path.display()));
+        report::note(&format!("journal: {}", path.display()));
     }
     Err(error.into())
 }
@@ -205,7 +219,7 @@ fn read(file: &Path) -> Result<Plan, Failure> {
 }
 
 /// What is on the hosts, if every one is still what the saved plan was made for.
-async fn unmoved(
+async fn verify_fingerprints(
     plan: &Plan,
     probes: &BTreeMap<String, Probe>,
     facts: &BTreeMap<String, Facts>,
@@ -217,7 +231,7 @@ async fn unmoved(
             let error = miette!(help = help, "the plan changes {host}, which is no host of its cluster");
             return Err(Failure::usage(error));
         };
-        let observed = look_again(probe, facts, &state.desired).await?;
+        let observed = observe(probe, facts, &state.desired).await?;
         if observed.fingerprint() != state.fingerprint {
             return Err(run::Error::Moved { host: host.clone() }.into());
         }

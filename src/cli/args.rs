@@ -65,7 +65,7 @@ pub(super) struct Inventory {
 
 /// Which part of a plan, and how carefully.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Choice {
+pub(super) struct PlanOptions {
     /// Only the steps with these names or tags.
     #[arg(long, value_delimiter = ',')]
     pub(super) tags: Vec<String>,
@@ -93,7 +93,7 @@ pub(super) struct Plan {
     #[command(flatten)]
     pub(super) inventory: Inventory,
     #[command(flatten)]
-    pub(super) choice: Choice,
+    pub(super) options: PlanOptions,
     /// Save the plan, for `apply --plan`.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
@@ -116,7 +116,7 @@ pub(super) struct Apply {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures"])]
     pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) choice: Choice,
+    pub(super) options: PlanOptions,
     /// Do not ask.
     #[arg(short, long)]
     pub(super) yes: bool,

@@ -56,9 +56,9 @@ impl From<crate::playbook::UnknownTag> for Failure {
     }
 }
 
-impl From<crate::plan::SurveyError> for Failure {
-    fn from(error: crate::plan::SurveyError) -> Self {
-        use crate::plan::SurveyError::Render;
+impl From<crate::inspect::Error> for Failure {
+    fn from(error: crate::inspect::Error) -> Self {
+        use crate::inspect::Error::Render;
         let exit = if matches!(error, Render(_)) { Exit::Usage } else { Exit::Failed };
         Self { report: error.into(), exit }
     }
@@ -78,8 +78,8 @@ impl From<crate::host::Error> for Failure {
     }
 }
 
-impl From<crate::build::Error> for Failure {
-    fn from(error: crate::build::Error) -> Self {
+impl From<crate::cache_dir::NoCacheDir> for Failure {
+    fn from(error: crate::cache_dir::NoCacheDir) -> Self {
         Self { report: error.into(), exit: Exit::Failed }
     }
 }

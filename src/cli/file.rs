@@ -1,14 +1,11 @@
 //! Files a verb writes for the user: whole or not at all.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use miette::miette;
-use tempfile::NamedTempFile;
 
 use super::exit::Failure;
+use crate::atomic_file::{self, Mode};
 
 /// Refuses a file that cannot be written while nothing is done yet.
 pub(super) fn writable(what: &str, file: Option<&Path>) -> Result<(), Failure> {
@@ -21,27 +18,15 @@ pub(super) fn writable(what: &str, file: Option<&Path>) -> Result<(), Failure> {
             file.display()
         )));
     }
-    told(what, file, aside(file).map(drop)).map_err(Failure::usage)
+    write_error(what, file, atomic_file::check_writable(file)).map_err(Failure::usage)
 }
 
 /// Writes a file atomically; `what` names it in the error.
 pub(super) fn write(what: &str, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let write = || -> io::Result<()> {
-        let mut temporary = aside(file)?;
-        temporary.write_all(bytes)?;
-        temporary.persist(file)?;
-        Ok(())
-    };
-    told(what, file, write()).map_err(Failure::failed)
+    write_error(what, file, atomic_file::write(file, bytes, Mode::Private)).map_err(Failure::failed)
 }
 
-/// A temporary file that can take its place.
-fn aside(file: &Path) -> io::Result<NamedTempFile> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-}
-
-fn told(what: &str, file: &Path, result: io::Result<()>) -> miette::Result<()> {
+fn write_error(what: &str, file: &Path, result: io::Result<()>) -> miette::Result<()> {
     let help = "see that the folder exists and is writable";
     result.map_err(|error| miette!(help = help, "could not write {what} to {}: {error}", file.display()))
 }

@@ -10,8 +10,8 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::{
-    build::Cache,
-    lab::{self, Guest, Lab, Power, Source, Wish},
+    cache_dir::CacheDir,
+    lab::{self, Guest, Lab, LabSpec, Power, Source},
     report,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     match args.verb {
         LabVerb::Up(up) => self::up(&folder, args.name, up).await,
         LabVerb::List => list(&args.folder).await,
-        verb => on(Lab::open(&folder)?, verb).await,
+        verb => dispatch(Lab::open(&folder)?, verb).await,
     }
 }
 
@@ -44,15 +44,15 @@ async fn up(folder: &Path, name: String, args: LabUp) -> Result<Exit, Failure> {
         (None, Some(Os::Rocky9)) => Some(Source::Rocky9),
         (None, None) => None,
     };
-    let cache = Cache::open()?.root().join("lab");
-    let wish = Wish { name, hosts: args.hosts, subnet: args.subnet, image, cache };
-    lab::prerequisites(folder, &wish, args.install).await?;
+    let cache = CacheDir::of_user()?.lab();
+    let spec = LabSpec { name, hosts: args.hosts, subnet: args.subnet, image, cache };
+    lab::prerequisites(folder, &spec, args.install).await?;
     let began = std::time::Instant::now();
-    report::remark(&format!(
+    report::note(&format!(
         "lab {}: bringing it up; the first time its image is made, which takes minutes",
-        wish.name
+        spec.name
     ));
-    let lab = Lab::up(folder, &wish).await?;
+    let lab = Lab::up(folder, &spec).await?;
     report::result(&format!("{}: up in {:.1}s", title(&lab), began.elapsed().as_secs_f64()));
     for guest in lab.guests() {
         report::result(&format!("  {:<5} {}", guest.name, guest.address));
@@ -98,7 +98,7 @@ async fn list(folder: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn on(mut lab: Lab, verb: LabVerb) -> Result<Exit, Failure> {
+async fn dispatch(mut lab: Lab, verb: LabVerb) -> Result<Exit, Failure> {
     let title = title(&lab);
     match verb {
         LabVerb::Up(_) | LabVerb::List => {}
@@ -108,7 +108,7 @@ async fn on(mut lab: Lab, verb: LabVerb) -> Result<Exit, Failure> {
         }
         LabVerb::Ssh { host, command } => {
             let words = lab.ssh(lab.guest(&host)?);
-            return become_it(words.into_iter().chain(command));
+            return exec_replace(words.into_iter().chain(command));
         }
         LabVerb::Exec { hosts, command } => return exec(&lab, &hosts, &command).await,
         LabVerb::Pause { hosts } => {
@@ -160,12 +160,12 @@ fn chosen(lab: &Lab, words: &str) -> Result<Vec<Guest>, Failure> {
 async fn exec(lab: &Lab, hosts: &str, command: &[String]) -> Result<Exit, Failure> {
     let guests = chosen(lab, hosts)?;
     if let [guest] = &guests[..] {
-        return become_it(lab.enter(guest, command).await?.into_iter());
+        return exec_replace(lab.enter(guest, command).await?.into_iter());
     }
     let mut exit = Exit::Done;
     for guest in &guests {
         let words = lab.enter(guest, command).await?;
-        report::remark(&format!("{}:", guest.name));
+        report::note(&format!("{}:", guest.name));
         let ended = prepared(words.into_iter()).status();
         exit = if ended.is_ok_and(|status| status.success()) { exit } else { Exit::Failed };
     }
@@ -173,7 +173,7 @@ async fn exec(lab: &Lab, hosts: &str, command: &[String]) -> Result<Exit, Failur
 }
 
 /// Puts another program in our place: its terminal, signals and exit code are the user's.
-fn become_it(words: impl Iterator<Item = String>) -> Result<Exit, Failure> {
+fn exec_replace(words: impl Iterator<Item = String>) -> Result<Exit, Failure> {
     let error = prepared(words).exec();
     let help = "`provision lab up --install` installs what a lab needs";
     Err(Failure { report: miette!(help = help, "it could not be run: {error}"), exit: Exit::Failed })

@@ -2,15 +2,15 @@
 
 mod apply;
 mod args;
-mod console;
 mod destroy;
-mod everywhere;
+mod exec;
 mod exit;
 mod file;
-mod fleet;
 mod init;
 mod lab;
 mod plan;
+mod prompt;
+mod session;
 mod status;
 mod trust;
 mod verify;
@@ -59,8 +59,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(&args).await,
         Verb::Destroy(args) => destroy::run(&args).await,
         Verb::Trust(args) => trust::run(&args).await,
-        Verb::Exec(args) => everywhere::exec(args).await,
-        Verb::Logs(args) => everywhere::logs(args).await,
+        Verb::Exec(args) => exec::exec(args).await,
+        Verb::Logs(args) => exec::logs(args).await,
         Verb::Lab(args) => lab::run(args).await,
         Verb::Schema => {
             report::json(&inventory::schema());

@@ -6,19 +6,19 @@ use futures_util::future::join_all;
 use miette::{IntoDiagnostic, miette};
 
 use super::{
-    apply::{confirm, may_ask},
+    apply::{check_noninteractive, confirm},
     args::TrustHosts,
-    console::Terminal,
     exit::{Exit, Failure},
+    prompt::Terminal,
 };
 use crate::{
-    host::{Connector, Decision, Error, KnownHosts, Shown, pin},
+    host::{Connector, Decision, Error, KnownHosts, ScannedKey, pin},
     inventory::{self, Address, Fleet, Fold},
     report::{self, HostKey},
 };
 
 pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
-    may_ask(args.json, args.yes)?;
+    check_noninteractive(args.json, args.yes)?;
     let fleet = inventory::load(&args.path, Fold::AsWritten)?;
     let mut told = BTreeSet::new();
     loop {
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &TrustHosts) -> Result<Exit, Failure> {
 /// What one look at all hosts has shown.
 struct Looked {
     file: PathBuf,
-    new: Vec<Shown>,
+    new: Vec<ScannedKey>,
     failed: Vec<Error>,
     exit: Exit,
 }
@@ -62,7 +62,7 @@ async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<
         }
         looked.failed.extend(failed);
         for shown in &keys {
-            let Shown { address, port, key, jump, .. } = shown;
+            let ScannedKey { address, port, key, jump, .. } = shown;
             let decision = decide(&pins, shown, &keys);
             if matches!(decision, Decision::Changed { .. } | Decision::Revoked { .. }) {
                 looked.exit = Exit::Failed;
@@ -82,9 +82,9 @@ async fn look(fleet: &Fleet, json: bool, told: &mut BTreeSet<String>) -> Result<
 
 /// What is on file about a key: in the pins, and for one that is new there in the user's own files, which a pin must not
 /// overrule. Keys of other kinds than the known ones are new, where one of them is a known one.
-fn decide(pins: &KnownHosts, shown: &Shown, all: &[Shown]) -> Decision {
-    let same = |other: &&Shown| (&other.address, other.port) == (&shown.address, shown.port);
-    let judge = |decide: &dyn Fn(&Shown) -> Decision| match decide(shown) {
+fn decide(pins: &KnownHosts, shown: &ScannedKey, all: &[ScannedKey]) -> Decision {
+    let same = |other: &&ScannedKey| (&other.address, other.port) == (&shown.address, shown.port);
+    let judge = |decide: &dyn Fn(&ScannedKey) -> Decision| match decide(shown) {
         Decision::Changed { kind, .. }
             if kind != shown.key.kind
                 && all.iter().filter(same).any(|other| decide(other) == Decision::Trusted) =>
@@ -94,7 +94,7 @@ fn decide(pins: &KnownHosts, shown: &Shown, all: &[Shown]) -> Decision {
         other => other,
     };
     match judge(&|shown| pins.decide(&shown.address, shown.port, &shown.key)) {
-        Decision::Unknown => match judge(&|shown| shown.elsewhere.clone()) {
+        Decision::Unknown => match judge(&|shown| shown.user_verdict.clone()) {
             Decision::Trusted => Decision::Unknown,
             other => other,
         },
@@ -103,18 +103,18 @@ fn decide(pins: &KnownHosts, shown: &Shown, all: &[Shown]) -> Decision {
 }
 
 /// Pins keys, if that is wanted.
-fn pinned(new: &[Shown], file: &std::path::Path, yes: bool) -> Result<bool, Failure> {
+fn pinned(new: &[ScannedKey], file: &std::path::Path, yes: bool) -> Result<bool, Failure> {
     let question = format!("Pin these {} keys in {}? [y/N] ", new.len(), file.display());
     if !yes && !confirm(&question, |answer| matches!(answer, "y" | "Y" | "yes"))? {
-        report::remark("nothing was pinned");
+        report::note("nothing was pinned");
         return Ok(false);
     }
-    for Shown { address, port, key, .. } in new {
+    for ScannedKey { address, port, key, .. } in new {
         let help = "see that the folder of the inventory is writable";
         pin(file, address, *port, key).map_err(|error| {
             Failure::usage(miette!(help = help, "could not write {}: {error}", file.display()))
         })?;
     }
-    report::remark(&format!("pinned {} keys in {}", new.len(), file.display()));
+    report::note(&format!("pinned {} keys in {}", new.len(), file.display()));
     Ok(true)
 }

@@ -3,38 +3,21 @@
 //!
 //! Nodes are named by their client address everywhere in here: it is the only name that is unique in a fleet.
 
-mod assess;
-mod canary;
+mod auth_mismatch;
+mod connectivity;
 mod drift;
-mod evidence;
 mod form;
-mod gaps;
-mod hostside;
-mod invariants;
-mod locked;
-mod nodes;
 mod observe;
-mod reach;
-mod resp;
 mod rolling;
-mod slots;
-mod steps;
+mod state;
 mod topology;
 mod verify;
-mod wanted;
-mod words;
 
-pub use assess::{Refusal, Standing, assess};
-pub use evidence::{Evidence, Invariant, Status};
+pub use auth_mismatch::{AuthMismatch, auth_mismatch};
+pub use connectivity::{BlockedPath, ConnectivityError, check_connectivity};
 pub use form::{Error as FormError, Formed, form};
-pub use hostside::HostSide;
-pub use locked::{Locked, locked};
-pub use nodes::{Listing, Malformed, Row, parse as parse_nodes};
 pub use observe::{Observed, State, View};
-pub use reach::{Closed, Unreached, reach};
-pub use resp::{Command, Error, Reply, Servers};
 pub use rolling::{Error as RollingError, HandOver, hand_over, order, settled, survives};
-pub(crate) use slots::show as show_slots;
-pub use slots::{SlotRange, of_key as slot_of_key};
+pub use state::{ClusterState, SafetyViolation, assess};
 pub use topology::{Shard, Topology};
-pub use verify::verify;
+pub use verify::{Evidence, HostCheckTarget, Invariant, Status, verify};

@@ -7,11 +7,13 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     drift,
-    gaps::online_at,
+    form::gaps::online_at,
     observe::{Observed, State, View, count_keys},
-    resp::{self, Servers, words},
 };
-use crate::inventory::Fleet;
+use crate::{
+    inventory::Fleet,
+    redis::{self, Servers, words},
+};
 
 const POLL: Duration = Duration::from_millis(20);
 /// A graceful failover takes milliseconds; the engine itself gives up after 5 s. Busy hosts need several attempts.
@@ -27,7 +29,7 @@ const ANSWERS: Duration = Duration::from_secs(10);
 pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Resp(#[from] resp::Error),
+    Redis(#[from] redis::Error),
     #[error("{master} did not hand its slots over to {replica} within {}s: {why}", after.as_secs())]
     #[diagnostic(help(
         "see that {replica} has replicated everything and that most masters answer, then run the same command again"
@@ -38,7 +40,7 @@ pub enum Error {
         "it was not restarted: what it holds is unknown. See in its log why it hangs; where its keys may be lost, end its \
          process by hand. Then run the same command again"
     ))]
-    Mute { node: SocketAddr, why: String, after: Duration },
+    NotResponding { node: SocketAddr, why: String, after: Duration },
     #[error(
         "{node} holds {keys} keys that no other node has: no replica of it is online, and it would start without them"
     )]
@@ -52,12 +54,12 @@ pub enum Error {
         "it was not restarted, which would interrupt its slots. See in the logs of its replicas why they are not online, \
          then run the same command again"
     ))]
-    NoHeir { node: SocketAddr, after: Duration },
+    NoFailoverCandidate { node: SocketAddr, after: Duration },
     #[error("{node} has no replica that is online, while hosts of the cluster cannot be reached")]
     #[diagnostic(help(
         "it was not restarted, which would interrupt its slots. Run the same command again once these hosts are back"
     ))]
-    HeirAway { node: SocketAddr },
+    CandidateUnreachable { node: SocketAddr },
     #[error("{node} has not settled within {}s: {missing}", after.as_secs())]
     #[diagnostic(help(
         "see in the node's log what it is doing, then run the same command again: it continues here"
@@ -81,7 +83,7 @@ pub fn order(observed: &Observed) -> Vec<SocketAddr> {
     let rank = |state: &State| match state {
         State::Up(view) if view.is_replica() => 1,
         State::Up(_) => 2,
-        State::Down(_) | State::Locked(_) | State::Loading(_) => 0,
+        State::Down(_) | State::AuthRejected(_) | State::Loading(_) => 0,
     };
     let mut nodes: Vec<_> = observed.nodes.iter().map(|(node, state)| (rank(state), *node)).collect();
     nodes.sort_by_key(|(rank, _)| *rank);
@@ -98,13 +100,13 @@ pub async fn hand_over(servers: &Servers, node: SocketAddr) -> Result<HandOver, 
     let Some(view) = observed.view(node).filter(|view| owns_slots(view)) else {
         return Ok(HandOver::NotNeeded);
     };
-    let Some(replica) = heir(&observed, node, view) else { return Ok(HandOver::NoReplica) };
+    let Some(replica) = failover_candidate(&observed, node, view) else { return Ok(HandOver::NoReplica) };
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
     let mut why = "it is still the master".to_owned();
     loop {
         if asked.is_none_or(|at| at.elapsed() > FAILOVER_AGAIN) {
-            let reply = servers.tell(replica, &[words("CLUSTER FAILOVER")]).await?.swap_remove(0);
+            let reply = servers.write(replica, &[words("CLUSTER FAILOVER")]).await?.swap_remove(0);
             if let Some(error) = reply.error() {
                 error.clone_into(&mut why);
             }
@@ -136,7 +138,7 @@ async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Erro
         }
         if heard.elapsed() > ANSWERS {
             let why = unsettled(&observed, node).unwrap_or_default();
-            return Err(Error::Mute { node, why, after: ANSWERS });
+            return Err(Error::NotResponding { node, why, after: ANSWERS });
         }
         sleep(POLL).await;
     }
@@ -146,7 +148,7 @@ async fn answering(servers: &Servers, node: SocketAddr) -> Result<Observed, Erro
 /// looks for them, which is the AOF if there shall be one, and else the RDB file that SIGTERM writes where `save` is set.
 pub async fn survives(servers: &Servers, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
     let asked = ["INFO keyspace", "CONFIG GET appendonly", "CONFIG GET save"].map(words);
-    let replies = servers.ask(node, &asked).await?;
+    let replies = servers.read(node, &asked).await?;
     let [keyspace, appendonly, save] = replies.as_slice() else { return Ok(()) };
     let keys = count_keys(keyspace.text());
     let (kept, fix) = if reads_aof(fleet, node) {
@@ -169,7 +171,7 @@ async fn sync_at_once(servers: &Servers, observed: &Observed) {
     let name = "repl-diskless-sync-delay";
     let slow = observed.views().filter(|(_, view)| view.tuning.get(name).is_some_and(|value| value != "0"));
     let command = words(&format!("CONFIG SET {name} 0"));
-    servers.tell_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
+    servers.write_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
 }
 
 fn owns_slots(view: &View) -> bool {
@@ -177,7 +179,7 @@ fn owns_slots(view: &View) -> bool {
 }
 
 /// The online replica with the highest offset; the earlier in the inventory of equals.
-fn heir(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAddr> {
+fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAddr> {
     let follows = |peer: &View| peer.myself().is_some_and(|own| own.master.as_deref() == Some(&view.id));
     observed
         .views()
@@ -226,7 +228,7 @@ pub async fn settled(servers: &Servers, node: SocketAddr, deadline: Duration) ->
 /// What a node is still waiting for.
 fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
     let view = match observed.get(node)? {
-        State::Down(reason) | State::Locked(reason) => return Some(reason.clone()),
+        State::Down(reason) | State::AuthRejected(reason) => return Some(reason.clone()),
         State::Loading(bytes) => return Some(format!("it has loaded {bytes} bytes of its data so far")),
         State::Up(view) => view,
     };

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The person at the keyboard. Rooms below the command line speak to nobody else.
-pub trait Console: Send + Sync {
+pub trait Prompt: Send + Sync {
     /// Asks for a secret, without showing it. `None` where nobody can be asked.
     fn secret(&self, question: &str) -> Option<SecretString>;
     /// Says something about a host that does not stop the run.
@@ -28,9 +28,9 @@ pub trait Console: Send + Sync {
 
 /// Nobody at the keyboard: for programs and tests.
 #[derive(Debug, Clone, Copy)]
-pub struct Nobody;
+pub struct NoPrompt;
 
-impl Console for Nobody {
+impl Prompt for NoPrompt {
     fn secret(&self, _: &str) -> Option<SecretString> {
         None
     }
@@ -40,13 +40,13 @@ impl Console for Nobody {
 
 /// A key a server shows.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct ScannedKey {
     /// The name it is pinned under.
     pub address: String,
     pub port: u16,
     pub key: Key,
     /// What the user's own files say of it, and the machine's.
-    pub elsewhere: Decision,
+    pub user_verdict: Decision,
     /// Whether it is a jump host's.
     pub jump: bool,
 }
@@ -62,7 +62,7 @@ pub(super) struct Shared {
     pub(super) pins: PathBuf,
     /// Whether a host that nobody knows yet is believed, and pinned.
     pub(super) accept_new: bool,
-    pub(super) console: Box<dyn Console>,
+    pub(super) prompt: Box<dyn Prompt>,
     /// Connects that have not been authenticated yet, over all servers.
     connects: Arc<Semaphore>,
     /// Files on their way at once: sshd takes megabytes before it says stop, and all of them wait in memory.
@@ -101,12 +101,12 @@ const CONNECTS_A_SERVER: usize = 8;
 const UPLOADS: usize = 8;
 
 impl Connector {
-    pub fn new(pins: PathBuf, accept_new: bool, console: Box<dyn Console>) -> Self {
+    pub fn new(pins: PathBuf, accept_new: bool, prompt: Box<dyn Prompt>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 pins,
                 accept_new,
-                console,
+                prompt,
                 connects: Arc::new(Semaphore::new(CONNECTS)),
                 uploads: Semaphore::new(UPLOADS),
                 servers: Once::default(),
@@ -120,7 +120,7 @@ impl Connector {
 
     /// The keys a host shows to whoever asks, after those of the jump hosts before it; and why there are not all of them.
     /// Nothing is believed by that. Empty for this machine.
-    pub async fn host_keys(&self, host: &Host) -> (Vec<Shown>, Option<Error>) {
+    pub async fn host_keys(&self, host: &Host) -> (Vec<ScannedKey>, Option<Error>) {
         match &host.address {
             Address::Local => (Vec::new(), None),
             Address::Remote(address) => Ssh::host_keys(host, address, self).await,
@@ -128,7 +128,7 @@ impl Connector {
     }
 
     /// The turn to connect to one server. `None` never comes: nobody closes the semaphores.
-    pub(super) async fn turn(&self, host: &str, port: u16) -> Option<[OwnedSemaphorePermit; 2]> {
+    pub(super) async fn acquire_slot(&self, host: &str, port: u16) -> Option<[OwnedSemaphorePermit; 2]> {
         let cell = self.shared.servers.cell((host.to_owned(), port));
         let server = cell.get_or_init(|| async { Arc::new(Semaphore::new(CONNECTS_A_SERVER)) }).await;
         let of_server = Arc::clone(server).acquire_owned().await.ok()?;
@@ -156,7 +156,7 @@ impl Connector {
         // A terminal waits for a human: not on a thread that others need, and with one question at a time.
         let ask = || async {
             let _one = self.shared.asking.lock().await;
-            tokio::task::spawn_blocking(move || shared.console.secret(&text)).await.ok().flatten()
+            tokio::task::spawn_blocking(move || shared.prompt.secret(&text)).await.ok().flatten()
         };
         Ok(cell.get_or_init(ask).await.clone())
     }

@@ -22,7 +22,7 @@ pub enum Error {
         #[help]
         help: Box<str>,
         /// Whether another attempt may go better.
-        passing: bool,
+        transient: bool,
     },
     #[error("{host}: nothing was heard for {}s while waiting for {what}", idle.as_secs())]
     #[diagnostic(help("look at the host's load and disk, then run the same command again"))]

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    at_once, compact,
-    distro::{self, Distro},
-};
+use super::{buffer_output, minify};
+use crate::distro::{self, Distro};
 
 /// The facts of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +56,7 @@ pub enum InitSystem {
 
 /// The questions: read-only; the answer is a line a fact.
 pub(super) fn script() -> String {
-    at_once(&compact(SCRIPT))
+    buffer_output(&minify(&format!("library_folders='{}'\n{SCRIPT}", distro::library_folders())))
 }
 
 const SCRIPT: &str = r#"
@@ -77,7 +75,7 @@ echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -
 lacks=
 for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
   libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
-  for folder in /lib64 /usr/lib64 /lib/*-linux-gnu /usr/lib/*-linux-gnu /lib /usr/lib; do
+  for folder in $library_folders; do
     [ ! -e "$folder/$library" ] || continue 2
   done
   lacks="$lacks $library"

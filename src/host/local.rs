@@ -2,17 +2,17 @@
 
 use std::{io, net::SocketAddr, path::Path, process::Stdio};
 
-use sha2::{Digest, Sha256};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::TcpStream,
     process::{ChildStdin, Command},
 };
 
 use super::{
-    Error, Parcel, Result, Stream, put,
+    Error, Result, Stream, Upload, put,
     shell::{self, Shell},
 };
+use crate::hashed_copy::HashedCopy;
 
 pub(super) struct Local;
 
@@ -32,7 +32,7 @@ impl Local {
             return Err(no_shell(io::Error::other("its pipes are missing")));
         };
         tokio::spawn(async move { child.wait().await });
-        Ok(Shell::new(stdin, stdout, shell::marker().map_err(no_shell)?))
+        Ok(Shell::new(stdin, stdout, shell::sentinel().map_err(no_shell)?))
     }
 
     pub(super) async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
@@ -50,27 +50,15 @@ impl Local {
             .spawn()
             .map_err(say)?;
         let mut stdout = child.stdout.take().ok_or("no output")?;
-        let folder = local.parent().ok_or("no folder")?;
-        let temporary = tempfile::NamedTempFile::new_in(folder).map_err(say)?;
-        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(say)?);
-        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-        loop {
-            let n = stdout.read(&mut buffer).await.map_err(say)?;
-            if n == 0 {
-                break;
-            }
-            hash.update(&buffer[..n]);
-            file.write_all(&buffer[..n]).await.map_err(say)?;
-        }
-        file.flush().await.map_err(say)?;
+        let mut copy = HashedCopy::begin(local).map_err(say)?;
+        copy.receive(&mut stdout, None).await.map_err(|error| error.to_string())?;
         if !child.wait().await.map_err(say)?.success() {
             return Err("it could not be read".to_owned());
         }
-        temporary.persist(local).map_err(|e| e.error.to_string())?;
-        Ok(hex::encode(hash.finalize()))
+        copy.persist().map_err(say)
     }
 
-    pub(super) async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<(), String> {
+    pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), String> {
         let say = |e: io::Error| e.to_string();
         let mut child = sh()
             .args([
@@ -79,8 +67,8 @@ impl Local {
                 "sh",
                 remote,
                 &format!("{mode:o}"),
-                parcel.sha256(),
-                &parcel.bytes().len().to_string(),
+                upload.sha256(),
+                &upload.bytes().len().to_string(),
             ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -88,7 +76,7 @@ impl Local {
             .map_err(say)?;
         let stdin = child.stdin.take().ok_or("no input")?;
         // A script that ends early closes the pipe; its own words say why, not the broken pipe.
-        let (_, output) = tokio::join!(feed(stdin, parcel.bytes()), child.wait_with_output());
+        let (_, output) = tokio::join!(feed(stdin, upload.bytes()), child.wait_with_output());
         let output = output.map_err(say)?;
         if output.status.success() {
             return Ok(());

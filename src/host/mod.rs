@@ -1,21 +1,20 @@
-//! A host, as two capabilities: [`Probe`] may ask, [`Change`] may act. Planning code only ever holds a `Probe`.
+//! A host, as two capabilities: [`Probe`] may ask, [`LockedHost`] may act. Planning code only ever holds a `Probe`.
 //!
 //! All questions and changes are `sh` scripts that go through one long-lived shell per host, so that a run costs
 //! one connection and one exec whatever it asks. The transports differ; the scripts do not.
 
+mod connect_error;
 mod connector;
-pub mod distro;
+mod detached_job;
 mod error;
 mod facts;
 mod known_hosts;
 mod local;
-mod parcel;
 mod put;
-mod settings;
 mod shell;
 mod ssh;
-mod unreachable;
-mod work;
+mod ssh_config;
+mod upload;
 
 use std::{
     io,
@@ -31,17 +30,17 @@ use tokio::{
     time::Instant,
 };
 
-pub use connector::{Connector, Console, Nobody, Shown};
+use connect_error::ConnectError;
+pub use connect_error::Phase;
+pub use connector::{Connector, NoPrompt, Prompt, ScannedKey};
 pub use error::Error;
 pub use facts::{Facts, InitSystem};
 pub use known_hosts::{Decision, Key, KnownHosts, pin};
 use local::Local;
-pub use parcel::Parcel;
 use shell::{Retake, Shell};
-pub use shell::{at_once, compact, quote};
+pub use shell::{buffer_output, minify, quote};
 use ssh::Ssh;
-use unreachable::Failed;
-pub use unreachable::Phase;
+pub use upload::Upload;
 
 use crate::inventory::{Address, Host};
 
@@ -148,7 +147,7 @@ impl Probe {
                 transport.get(remote, local).await.map_err(|reason| self.inner.not_copied(remote, reason))
             }
             Transport::Ssh(ssh) => {
-                let got = again(async || ssh.get(remote, local).await).await;
+                let got = retry_lost_link(async || ssh.get(remote, local).await).await;
                 got.map_err(|failed| self.inner.copy_failed(remote, ssh, failed))
             }
         }
@@ -173,22 +172,27 @@ impl Probe {
     /// Takes the cluster's lock on this host, and with it the right to change it. The lock is held by this host's
     /// shell: it is gone when the shell ends, however it ends, and a script of a killed run keeps it until it is done.
     /// A run that holds it is waited for a while, and `waits` hears who that is.
-    pub async fn lock(self, cluster: &str, holder: &str, waits: &(dyn Fn(&str) + Sync)) -> Result<Change> {
+    pub async fn lock(
+        self,
+        cluster: &str,
+        holder: &str,
+        waits: &(dyn Fn(&str) + Sync),
+    ) -> Result<LockedHost> {
         let mut shell = self.inner.shell.lock().await;
         self.inner.take_lock(&mut shell, cluster, holder, waits, Retake::No).await?;
         drop(shell);
         let _ = self.inner.held.set((cluster.to_owned(), holder.to_owned()));
-        Ok(Change { probe: self })
+        Ok(LockedHost { probe: self })
     }
 }
 
 /// The capability to change a host. Obtained by [`Probe::lock`] only.
 #[derive(Clone)]
-pub struct Change {
+pub struct LockedHost {
     probe: Probe,
 }
 
-impl Change {
+impl LockedHost {
     /// The read-only side of the same host.
     pub fn probe(&self) -> &Probe {
         &self.probe
@@ -219,7 +223,7 @@ impl Change {
     /// away, and its output is followed from where it was lost. `key` is a word for the work: a second call with the same key
     /// and script joins what is running, or collects what has ended, also after provision itself was killed. On this machine
     /// there is no link to lose, and it is [`run`](Self::run).
-    pub async fn work(
+    pub async fn run_detached(
         &self,
         what: &str,
         key: &str,
@@ -230,18 +234,23 @@ impl Change {
         if !self.probe.inner.is_remote() {
             return self.run(what, script, idle, on_line).await;
         }
-        work::follow(&self.probe.inner, &work::Work { what, key, script, idle }, on_line).await
+        detached_job::follow(
+            &self.probe.inner,
+            &detached_job::DetachedJob { what, key, script, idle },
+            on_line,
+        )
+        .await
     }
 
     /// Puts a file on the host: temporary file in the same folder, SHA-256, mode, rename. The folder must exist.
-    pub async fn put(&self, parcel: &Parcel, remote: &str, mode: u32) -> Result<()> {
+    pub async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<()> {
         let inner = &self.probe.inner;
         match &inner.transport {
             Transport::Local(transport) => {
-                transport.put(parcel, remote, mode).await.map_err(|reason| inner.not_copied(remote, reason))
+                transport.put(upload, remote, mode).await.map_err(|reason| inner.not_copied(remote, reason))
             }
             Transport::Ssh(ssh) => {
-                let put = again(async || ssh.put(parcel, remote, mode).await).await;
+                let put = retry_lost_link(async || ssh.put(upload, remote, mode).await).await;
                 put.map_err(|failed| inner.copy_failed(remote, ssh, failed))
             }
         }
@@ -253,11 +262,13 @@ const LINK: Duration = Duration::from_mins(2);
 
 /// Does again what failed because a link was lost: what it puts or gets is whole or not there. Time counts from the first
 /// failure, however long the file was on its way before.
-async fn again<T>(mut copy: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, Failed> {
+async fn retry_lost_link<T>(
+    mut copy: impl AsyncFnMut() -> Result<T, ConnectError>,
+) -> Result<T, ConnectError> {
     let mut lost = None;
     loop {
         match copy().await {
-            Err(failed) if failed.passing && lost.get_or_insert_with(Instant::now).elapsed() < LINK => {
+            Err(failed) if failed.transient && lost.get_or_insert_with(Instant::now).elapsed() < LINK => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             other => return other,
@@ -283,7 +294,7 @@ impl Inner {
             (Err(Error::Script { .. }), _) => Ok(()),
             (Err(Error::ShellLost { said, .. }), Transport::Ssh(ssh)) => Err(ssh.no_shell(&said)),
             (Err(Error::Silent { .. }), Transport::Ssh(ssh)) => {
-                let said = self.shell.lock().await.said();
+                let said = self.shell.lock().await.captured_output();
                 Err(ssh.no_shell(&format!("no shell within {}s; {said}", HELLO.as_secs())))
             }
             (Err(other), _) => Err(other),
@@ -295,9 +306,9 @@ impl Inner {
     }
 
     /// What the copying command said is about the file; all else is about the way there.
-    fn copy_failed(&self, remote: &str, ssh: &Ssh, failed: Failed) -> Error {
+    fn copy_failed(&self, remote: &str, ssh: &Ssh, failed: ConnectError) -> Error {
         match failed.phase {
-            Phase::Channel if !failed.passing => self.not_copied(remote, failed.reason),
+            Phase::Channel if !failed.transient => self.not_copied(remote, failed.reason),
             _ => ssh.unreachable(&failed),
         }
     }
@@ -319,7 +330,7 @@ impl Inner {
     }
 
     /// Starts a new shell where the old one has ended, and takes again what that one had locked.
-    async fn revive(&self, shell: &mut Shell) -> Result<()> {
+    async fn reconnect(&self, shell: &mut Shell) -> Result<()> {
         let Transport::Ssh(ssh) = &self.transport else { return Ok(()) };
         if !shell.has_ended() {
             return Ok(());
@@ -327,7 +338,7 @@ impl Inner {
         let began = Instant::now();
         loop {
             match self.replace(shell, ssh).await {
-                Err(Error::Unreachable { passing: true, .. } | Error::ShellLost { .. })
+                Err(Error::Unreachable { transient: true, .. } | Error::ShellLost { .. })
                     if began.elapsed() < LINK =>
                 {
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -364,7 +375,7 @@ impl Inner {
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
         let mut shell = self.shell.lock().await;
-        self.revive(&mut shell).await?;
+        self.reconnect(&mut shell).await?;
         let (status, output) = shell.run(&self.name, what, script, idle, on_line).await?;
         if status == 0 {
             return Ok(output);

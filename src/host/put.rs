@@ -1,7 +1,7 @@
 //! The remote atomic put, the same for every way to a host.
 
 /// Reads the content from standard input. Arguments: the path, the mode, the SHA-256, how many bytes come, and
-/// `gzip` where they are packed. They are counted because a terminal, which sudo may insist on, has no end of file. The
+/// `gzip` where they are gzipped. They are counted because a terminal, which sudo may insist on, has no end of file. The
 /// temporary name is fixed by the path, so that an interrupted put leaves at most one file, which the next one replaces; one
 /// that has been overtaken keeps its hands off that. The folder must be ours, and no link is followed in it: the new file is
 /// created exclusively and changed through its descriptor.

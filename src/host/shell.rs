@@ -1,4 +1,4 @@
-//! One long-lived `sh -s`: scripts go in one after the other, lines come out, a marker ends each.
+//! One long-lived `sh -s`: scripts go in one after the other, lines come out, a sentinel ends each.
 
 use std::{
     borrow::Cow,
@@ -31,7 +31,7 @@ pub(super) struct Shell {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
     lines: mpsc::UnboundedReceiver<String>,
     /// Ends a script's output; random, so that no output can forge it.
-    marker: String,
+    sentinel: String,
     /// What it wrote to its standard error, where that is kept.
     errors: Box<dyn Fn() -> String + Send + Sync>,
     /// The last lines of a login that has not come to its shell yet.
@@ -50,32 +50,32 @@ impl Shell {
     pub(super) fn new(
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
-        marker: String,
+        sentinel: String,
     ) -> Self {
-        Self::start(stdin, stdout, marker, None, Box::new(String::new))
+        Self::start(stdin, stdout, sentinel, None, Box::new(String::new))
     }
 
     /// The same for a shell that a login stands before, with all that profiles and banners print. It says
     /// `MARKER hello WORDS` when it is there: what comes before is dropped, and `greeted` gets the words.
-    pub(super) fn greeted(
+    pub(super) fn with_login_banner(
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
-        marker: String,
+        sentinel: String,
         greeted: impl FnOnce(&str) + Send + 'static,
         errors: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
-        Self::start(stdin, stdout, marker, Some(Box::new(greeted)), Box::new(errors))
+        Self::start(stdin, stdout, sentinel, Some(Box::new(greeted)), Box::new(errors))
     }
 
     fn start(
         stdin: impl AsyncWrite + Send + Unpin + 'static,
         stdout: impl AsyncRead + Send + Unpin + 'static,
-        marker: String,
+        sentinel: String,
         mut greeting: Option<Greeted>,
         errors: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
-        let hello = format!("{marker} hello");
+        let hello = format!("{sentinel} hello");
         let before = Arc::new(Mutex::new(VecDeque::new()));
         let login = Arc::clone(&before);
         tokio::spawn(async move {
@@ -101,7 +101,7 @@ impl Shell {
                 }
             }
         });
-        Self { stdin: Box::new(stdin), lines, marker, errors, before, is_lost: false, is_busy: false }
+        Self { stdin: Box::new(stdin), lines, sentinel, errors, before, is_lost: false, is_busy: false }
     }
 
     /// Whether it has ended: nothing that is sent from here on would be run.
@@ -110,7 +110,7 @@ impl Shell {
     }
 
     /// What it said that was no answer: the words of a login that came to no shell, and errors.
-    pub(super) fn said(&self) -> String {
+    pub(super) fn captured_output(&self) -> String {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         let mut said: Vec<String> = before.iter().cloned().collect();
         said.extend(Some((self.errors)()).filter(|errors| !errors.is_empty()));
@@ -127,7 +127,7 @@ impl Shell {
 
     fn lost(&mut self, host: &str, what: &str) -> Error {
         self.is_lost = true;
-        Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.said() }
+        Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.captured_output() }
     }
 
     /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two lines.
@@ -141,7 +141,7 @@ impl Shell {
     ) -> Result<(i32, Vec<String>)> {
         // Standard input is taken away so that no command of the script can eat the next script; descriptor 9 is the
         // lock, which no child that outlives us may keep.
-        let text = framed(&format!("(\n{script}\n) </dev/null 2>&1 9>&-"), &self.marker);
+        let text = framed(&format!("(\n{script}\n) </dev/null 2>&1 9>&-"), &self.sentinel);
         self.send(host, what, &text, idle, on_line).await
     }
 
@@ -155,7 +155,7 @@ impl Shell {
         waits: &(dyn Fn(&str) + Sync),
         retake: Retake,
     ) -> Result<Option<String>> {
-        let text = framed(&compact(&lock_script(cluster, holder, retake)), &self.marker);
+        let text = framed(&minify(&lock_script(cluster, holder, retake)), &self.sentinel);
         let named = |line: &str| -> Option<String> {
             let holder = line.strip_prefix("locked by ")?;
             Some(holder.chars().filter(|c| !c.is_control()).collect())
@@ -177,7 +177,7 @@ impl Shell {
     }
 
     /// The next line of output.
-    async fn hear(&mut self, host: &str, what: &str, idle: Duration) -> Result<String> {
+    async fn read_line(&mut self, host: &str, what: &str, idle: Duration) -> Result<String> {
         let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
         let heard = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
         heard.ok_or_else(|| self.lost(host, what))
@@ -193,8 +193,8 @@ impl Shell {
     ) -> Result<(i32, Vec<String>)> {
         // One that was given up may still run. Its end is not the end of this one.
         while self.is_busy {
-            let line = self.hear(host, what, idle).await?;
-            self.is_busy = !line.starts_with(&self.marker);
+            let line = self.read_line(host, what, idle).await?;
+            self.is_busy = !line.starts_with(&self.sentinel);
         }
         self.is_busy = true;
         if self.stdin.write_all(text.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
@@ -202,12 +202,12 @@ impl Shell {
         }
         let (mut output, mut empty) = (VecDeque::new(), false);
         loop {
-            let line = self.hear(host, what, idle).await?;
-            if let Some(status) = line.strip_prefix(&self.marker) {
+            let line = self.read_line(host, what, idle).await?;
+            if let Some(status) = line.strip_prefix(&self.sentinel) {
                 self.is_busy = false;
                 return Ok((status.trim().parse().unwrap_or(-1), output.into()));
             }
-            // The marker begins a line of its own, even where the script's last line has no end: an empty line is
+            // The sentinel begins a line of its own, even where the script's last line has no end: an empty line is
             // the script's only if another one follows.
             if std::mem::replace(&mut empty, line.is_empty()) {
                 on_line("");
@@ -236,18 +236,18 @@ pub fn quote(word: &str) -> String {
 
 /// A script of ours as it is sent: its comments and its indentation are for us, and every byte of it goes to every host.
 /// Not for scripts with here-documents.
-pub fn compact(script: &str) -> String {
+pub fn minify(script: &str) -> String {
     let lines = script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Its answer in one piece: printed line by line, each line may be a packet of its own.
-pub fn at_once(script: &str) -> String {
+pub fn buffer_output(script: &str) -> String {
     format!("said=$(\n{script})\nended=$?\nprintf '%s\\n' \"$said\"\nexit $ended\n")
 }
 
 /// A word no script can guess.
-pub(super) fn marker() -> io::Result<String> {
+pub(super) fn sentinel() -> io::Result<String> {
     let mut bits = [0u8; 12];
     getrandom::fill(&mut bits)?;
     Ok(format!("provision-{}", hex::encode(bits)))
@@ -255,8 +255,8 @@ pub(super) fn marker() -> io::Result<String> {
 
 /// A script as the shell gets it. The braces make it one compound command: a connection that is cut in the middle of
 /// sending leaves an open brace, and the shell runs nothing of it.
-fn framed(command: &str, marker: &str) -> String {
-    format!("{{\n{command}\nprintf '\\n%s %s\\n' '{marker}' \"$?\"\n}}\n")
+fn framed(command: &str, sentinel: &str) -> String {
+    format!("{{\n{command}\nprintf '\\n%s %s\\n' '{sentinel}' \"$?\"\n}}\n")
 }
 
 /// The lock is in a folder where only its account can put a file, so that it is no link of another account to a file of ours; the kernel says who we are without a process of its own, as `id` would be.

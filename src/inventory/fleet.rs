@@ -11,7 +11,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Tier;
+use super::Environment;
 use crate::secret::{Credential, SecretSource};
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -29,7 +29,7 @@ pub struct Fleet {
     pub source: Source,
     pub hosts: Vec<Host>,
     /// How much of the real thing the hosts are.
-    pub tier: Tier,
+    pub environment: Environment,
     /// The inventory file this came from; relative paths in it are already joined to its folder.
     pub inventory: PathBuf,
 }
@@ -226,7 +226,7 @@ impl<'de> Deserialize<'de> for Version {
 /// Where the engine's source may come from, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    pub places: Vec<Place>,
+    pub places: Vec<SourceKind>,
     /// URL templates; `{engine}`, `{version}` and `{file}` are filled in.
     pub mirrors: Vec<String>,
     /// A local tarball.
@@ -239,16 +239,16 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { places: Place::ALL.to_vec(), mirrors: Vec::new(), file: None, suite: None, sha256: None }
+        Self { places: SourceKind::ALL.to_vec(), mirrors: Vec::new(), file: None, suite: None, sha256: None }
     }
 }
 
-/// One place a source, or the finished artefact, may come from.
+/// One place a source, or the finished artifact, may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum SourceKind {
     /// A binary built before.
-    ArtefactCache,
+    ArtifactCache,
     /// A tarball downloaded before.
     SourceCache,
     /// The engine's own release site.
@@ -261,9 +261,9 @@ pub enum Place {
     File,
 }
 
-impl Place {
+impl SourceKind {
     pub const ALL: [Self; 6] = [
-        Self::ArtefactCache,
+        Self::ArtifactCache,
         Self::SourceCache,
         Self::Release,
         Self::Mirrors,

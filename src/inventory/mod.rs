@@ -1,36 +1,36 @@
 //! The inventory: TOML types, loading with spanned errors, and resolution into a [`Fleet`].
 //!
-//! `tolerant` reads as much of the file as can be read, `written` holds what stands there, `resolve` says what it
+//! `parse` reads as much of the file as can be read, `written` holds what stands there, `resolve` says what it
 //! means. All three go on after a problem, so that one run shows them all.
 
-mod at;
 mod directives;
+mod environment;
 mod fleet;
+mod hints;
+mod parse;
 mod ports;
 mod problem;
 mod range;
+mod raw;
 mod resolve;
 mod schema;
 mod select;
-mod tier;
-mod tolerant;
-mod wording;
-mod written;
+mod spanned;
 
 use std::path::Path;
 
-pub(crate) use self::{
-    at::At,
-    select::glob,
-    tolerant::{Read, read},
-    wording::{did_you_mean, suggest},
-};
 pub use self::{
-    fleet::{Address, Directives, Engine, Fleet, Host, Node, Place, Source, Ssh, Version},
+    environment::{Environment, LAB_STATE},
+    fleet::{Address, Directives, Engine, Fleet, Host, Node, Source, SourceKind, Ssh, Version},
     problem::{LoadError, Problem},
     schema::schema,
     select::{UnknownHost, select},
-    tier::{LAB_STATE, Tier},
+};
+pub(crate) use self::{
+    hints::{did_you_mean, suggest},
+    parse::{Read, read},
+    select::glob,
+    spanned::Spanned,
 };
 
 /// Whether the fleet stays as it is written, or all its nodes are put onto this machine.
@@ -56,9 +56,9 @@ pub fn parse(name: &str, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
 }
 
 fn fleet(name: &str, file: &Path, text: &str, fold: Fold) -> Result<Fleet, LoadError> {
-    let read = tolerant::read::<written::Inventory>(text);
+    let read = parse::read::<raw::Inventory>(text);
     let mut problems = read.problems;
-    let setting = resolve::Setting { file, fold, removed: &read.removed };
+    let setting = resolve::ResolveContext { file, fold, removed: &read.removed };
     match read.value.map(|inventory| resolve::resolve(&inventory, &setting)) {
         Some(Ok(fleet)) if problems.is_empty() => return Ok(fleet),
         Some(Err(more)) => problems.extend(more),

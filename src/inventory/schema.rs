@@ -3,7 +3,7 @@
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::Value;
 
-use super::written::Inventory;
+use super::raw::Inventory;
 
 /// The JSON Schema (draft 2020-12) of an inventory file.
 pub fn schema() -> Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wildmatch::WildMatch;
 
-use super::{Fleet, wording::did_you_mean};
+use super::{Fleet, hints::did_you_mean};
 
 /// A word that means no host.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

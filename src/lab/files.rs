@@ -1,16 +1,13 @@
 //! The files of a lab: keys, known hosts and the inventory for those who use it, and what each host finds on its disk.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use super::{
     Error, Result,
     state::{self, Guest, State},
     tool,
 };
+use crate::atomic_file::{self, Mode};
 
 pub(super) const INVENTORY: &str = "inventory.toml";
 /// What [`Fleet::known_hosts`](crate::inventory::Fleet::known_hosts) is for this inventory.
@@ -115,13 +112,8 @@ fn read(path: &Path) -> Result<String> {
 
 /// Writes a whole file, with the folders above it.
 pub(super) fn put(path: &Path, text: &str, bits: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().permissions(mode(bits)).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(mode(bits))?;
-    file.persist(path)?;
-    Ok(())
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    atomic_file::write(path, text.as_bytes(), Mode::Exact(bits))
 }
 
 fn mode(bits: u32) -> fs::Permissions {

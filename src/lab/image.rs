@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Error, Result, tool};
-use crate::build::digest;
+use crate::artifact::digest;
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

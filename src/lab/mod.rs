@@ -48,7 +48,7 @@ pub struct Lab {
 
 /// What a new lab should be.
 #[derive(Debug)]
-pub struct Wish {
+pub struct LabSpec {
     pub name: String,
     /// `None`: six, or as many as the lab has.
     pub hosts: Option<u8>,
@@ -63,7 +63,7 @@ pub struct Wish {
 /// As many as a cluster takes whose masters all have a replica.
 const HOSTS: u8 = 6;
 
-impl Wish {
+impl LabSpec {
     /// Where the image of a new lab comes from.
     fn source(&self) -> &Source {
         self.image.as_ref().unwrap_or(&Source::Debian)
@@ -92,24 +92,24 @@ impl Wish {
 impl Lab {
     /// Brings a lab up in a folder, or what is missing of the one that is there. Every step is in the state file before it
     /// is taken.
-    pub async fn up(folder: &Path, wish: &Wish) -> Result<Self> {
+    pub async fn up(folder: &Path, spec: &LabSpec) -> Result<Self> {
         let folder = absolute(folder)?;
         let image = if let Some(state) = State::load(&folder)? {
-            wish.met_by(&state)?;
+            spec.met_by(&state)?;
             // Somebody may have emptied the cache.
             if !state.image.exists() {
-                image::prepare(wish.source(), &wish.cache).await?;
+                image::prepare(spec.source(), &spec.cache).await?;
             }
             state.image
         } else {
-            preflight::resources(wish, &folder)?;
-            image::prepare(wish.source(), &wish.cache).await?
+            preflight::resources(spec, &folder)?;
+            image::prepare(spec.source(), &spec.cache).await?
         };
         // A subnet is taken only once its route is there: two labs must not choose at the same time.
         let choosing = network::lock().await?;
         let state = match State::load(&folder)? {
             Some(state) => state,
-            None => Self::create(&folder, wish, image).await?,
+            None => Self::create(&folder, spec, image).await?,
         };
         let mut lab = Self { folder, state };
         let _held = lab.hold().await?;
@@ -122,8 +122,8 @@ impl Lab {
         Ok(lab)
     }
 
-    async fn create(folder: &Path, wish: &Wish, image: PathBuf) -> Result<State> {
-        let (subnet, hosts) = (network::choose(wish.subnet).await?, wish.hosts.unwrap_or(HOSTS));
+    async fn create(folder: &Path, spec: &LabSpec, image: PathBuf) -> Result<State> {
+        let (subnet, hosts) = (network::choose(spec.subnet).await?, spec.hosts.unwrap_or(HOSTS));
         if u64::from(hosts) + 12 > 1 << (32 - subnet.prefix_len()) {
             return Err(Error::Narrow { subnet, hosts });
         }
@@ -131,7 +131,7 @@ impl Lab {
             name: format!("n{number}"),
             address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
         });
-        let state = State::new(&wish.name, folder, subnet, image, guests.collect());
+        let state = State::new(&spec.name, folder, subnet, image, guests.collect());
         state.save(folder)?;
         Ok(state)
     }
@@ -345,7 +345,7 @@ pub fn privileges() -> Result<()> {
 }
 
 /// Checks that all is there that a lab in this folder needs; `install` gets what is missing.
-pub async fn prerequisites(folder: &Path, wish: &Wish, install: bool) -> Result<()> {
+pub async fn prerequisites(folder: &Path, spec: &LabSpec, install: bool) -> Result<()> {
     let exists = State::load(folder)?.is_some();
-    preflight::tools((!exists).then(|| wish.source()), install).await
+    preflight::tools((!exists).then(|| spec.source()), install).await
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Error, Result, Source, Wish, tool};
+use super::{Error, LabSpec, Result, Source, tool};
 
 /// A host's share, measured with systemd, journald, sshd and one idle node: megabytes.
 const RAM: u64 = 40;
@@ -76,15 +76,15 @@ fn exists(name: &str) -> bool {
 }
 
 /// Refuses a lab this machine cannot carry.
-pub(super) fn resources(wish: &Wish, folder: &Path) -> Result<()> {
-    let hosts = u64::from(wish.hosts.unwrap_or(super::HOSTS));
+pub(super) fn resources(spec: &LabSpec, folder: &Path) -> Result<()> {
+    let hosts = u64::from(spec.hosts.unwrap_or(super::HOSTS));
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = memory
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok());
     enough("the hosts' memory", hosts * RAM, available.map(|kilobytes| kilobytes / 1024))?;
     enough("the hosts' disks", hosts * DISK, free(folder))?;
-    if wish.source().is_made(&wish.cache) { Ok(()) } else { enough("the image", IMAGE, free(&wish.cache)) }
+    if spec.source().is_made(&spec.cache) { Ok(()) } else { enough("the image", IMAGE, free(&spec.cache)) }
 }
 
 fn enough(what: &'static str, needed: u64, free: Option<u64>) -> Result<()> {

@@ -1,7 +1,6 @@
 //! What a lab is, kept beside its files: written before anything is made, so that whatever is made can be taken away.
 
 use std::{
-    io::Write,
     net::Ipv4Addr,
     path::{Path, PathBuf},
 };
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Error, Result};
+use crate::atomic_file::{self, Mode};
 
 /// The file in the lab's folder.
 pub(super) const FILE: &str = crate::inventory::LAB_STATE;
@@ -74,11 +74,8 @@ impl State {
         let path = folder.join(FILE);
         let save = || -> std::io::Result<()> {
             std::fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.persist(&path)?;
-            Ok(())
+            let text = serde_json::to_string_pretty(self)? + "\n";
+            atomic_file::write(&path, text.as_bytes(), Mode::Private)
         };
         save().map_err(|source| Error::File { path: path.clone(), source })
     }

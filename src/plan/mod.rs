@@ -1,27 +1,22 @@
 //! The plan: the difference between what is desired and what was observed, as data. It is the contract: the executor
 //! reads nothing else, and a saved plan can be reviewed before it is applied.
 
-mod desire;
+mod desired;
 mod error;
-mod placement;
+mod input;
 mod render;
-mod situation;
-mod survey;
-mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use desire::{Desired, Job, Templates, desire};
+pub use desired::{Desired, Job, Templates, desired_resources};
 pub use error::Error;
+pub use input::{HostSnapshot, PlanInput};
 pub use render::Error as RenderError;
-pub use situation::{HostView, Situation};
-pub use survey::{Error as SurveyError, Flow, Survey, cached, look_again, servers, sides, standing, survey};
-pub use text::Detail;
 
 use crate::{
-    build::Builder,
+    artifact::Builder,
     cluster::Topology,
     inventory::Fleet,
     resource::{Action, Difference, Entry, Resource},
@@ -34,12 +29,12 @@ pub struct Plan {
     pub provision: String,
     pub fleet: Fleet,
     /// What each host must be, and what it was when the plan was made.
-    pub hosts: BTreeMap<String, HostState>,
+    pub hosts: BTreeMap<String, Baseline>,
     /// Hosts that could not be reached, and why. Nothing of theirs is changed, and nothing is taken from them.
     pub unreachable: BTreeMap<String, String>,
     /// What is not as it should be and cannot be changed by a run, with the hosts where it is so.
     pub notices: BTreeMap<String, BTreeSet<String>>,
-    pub pace: Pace,
+    pub rollout: Rollout,
     /// The hosts that are meant; `None` means all.
     pub limit: Option<BTreeSet<String>>,
     pub stages: Vec<Stage>,
@@ -47,7 +42,7 @@ pub struct Plan {
 
 /// How carefully a run goes over the hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pace {
+pub struct Rollout {
     /// So many hosts at once; all where it is not given.
     pub serial: Option<usize>,
     /// So many hosts may fail before the others are left alone.
@@ -56,7 +51,7 @@ pub struct Pace {
 
 /// The ground a plan stands on, for one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostState {
+pub struct Baseline {
     pub desired: Vec<Desired>,
     /// [`Observed::fingerprint`](crate::resource::Observed::fingerprint) when the plan was made.
     pub fingerprint: String,
@@ -113,29 +108,29 @@ pub struct HostUndo {
 
 /// What of a plan the user wants, and how.
 #[derive(Debug, Clone, Default)]
-pub struct Choice {
+pub struct PlanOptions {
     /// Steps to keep, by name or tag; empty keeps all.
     pub tags: Vec<String>,
     /// Hosts to change; `None` means all.
     pub limit: Option<BTreeSet<String>>,
-    pub pace: Pace,
+    pub rollout: Rollout,
 }
 
 impl Plan {
     /// The difference between what is desired and what is. Pure: equal situations give equal plans.
-    pub fn new(situation: &Situation<'_>) -> Result<Self, Error> {
-        situation.possible()?;
-        let stages = situation.stages();
-        situation.supplied(&stages)?;
-        let hosts = situation.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
+    pub fn new(input: &PlanInput<'_>) -> Result<Self, Error> {
+        input.check_preconditions()?;
+        let stages = input.stages();
+        input.check_binaries_available(&stages)?;
+        let hosts = input.hosts.iter().map(|(name, view)| (name.clone(), view.state())).collect();
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
-            fleet: situation.fleet.clone(),
+            fleet: input.fleet.clone(),
             hosts,
-            unreachable: situation.unreachable.clone(),
-            notices: situation.notices(),
-            pace: situation.choice.pace,
-            limit: situation.choice.limit.clone(),
+            unreachable: input.unreachable.clone(),
+            notices: input.notices(),
+            rollout: input.options.rollout,
+            limit: input.options.limit.clone(),
             stages,
         })
     }
@@ -147,8 +142,8 @@ impl Plan {
             if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
-        let pace = Pace::default();
-        Self { provision, fleet, hosts, unreachable, notices, pace, limit: None, stages }
+        let rollout = Rollout::default();
+        Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, stages }
     }
 
     /// The stages, cut where all hosts must have arrived before the next begins. Nodes are restarted one after the
@@ -157,7 +152,9 @@ impl Plan {
     pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
         self.stages.chunk_by(|before, after| {
             let together = before.is_barrier() == after.is_barrier();
-            together && !before.work.restarts_nodes() && !(before.work.builds() && self.pace.serial.is_some())
+            together
+                && !before.work.restarts_nodes()
+                && !(before.work.builds() && self.rollout.serial.is_some())
         })
     }
 

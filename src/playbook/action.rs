@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::{
-    Action, templates,
-    written::{CommandTable, DirectoryTable, FileTable, TemplateTable, UserTable, Words, WrittenStep},
+    Action,
+    raw::{CommandTable, DirectoryTable, FileTable, TemplateTable, UserTable, Words, WrittenStep},
+    templates,
 };
-use crate::inventory::{At, Fleet, Problem, suggest};
+use crate::inventory::{Fleet, Problem, Spanned, suggest};
 
 /// The built-in actions, in the order they must stand in.
 pub(super) const BUILT_IN: [(&str, Action); 7] = [
@@ -27,7 +28,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// The step's action, if it is complete and right.
-    pub(super) fn action(&mut self, step: &At<WrittenStep>) -> Option<Action> {
+    pub(super) fn action(&mut self, step: &Spanned<WrittenStep>) -> Option<Action> {
         let actions = [
             step.builtin.as_ref().map(|it| (&it.span, self.builtin(it))),
             step.package.as_ref().map(|it| (&it.span, self.package(it))),
@@ -51,7 +52,7 @@ impl Reader<'_> {
     }
 
     /// A tag is a word of a comma-separated list on the command line.
-    pub(super) fn tags(&mut self, tags: &[At<String>]) -> Vec<String> {
+    pub(super) fn tags(&mut self, tags: &[Spanned<String>]) -> Vec<String> {
         tags.iter().filter_map(|tag| self.word("a tag", tag)).collect()
     }
 
@@ -62,9 +63,9 @@ impl Reader<'_> {
     fn required<'t>(
         &mut self,
         key: &str,
-        value: Option<&'t At<String>>,
+        value: Option<&'t Spanned<String>>,
         table: &Range<usize>,
-    ) -> Option<&'t At<String>> {
+    ) -> Option<&'t Spanned<String>> {
         if value.is_none() {
             let what = format!("`{key}` is missing");
             self.report(what, table, "not in this table", format!("add {key} = \"…\""));
@@ -72,7 +73,7 @@ impl Reader<'_> {
         value
     }
 
-    fn builtin(&mut self, name: &At<String>) -> Option<Action> {
+    fn builtin(&mut self, name: &Spanned<String>) -> Option<Action> {
         let found = BUILT_IN.iter().find(|(known, _)| *known == name.value).map(|(_, action)| action.clone());
         if found.is_none() {
             let help = suggest(name, &BUILT_IN.map(|(known, _)| known));
@@ -81,10 +82,12 @@ impl Reader<'_> {
         found
     }
 
-    fn package(&mut self, words: &At<Words>) -> Option<Action> {
+    fn package(&mut self, words: &Spanned<Words>) -> Option<Action> {
         let names: Vec<Option<String>> = match &words.value {
             Words::One(name) => {
-                vec![self.word("a package's name", &At { value: name.clone(), span: words.span.clone() })]
+                vec![
+                    self.word("a package's name", &Spanned { value: name.clone(), span: words.span.clone() }),
+                ]
             }
             Words::Many(names) => names.iter().map(|name| self.word("a package's name", name)).collect(),
         };
@@ -100,14 +103,14 @@ impl Reader<'_> {
         names.into_iter().collect::<Option<_>>().map(|names| Action::Package { names })
     }
 
-    fn directory(&mut self, table: &At<DirectoryTable>) -> Option<Action> {
+    fn directory(&mut self, table: &Spanned<DirectoryTable>) -> Option<Action> {
         let path = self.path("path", table.path.as_ref(), &table.span);
         let mode = self.mode(table.mode.as_ref(), 0o755);
         let owner = self.owner(table.owner.as_ref());
         Some(Action::Directory { path: path?, mode: mode?, owner: owner? })
     }
 
-    fn file(&mut self, table: &At<FileTable>) -> Option<Action> {
+    fn file(&mut self, table: &Spanned<FileTable>) -> Option<Action> {
         let path = self.path("path", table.path.as_ref(), &table.span);
         let content = self.required("content", table.content.as_ref(), &table.span);
         let mode = self.mode(table.mode.as_ref(), 0o644);
@@ -115,7 +118,7 @@ impl Reader<'_> {
         Some(Action::File { path: path?, content: content?.value.clone(), mode: mode?, owner: owner? })
     }
 
-    fn template(&mut self, table: &At<TemplateTable>) -> Option<Action> {
+    fn template(&mut self, table: &Spanned<TemplateTable>) -> Option<Action> {
         let path = self.path("path", table.path.as_ref(), &table.span);
         let name = self.required("source", table.source.as_ref(), &table.span);
         let found = name.and_then(|name| match templates::find(self.fleet, name) {
@@ -132,7 +135,7 @@ impl Reader<'_> {
         Some(Action::Template { path: path?, template, source, mode: mode?, owner: owner? })
     }
 
-    fn user(&mut self, table: &At<UserTable>) -> Option<Action> {
+    fn user(&mut self, table: &Spanned<UserTable>) -> Option<Action> {
         let name = self.required("name", table.name.as_ref(), &table.span);
         let name = name.and_then(|name| self.word("an account's name", name));
         let home = table.home.as_ref().map(|home| self.path("home", Some(home), &table.span));
@@ -142,7 +145,7 @@ impl Reader<'_> {
         }
     }
 
-    fn command(&mut self, table: &At<CommandTable>) -> Option<Action> {
+    fn command(&mut self, table: &Spanned<CommandTable>) -> Option<Action> {
         let run = self.required("run", table.run.as_ref(), &table.span);
         for guard in [&table.run, &table.unless].into_iter().flatten().filter(|text| text.trim().is_empty()) {
             self.report("the command is empty", &guard.span, "nothing to run", "write a shell command");
@@ -156,7 +159,7 @@ impl Reader<'_> {
         Some(Action::Command { run: run?.value.clone(), creates, unless })
     }
 
-    fn path(&mut self, key: &str, path: Option<&At<String>>, table: &Range<usize>) -> Option<String> {
+    fn path(&mut self, key: &str, path: Option<&Spanned<String>>, table: &Range<usize>) -> Option<String> {
         let path = self.required(key, path, table)?;
         let parts: Vec<&str> = path.split('/').collect();
         if !path.starts_with('/')
@@ -176,7 +179,7 @@ impl Reader<'_> {
         Some(path.value.clone())
     }
 
-    fn mode(&mut self, mode: Option<&At<String>>, default: u32) -> Option<u32> {
+    fn mode(&mut self, mode: Option<&Spanned<String>>, default: u32) -> Option<u32> {
         let Some(mode) = mode else { return Some(default) };
         let octal = mode.chars().all(|digit| digit.is_digit(8)) && (3..=4).contains(&mode.len());
         if let Some(bits) = u32::from_str_radix(mode, 8).ok().filter(|_| octal) {
@@ -189,7 +192,7 @@ impl Reader<'_> {
 
     /// `None` where it is wrong, `Some(None)` where it is not given.
     #[expect(clippy::option_option, reason = "wrong and absent are two answers")]
-    fn owner(&mut self, owner: Option<&At<String>>) -> Option<Option<String>> {
+    fn owner(&mut self, owner: Option<&Spanned<String>>) -> Option<Option<String>> {
         match owner {
             Some(owner) => self.word("an account's name", owner).map(Some),
             None => Some(None),
@@ -197,7 +200,7 @@ impl Reader<'_> {
     }
 
     /// A name that becomes an argument of a command: one word, and not an option.
-    fn word(&mut self, what: &str, word: &At<String>) -> Option<String> {
+    fn word(&mut self, what: &str, word: &Spanned<String>) -> Option<String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
         if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
             return Some(word.value.clone());

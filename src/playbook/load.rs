@@ -5,11 +5,11 @@ use std::path::Path;
 use super::{
     Playbook, Step,
     action::{BUILT_IN, Reader},
-    order::{self, Place, Placed},
+    order::{self, OrderedStep, Position},
+    raw::{Written, WrittenStep},
     templates,
-    written::{Written, WrittenStep},
 };
-use crate::inventory::{At, Fleet, LoadError, Problem, Read, read, suggest};
+use crate::inventory::{Fleet, LoadError, Problem, Read, Spanned, read, suggest};
 
 /// The flows that are compiled in.
 const COMPILED_IN: &[(&str, &str)] = &[("cluster", include_str!("../../playbooks/cluster.toml"))];
@@ -51,7 +51,7 @@ fn steps(fleet: &Fleet, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
         Some(name) => base(fleet, name, &mut reader),
         None => Vec::new(),
     };
-    let own: Vec<Placed> = written
+    let own: Vec<OrderedStep> = written
         .step
         .iter()
         .flatten()
@@ -77,16 +77,21 @@ fn steps(fleet: &Fleet, text: &str) -> Result<Vec<Step>, Vec<Problem>> {
 }
 
 /// The steps of the compiled-in playbook, whatever the project has under its name.
-fn base(fleet: &Fleet, name: &At<String>, reader: &mut Reader<'_>) -> Vec<Placed> {
+fn base(fleet: &Fleet, name: &Spanned<String>, reader: &mut Reader<'_>) -> Vec<OrderedStep> {
     let Some(text) = compiled_in(name) else {
         reader.problems.push(unknown(name).at(&name.span, "nothing to extend"));
         return Vec::new();
     };
     let steps = steps(fleet, text).unwrap_or_default();
-    steps.into_iter().map(|step| Placed { step, name_at: 0..0, place: Place::Here }).collect()
+    steps.into_iter().map(|step| OrderedStep { step, name_at: 0..0, place: Position::InFileOrder }).collect()
 }
 
-fn step(written: &At<WrittenStep>, lost: bool, extends: bool, reader: &mut Reader<'_>) -> Option<Placed> {
+fn step(
+    written: &Spanned<WrittenStep>,
+    lost: bool,
+    extends: bool,
+    reader: &mut Reader<'_>,
+) -> Option<OrderedStep> {
     let name = written.name.as_ref().filter(|name| !name.trim().is_empty());
     if name.is_none() && !lost {
         let problem = Problem::new("`name` is missing").at(&written.span, "not in this step");
@@ -108,10 +113,10 @@ fn step(written: &At<WrittenStep>, lost: bool, extends: bool, reader: &mut Reade
     }
     let place = place(written, reader);
     let step = Step { name: name?.value.clone(), tags: reader.tags(&written.tags), action: action? };
-    Some(Placed { step, name_at: name?.span.clone(), place })
+    Some(OrderedStep { step, name_at: name?.span.clone(), place })
 }
 
-fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Place {
+fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Position {
     if let (Some(builtin), Some(at)) = (&written.builtin, written.after.as_ref().or(written.before.as_ref()))
     {
         let problem = Problem::new("a built-in step has its own place").at(&at.span, "not for it");
@@ -124,17 +129,17 @@ fn place(written: &WrittenStep, reader: &mut Reader<'_>) -> Place {
             reader
                 .problems
                 .push(problem.at(&after.span, "after this one").help("keep one of `after` and `before`"));
-            Place::Here
+            Position::InFileOrder
         }
-        (Some(after), None) => Place::After(after.clone()),
-        (None, Some(before)) => Place::Before(before.clone()),
-        (None, None) => Place::Here,
+        (Some(after), None) => Position::After(after.clone()),
+        (None, Some(before)) => Position::Before(before.clone()),
+        (None, None) => Position::InFileOrder,
     }
 }
 
-fn unique(base: &[Placed], own: &[Placed], reader: &mut Reader<'_>) {
+fn unique(base: &[OrderedStep], own: &[OrderedStep], reader: &mut Reader<'_>) {
     for (index, placed) in own.iter().enumerate() {
-        let same = |other: &&Placed| other.step.name == placed.step.name;
+        let same = |other: &&OrderedStep| other.step.name == placed.step.name;
         let problem = Problem::new(format!("two steps are called `{}`", placed.step.name));
         if let Some(first) = own[..index].iter().find(same) {
             let problem = problem.at(&placed.name_at, "again").at(&first.name_at, "first here");
@@ -147,9 +152,9 @@ fn unique(base: &[Placed], own: &[Placed], reader: &mut Reader<'_>) {
 }
 
 /// The built-in steps stand once each, in their order.
-fn complete(steps: &[Placed], problems: &mut Vec<Problem>) {
+fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
     let mut missing = Vec::new();
-    let mut last: Option<(usize, &Placed)> = None;
+    let mut last: Option<(usize, &OrderedStep)> = None;
     for (name, action) in &BUILT_IN {
         let mut found = steps.iter().enumerate().filter(|(_, placed)| placed.step.action == *action);
         let Some((position, placed)) = found.next() else {

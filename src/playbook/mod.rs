@@ -6,8 +6,8 @@
 mod action;
 mod load;
 mod order;
+mod raw;
 mod templates;
-mod written;
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Have the artefact: from the cache, or compiled once, with the packages that needs.
+    /// Have the artifact: from the cache, or compiled once, with the packages that needs.
     Build,
     /// Accounts, folders and kernel settings on every host.
     Install,

@@ -3,28 +3,28 @@
 use std::ops::Range;
 
 use super::Step;
-use crate::inventory::{At, Problem, did_you_mean};
+use crate::inventory::{Problem, Spanned, did_you_mean};
 
 /// A step, where its name is written, and where it wants to stand.
 #[derive(Debug, Clone)]
-pub(super) struct Placed {
+pub(super) struct OrderedStep {
     pub(super) step: Step,
     pub(super) name_at: Range<usize>,
-    pub(super) place: Place,
+    pub(super) place: Position,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// In the order of the file.
-    Here,
-    After(At<String>),
-    Before(At<String>),
+    InFileOrder,
+    After(Spanned<String>),
+    Before(Spanned<String>),
 }
 
-impl Place {
-    fn target(&self) -> Option<&At<String>> {
+impl Position {
+    fn target(&self) -> Option<&Spanned<String>> {
         match self {
-            Self::Here => None,
+            Self::InFileOrder => None,
             Self::After(target) | Self::Before(target) => Some(target),
         }
     }
@@ -32,10 +32,14 @@ impl Place {
 
 /// The steps that stay where they are written, and the others next to them. Steps that want the same place keep the
 /// order of the file.
-pub(super) fn arrange(base: Vec<Placed>, own: Vec<Placed>, problems: &mut Vec<Problem>) -> Vec<Placed> {
+pub(super) fn arrange(
+    base: Vec<OrderedStep>,
+    own: Vec<OrderedStep>,
+    problems: &mut Vec<Problem>,
+) -> Vec<OrderedStep> {
     let (mut waiting, here): (Vec<_>, Vec<_>) =
         own.into_iter().partition(|placed| placed.place.target().is_some());
-    let mut flow: Vec<Placed> = base.into_iter().chain(here).collect();
+    let mut flow: Vec<OrderedStep> = base.into_iter().chain(here).collect();
     loop {
         let before = waiting.len();
         for placed in std::mem::take(&mut waiting) {
@@ -52,10 +56,10 @@ pub(super) fn arrange(base: Vec<Placed>, own: Vec<Placed>, problems: &mut Vec<Pr
     flow
 }
 
-fn position(flow: &[Placed], place: &Place) -> Option<usize> {
+fn position(flow: &[OrderedStep], place: &Position) -> Option<usize> {
     let target = place.target()?;
     let at = flow.iter().position(|placed| placed.step.name == target.value)?;
-    if matches!(place, Place::Before(_)) {
+    if matches!(place, Position::Before(_)) {
         return Some(at);
     }
     let mut chain = vec![target.as_str()];
@@ -64,15 +68,15 @@ fn position(flow: &[Placed], place: &Place) -> Option<usize> {
 }
 
 /// A step that was put behind the target, or behind a step that was: what comes next stands behind it, too.
-fn follows<'a>(placed: &'a Placed, chain: &mut Vec<&'a str>) -> bool {
-    let follows = matches!(&placed.place, Place::After(target) if chain.contains(&target.as_str()));
+fn follows<'a>(placed: &'a OrderedStep, chain: &mut Vec<&'a str>) -> bool {
+    let follows = matches!(&placed.place, Position::After(target) if chain.contains(&target.as_str()));
     if follows {
         chain.push(&placed.step.name);
     }
     follows
 }
 
-fn lost(placed: &Placed, flow: &[Placed], waiting: &[Placed]) -> Problem {
+fn lost(placed: &OrderedStep, flow: &[OrderedStep], waiting: &[OrderedStep]) -> Problem {
     let Some(target) = placed.place.target() else { return Problem::new("a step has no place") };
     let name = target.as_str();
     if waiting.iter().any(|other| other.step.name == name) {

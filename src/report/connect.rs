@@ -18,6 +18,6 @@ pub fn how_to_connect(fleet: &Fleet) -> String {
     format!(
         "\nCluster {} {} is ready. Try it:\n  {client} -c -h {ip} -p {port}{auth} set hello world\n{password}\
          Look after it:\n  provision status {inventory}\n  provision verify {inventory}",
-        fleet.name, fleet.tier
+        fleet.name, fleet.environment
     )
 }

@@ -25,9 +25,10 @@ pub fn table(evidence: &Evidence) -> String {
 }
 
 fn summary(evidence: &Evidence) -> String {
-    let tier = evidence.tier;
+    let environment = evidence.environment;
     let count = |verdict| evidence.invariants.iter().filter(|i| i.status == verdict).count();
     let [pass, fail, other] = [Verdict::Pass, Verdict::Fail, Verdict::NotApplicable].map(count);
-    let line = format!("{pass} invariants hold, {fail} do not, {other} do not apply here; proven {tier}");
+    let line =
+        format!("{pass} invariants hold, {fail} do not, {other} do not apply here; proven {environment}");
     if fail == 0 { line.green().to_string() } else { line.red().to_string() }
 }

@@ -3,7 +3,7 @@
 use miette::{GraphicalReportHandler, GraphicalTheme, Report};
 use owo_colors::OwoColorize;
 
-use super::remark;
+use super::note;
 
 /// Prints an error with its whole chain. Errors with a source text show the line and a caret under the cause.
 pub fn failure(report: &Report) {
@@ -11,7 +11,7 @@ pub fn failure(report: &Report) {
         let mut text = String::new();
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(110);
         if handler.render_report(&mut text, report.as_ref()).is_ok() {
-            remark(&text);
+            note(&text);
             return;
         }
     }
@@ -27,5 +27,5 @@ pub fn failure(report: &Report) {
     if let Some(fix) = report.help() {
         text.push_str(&format!("\n  {} {fix}", "fix:".green().bold()));
     }
-    remark(&text);
+    note(&text);
 }

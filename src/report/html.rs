@@ -14,7 +14,7 @@ pub fn html(fleet: &Fleet, events: &[Event], evidence: Option<&Evidence>) -> Res
     // The suffix makes Tera escape what is filled in.
     tera.add_raw_template("report.html", TEMPLATE)?;
     let context = json!({
-        "cluster": fleet.name, "tier": fleet.tier.to_string(), "engine": fleet.engine, "version": fleet.version.to_string(),
+        "cluster": fleet.name, "environment": fleet.environment.to_string(), "engine": fleet.engine, "version": fleet.version.to_string(),
         "nodes": fleet.nodes().count(), "replicas": fleet.replicas,
         "provision": env!("CARGO_PKG_VERSION"), "at": jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         "verdict": if proven { "replication is proven" } else { "not proven" },

@@ -9,10 +9,10 @@ pub fn junit(evidence: &Evidence, cluster: &str) -> String {
     let count = |verdict| evidence.invariants.iter().filter(|i| i.status == verdict).count();
     let (tests, failures) = (evidence.invariants.len(), count(Verdict::Fail));
     let skipped = count(Verdict::NotApplicable);
-    let (cluster, tier) = (escape(cluster), evidence.tier);
+    let (cluster, environment) = (escape(cluster), evidence.environment);
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <testsuite name=\"provision verify {cluster} {tier}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\">\n"
+         <testsuite name=\"provision verify {cluster} {environment}\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\">\n"
     );
     for invariant in &evidence.invariants {
         let (id, title, said) = (&invariant.id, escape(&invariant.title), escape(&invariant.evidence));

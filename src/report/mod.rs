@@ -1,14 +1,17 @@
 //! Telling people and programs what happened. Results go to stdout; progress and diagnostics go to stderr.
 
-mod bars;
 mod connect;
 mod evidence;
 mod failure;
 mod host_key;
+mod host_output;
 mod html;
+mod journal;
 mod junit;
-mod plain;
-mod said;
+mod placement;
+mod plain_progress;
+mod plan;
+mod progress_bars;
 mod status;
 
 use std::io::{IsTerminal, Write};
@@ -19,12 +22,14 @@ pub use connect::how_to_connect;
 pub use evidence::table as evidence_table;
 pub use failure::failure;
 pub use host_key::{HostKey, host_key};
+pub use host_output::{HostOutput, host_output};
 pub use html::html;
+pub use journal::Journal;
 pub use junit::junit;
-pub use said::{Said, said};
+pub use plan::Detail;
 pub use status::{NodeStatus, Status, status};
 
-use crate::{event::Event, run::Journal};
+use crate::event::Event;
 
 /// How progress is shown; decided once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +67,11 @@ pub fn follow(
 ) -> JoinHandle<Vec<Event>> {
     tokio::task::spawn_blocking(move || {
         let mut consumer: Box<dyn Consumer> = match style {
-            Style::Bars => Box::new(bars::Bars::default()),
-            Style::Plain => Box::new(plain::Plain::default()),
+            Style::Bars => Box::new(progress_bars::Bars::default()),
+            Style::Plain => Box::new(plain_progress::Plain::default()),
             Style::Json => Box::new(JsonLines),
         };
-        let mut told = Vec::new();
+        let mut reported_events = Vec::new();
         while let Some(event) = events.blocking_recv() {
             if let Some(journal) = &mut journal {
                 journal.write(&event);
@@ -74,14 +79,14 @@ pub fn follow(
             consumer.event(&event);
             let last = matches!(event, Event::RunFinished { .. });
             if !matches!(event, Event::Log { .. } | Event::Progress { .. } | Event::Changed { .. }) {
-                told.push(event);
+                reported_events.push(event);
             }
             if last {
                 break;
             }
         }
         consumer.end();
-        told
+        reported_events
     })
 }
 
@@ -98,8 +103,8 @@ pub fn result(text: &str) {
     let _ = writeln!(anstream::stdout(), "{}", text.trim_end());
 }
 
-/// A remark on stderr.
-pub fn remark(text: &str) {
+/// A note on stderr.
+pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
 }
 

@@ -6,9 +6,10 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use crate::{
-    cluster::{Standing, State, View, show_slots},
-    inventory::{Fleet, Node, Tier},
-    plan::Survey,
+    cluster::{ClusterState, State, View},
+    inspect::Inspection,
+    inventory::{Environment, Fleet, Node},
+    redis::show_slots,
 };
 
 /// The state of a fleet.
@@ -17,7 +18,7 @@ pub struct Status {
     pub cluster: String,
     pub engine: String,
     pub version: String,
-    pub tier: Tier,
+    pub environment: Environment,
     /// Whether nothing is missing.
     pub healthy: bool,
     /// What is missing, in words.
@@ -43,14 +44,14 @@ pub struct NodeStatus {
 }
 
 impl Status {
-    pub fn new(fleet: &Fleet, survey: &Survey) -> Self {
+    pub fn new(fleet: &Fleet, survey: &Inspection) -> Self {
         let nodes = fleet.nodes().map(|node| NodeStatus::new(node, survey)).collect();
         Self {
             cluster: fleet.name.clone(),
             engine: fleet.engine.to_string(),
             version: fleet.version.to_string(),
-            tier: fleet.tier,
-            healthy: survey.standing == Standing::Formed,
+            environment: fleet.environment,
+            healthy: survey.standing == ClusterState::Formed,
             standing: survey.standing.to_string(),
             nodes,
         }
@@ -58,7 +59,7 @@ impl Status {
 }
 
 impl NodeStatus {
-    fn new(node: &Node, survey: &Survey) -> Self {
+    fn new(node: &Node, survey: &Inspection) -> Self {
         let process = survey.views.get(&node.host).and_then(|view| view.observed.processes.get(&node.name));
         let mut status = Self {
             host: node.host.clone(),
@@ -79,10 +80,10 @@ impl NodeStatus {
         match survey.cluster.get(node.address) {
             Some(State::Up(view)) => status.up(view),
             Some(State::Loading(_)) => status.state = "loading".to_owned(),
-            Some(State::Down(why) | State::Locked(why)) if process.is_some() => {
+            Some(State::Down(why) | State::AuthRejected(why)) if process.is_some() => {
                 status.problem = Some(why.clone());
             }
-            Some(State::Down(_) | State::Locked(_)) | None => {
+            Some(State::Down(_) | State::AuthRejected(_)) | None => {
                 status.problem = Some("it is not running".to_owned());
             }
         }
@@ -125,7 +126,7 @@ pub fn status(status: &Status) -> String {
         status.cluster.bold(),
         status.engine,
         status.version,
-        status.tier,
+        status.environment,
         status.standing
     );
     let rows: Vec<[String; 7]> = status.nodes.iter().map(NodeStatus::row).collect();

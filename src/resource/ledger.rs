@@ -143,7 +143,7 @@ impl Entry {
     /// The end of an undoing: the ledger itself, and the folders that were created to hold it, if nothing else is there.
     /// `shared` are the folders above those of all clusters: another cluster's ledger may have them.
     pub fn last(entries: &[Self], shared: &[String]) -> String {
-        let mut text = crate::host::compact(user::LAST);
+        let mut text = crate::host::minify(user::LAST);
         text.push_str("accounts\nrm -rf -- \"$ledger\" \"$state/backup\" \"$state/account\"\nrmdir -- \"$state\" 2>/dev/null || :\n");
         for entry in entries {
             if let Self::CreatedDirectory { path, ours: false } = entry {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Difference, Entry, Kind, Observed, Questions, Script, quote};
-use crate::host::distro;
+use crate::{distro, host::minify};
 
 /// Packages that must be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,8 @@ impl Kind for Package {
         script.push(&format!(
             "installed() {{ {}\n}}\ninstall_packages() {{ {}\n}}\n\
              missing=; for name in {words}; do [ -n \"$(installed \"$name\")\" ] || missing=\"$missing $name\"; done",
-            distro.installed, distro.install
+            minify(distro.package_manager.installed),
+            minify(distro.package_manager.install)
         ));
         script.push(&Entry::installed_packages());
         script.push("[ -z \"$missing\" ] || install_packages $missing");

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Difference, Entry, Kind, NodePaths, Observed, Questions, Script, quote};
-use crate::host::{Facts, compact};
+use crate::host::{Facts, minify};
 
 /// One node that must run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +188,7 @@ impl Process {
 
     /// The functions that find a running node, for read-only scripts.
     pub fn probe() -> String {
-        compact(PROBE)
+        minify(PROBE)
     }
 
     /// The functions its fragments call; once a script.

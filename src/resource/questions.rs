@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Process, quote};
-use crate::host::{Facts, InitSystem, at_once};
+use crate::host::{Facts, InitSystem, buffer_output, minify};
 
 /// What is to be asked.
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ done"#,
         self.ask_units(&mut text, facts);
         self.ask_processes(&mut text);
         text.push_str("true\n");
-        at_once(&text)
+        buffer_output(&text)
     }
 
     /// The guards in the order their answers are numbered in.
@@ -130,7 +130,7 @@ done"#,
 
     fn ask_packages(&self, text: &mut String, facts: &Facts) {
         let Some(distro) = facts.distro().filter(|_| !self.packages.is_empty()) else { return };
-        let _ = writeln!(text, "installed() {{ {}\n}}", distro.installed);
+        let _ = writeln!(text, "installed() {{ {}}}", minify(distro.package_manager.installed));
         let _ = writeln!(text, "installed {} | sed 's/^/=package /'", words(&self.packages));
     }
 

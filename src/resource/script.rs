@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{Entry, Layout, questions::TOUCHED, quote};
-use crate::host::compact;
+use crate::host::minify;
 
 /// A script under construction.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Script {
     pub fn new(layout: &Layout) -> Self {
         let (state, ledger) = (quote(&layout.state), quote(&layout.ledger()));
         let account = quote(layout.account.as_deref().unwrap_or(""));
-        let prelude = compact(PRELUDE);
+        let prelude = minify(PRELUDE);
         let text = format!("state={state} ledger={ledger} account={account}\n{prelude}");
         Self { text, is_long: false }
     }
@@ -32,7 +32,7 @@ impl Script {
     /// A script that undoes changes: what cannot be undone safely is left, and named.
     pub fn undoing(layout: &Layout) -> Self {
         let mut script = Self::new(layout);
-        script.push(&compact(UNDO));
+        script.push(&minify(UNDO));
         script
     }
 

@@ -2,12 +2,12 @@
 
 use super::Error;
 use crate::{
-    build::{Artefact, Names, Want},
+    artifact::{Artifact, ArtifactSpec, DirectiveNames},
     inventory::Fleet,
 };
 
 /// Refuses a directive the binary does not have.
-pub(super) fn check(fleet: &Fleet, artefact: &Artefact) -> Result<(), Error> {
+pub(super) fn check(fleet: &Fleet, artifact: &Artifact) -> Result<(), Error> {
     let of_hosts = fleet.nodes().flat_map(|node| node.config.keys());
     let mut names: Vec<String> = fleet.config.keys().chain(of_hosts).cloned().collect();
     names.sort();
@@ -15,8 +15,8 @@ pub(super) fn check(fleet: &Fleet, artefact: &Artefact) -> Result<(), Error> {
     if names.is_empty() {
         return Ok(());
     }
-    let known =
-        Names::of(&artefact.path).map_err(|_| Error::ArtefactGone { what: Want::of(fleet).title() })?;
+    let known = DirectiveNames::of(&artifact.path)
+        .map_err(|_| Error::ArtifactGone { what: ArtifactSpec::of(fleet).title() })?;
     names.retain(|name| !known.knows(name));
     if names.is_empty() {
         return Ok(());

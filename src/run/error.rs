@@ -1,6 +1,6 @@
 //! Why a run stopped.
 
-use crate::{build, cluster, host, plan, secret};
+use crate::{artifact, cluster, host, inspect, secret};
 
 /// Why a run stopped. Whatever was done until then is in the ledger, and running again continues.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -10,13 +10,13 @@ pub enum Error {
     Host(#[from] host::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Build(#[from] build::Error),
+    Build(#[from] artifact::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Form(#[from] cluster::FormError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Reach(#[from] cluster::Unreached),
+    Reach(#[from] cluster::ConnectivityError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rolling(#[from] cluster::RollingError),
@@ -25,7 +25,7 @@ pub enum Error {
     Secret(#[from] secret::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Survey(#[from] plan::SurveyError),
+    Inspect(#[from] inspect::Error),
     #[error("interrupted after the step `{after}`")]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
     Interrupted { after: String },
@@ -42,7 +42,7 @@ pub enum Error {
     UnknownDirective { engine: String, version: String, names: Vec<String> },
     #[error("{what} was in the cache when the plan was made and is gone now")]
     #[diagnostic(help("run the same command again: it will be compiled"))]
-    ArtefactGone { what: String },
+    ArtifactGone { what: String },
     #[error("{host}: {what} was to come from {builder}, which did not compile it")]
     #[diagnostic(help("see what stopped {builder}, then run the same command again"))]
     NotBuilt { host: String, what: String, builder: String },
@@ -50,7 +50,7 @@ pub enum Error {
     #[diagnostic(help(
         "nothing of it was sent; run the same command again: this host then compiles for itself"
     ))]
-    Misfit { host: String, what: String, builder: String, why: String },
+    Incompatible { host: String, what: String, builder: String, why: String },
     #[error("{} hosts failed: {}", .errors.len(), .hosts.join(", "))]
     #[diagnostic(help("mend each, then run the same command again: it continues where each host stopped"))]
     Hosts {

@@ -6,22 +6,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Cancel, Error, directives, flow::Flow, hosts::HostRun, nodes::Nodes, supply::Supply};
+use super::{
+    Cancel, Error, binary_distribution::BinarySource, directives, host_pipelines::HostPipelines,
+    host_run::HostRun, rolling_restart::RollingRestart,
+};
 use crate::{
-    build::{Cache, Want},
+    artifact::{ArtifactSpec, ArtifactStore},
     cluster::{self, Evidence, Formed, Topology},
     event::Events,
-    host::{Change, Facts, Probe},
+    host::{Facts, LockedHost, Probe},
+    inspect,
     inventory::Fleet,
-    plan::{self, HostUndo, Plan, Stage, Work},
+    plan::{HostUndo, Plan, Stage, Work},
     resource::Layout,
 };
 
 /// What a run needs besides its plan: the right to change each host, and what is known of it.
 pub struct Executor<'a> {
-    pub hosts: &'a BTreeMap<String, Change>,
+    pub hosts: &'a BTreeMap<String, LockedHost>,
     pub facts: &'a BTreeMap<String, Facts>,
-    pub cache: &'a Cache,
+    pub cache: &'a ArtifactStore,
     pub events: &'a Events,
     pub cancel: &'a Cancel,
 }
@@ -49,7 +53,7 @@ impl Executor<'_> {
     async fn stages(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Error> {
         let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
         self.check_directives(plan)?;
-        let supply = Supply::new(Want::of(&plan.fleet), self.cache, plan.builders());
+        let binaries = BinarySource::new(ArtifactSpec::of(&plan.fleet), self.cache, plan.builders());
         for stages in plan.between_barriers() {
             // Only what is left to do can be interrupted.
             if let Some(last) = last.filter(|_| self.cancel.is_raised()) {
@@ -61,9 +65,9 @@ impl Executor<'_> {
                     self.barrier(plan, stages, outcome).await?;
                 }
             } else {
-                failed.extend(self.flow(plan, stages, &supply, &failed, outcome).await?);
+                failed.extend(self.flow(plan, stages, &binaries, &failed, outcome).await?);
             }
-            if failed.len() > plan.pace.max_failures {
+            if failed.len() > plan.rollout.max_failures {
                 break;
             }
             last = stages.last();
@@ -76,22 +80,22 @@ impl Executor<'_> {
         &self,
         plan: &Plan,
         stages: &[Stage],
-        supply: &Supply<'_>,
+        binaries: &BinarySource<'_>,
         failed: &[(String, Error)],
         outcome: &mut Outcome,
     ) -> Result<Vec<(String, Error)>, Error> {
         let out: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
-        let flowed = Flow::new(self, stages, supply, &out).run(plan).await;
-        outcome.changed += flowed.changed;
-        outcome.started = outcome.started.or(flowed.started);
+        let outcome_of_hosts = HostPipelines::new(self, stages, binaries, &out).run(plan).await;
+        outcome.changed += outcome_of_hosts.changed;
+        outcome.started = outcome.started.or(outcome_of_hosts.started);
         if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
-            (flowed.failed.is_empty() && failed.is_empty(), stages.last())
+            (outcome_of_hosts.failed.is_empty() && failed.is_empty(), stages.last())
         {
-            let (whole, away) = (plan.is_whole(), !plan.unreachable.is_empty());
-            let nodes = Nodes { executor: self, fleet: &plan.fleet, step, whole, away };
+            let (was_healthy, partial) = (plan.is_whole(), !plan.unreachable.is_empty());
+            let nodes = RollingRestart { executor: self, fleet: &plan.fleet, step, was_healthy, partial };
             outcome.changed += nodes.restart(hosts).await?;
         }
-        Ok(flowed.failed)
+        Ok(outcome_of_hosts.failed)
     }
 
     async fn barrier(&self, plan: &Plan, stages: &[Stage], outcome: &mut Outcome) -> Result<(), Error> {
@@ -116,9 +120,13 @@ impl Executor<'_> {
                 outcome.changed += 1;
             }
             Work::Verify => {
-                let servers = plan::servers(&plan.fleet, &self.probes())?;
-                let evidence =
-                    cluster::verify(&servers, &plan.fleet, &plan::sides(&plan.fleet, self.facts)).await;
+                let servers = inspect::servers(&plan.fleet, &self.probes())?;
+                let evidence = cluster::verify(
+                    &servers,
+                    &plan.fleet,
+                    &inspect::host_check_targets(&plan.fleet, self.facts),
+                )
+                .await;
                 let failed: Vec<String> =
                     evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
                 outcome.evidence = Some(evidence);
@@ -136,9 +144,9 @@ impl Executor<'_> {
         if !plan.stages.iter().any(|stage| matches!(stage.work, Work::Change(_))) {
             return Ok(());
         }
-        let want = Want::of(&plan.fleet);
-        let found = self.facts.values().find_map(|facts| plan::cached(self.cache, &want, facts));
-        found.map_or(Ok(()), |artefact| directives::check(&plan.fleet, &artefact))
+        let spec = ArtifactSpec::of(&plan.fleet);
+        let found = self.facts.values().find_map(|facts| inspect::cached(self.cache, &spec, facts));
+        found.map_or(Ok(()), |artifact| directives::check(&plan.fleet, &artifact))
     }
 
     async fn form(
@@ -148,10 +156,10 @@ impl Executor<'_> {
         topology: &Topology,
         started: Option<Instant>,
     ) -> Result<Formed, Error> {
-        let servers = plan::servers(&plan.fleet, &self.probes())?;
+        let servers = inspect::servers(&plan.fleet, &self.probes())?;
         let events = self.events.step(step, None);
         if !plan.is_whole() {
-            cluster::reach(&servers, &plan.fleet, &events).await?;
+            cluster::check_connectivity(&servers, &plan.fleet, &events).await?;
         }
         Ok(cluster::form(&servers, &plan.fleet, topology, started, &events).await?)
     }

@@ -33,7 +33,7 @@ fn fleet(nodes: &[usize], zones: &[Option<&str>], replicas: usize) -> Fleet {
         auth: None,
         source: Source::default(),
         hosts: hosts.collect(),
-        tier: crate::inventory::Tier::SingleHost,
+        environment: crate::inventory::Environment::SingleHost,
         inventory: "test.toml".into(),
     }
 }
@@ -41,7 +41,7 @@ fn fleet(nodes: &[usize], zones: &[Option<&str>], replicas: usize) -> Fleet {
 fn show(topology: &Topology) -> Vec<String> {
     let line = |shard: &Shard| {
         let members: Vec<String> = shard.members().map(|member| member.to_string()).collect();
-        format!("{} {}", members.join(" "), slots::show(&shard.slots))
+        format!("{} {}", members.join(" "), crate::redis::show_slots(&shard.slots))
     };
     topology.shards.iter().map(line).collect()
 }

@@ -10,14 +10,14 @@ use russh::{
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    gate::Gate,
-    offers::{Kind, Offers},
+    host_key::HostKeyVerifier,
+    identities::{Identities, Kind},
 };
 use crate::{
     host::{
+        connect_error::{ConnectError, Phase},
         connector::Connector,
-        settings::Settings,
-        unreachable::{Failed, Phase},
+        ssh_config::SshConfig,
     },
     secret::{ExposeSecret, SecretString},
 };
@@ -27,28 +27,28 @@ const MOST_ATTEMPTS: usize = 5;
 /// How long all keys, or the password, may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
-fn failed(reason: impl Into<String>) -> Failed {
-    Failed::new(Phase::Authentication, reason)
+fn failed(reason: impl Into<String>) -> ConnectError {
+    ConnectError::new(Phase::Authentication, reason)
 }
 
-fn lost(error: impl std::fmt::Display) -> Failed {
+fn lost(error: impl std::fmt::Display) -> ConnectError {
     failed(format!("{error}"))
 }
 
 /// Logs in. Whoever types a password is not hurried.
 pub(super) async fn log_in(
-    handle: &mut Handle<Gate>,
-    settings: &Settings,
-    offers: Offers,
+    handle: &mut Handle<HostKeyVerifier>,
+    config: &SshConfig,
+    offers: Identities,
     connector: &Connector,
-) -> Result<(), Failed> {
-    let late = |_| failed("no answer within 20s").passing();
-    let mut login = Login { handle, settings, tried: Vec::new(), accepted: all() };
+) -> Result<(), ConnectError> {
+    let late = |_| failed("no answer within 20s").transient();
+    let mut login = Login { handle, config, tried: Vec::new(), accepted: all() };
     if timeout(ANSWER, login.keys(offers)).await.map_err(late)?? {
         return Ok(());
     }
     if login.takes_passwords()
-        && let Some(password) = password(settings, connector).await?
+        && let Some(password) = password(config, connector).await?
     {
         login.tried.push("the password".to_owned());
         if timeout(ANSWER, login.password(&password)).await.map_err(late)?? {
@@ -58,13 +58,13 @@ pub(super) async fn log_in(
     Err(login.refused())
 }
 
-async fn password(settings: &Settings, connector: &Connector) -> Result<Option<SecretString>, Failed> {
-    let Some(credential) = &settings.ssh.password else { return Ok(None) };
-    let question = format!("password of {}", settings.user);
+async fn password(config: &SshConfig, connector: &Connector) -> Result<Option<SecretString>, ConnectError> {
+    let Some(credential) = &config.ssh.password else { return Ok(None) };
+    let question = format!("password of {}", config.user);
     let password = connector.secret(Some(credential), &question).await.map_err(lost)?;
     let nobody = || {
         failed("its password was asked for, and nobody is there to give it")
-            .fix("keep it in a file or a variable: [ssh] password = { file = \"…\" }")
+            .hint("keep it in a file or a variable: [ssh] password = { file = \"…\" }")
     };
     password.ok_or_else(nobody).map(Some)
 }
@@ -76,17 +76,17 @@ fn all() -> MethodSet {
 
 /// One login, and what became of it so far.
 struct Login<'a> {
-    handle: &'a mut Handle<Gate>,
-    settings: &'a Settings,
+    handle: &'a mut Handle<HostKeyVerifier>,
+    config: &'a SshConfig,
     /// For people.
     tried: Vec<String>,
     accepted: MethodSet,
 }
 
 impl Login<'_> {
-    async fn keys(&mut self, offers: Offers) -> Result<bool, Failed> {
-        let Offers { keys, mut agent, missed } = offers;
-        self.tried.extend(missed);
+    async fn keys(&mut self, offers: Identities) -> Result<bool, ConnectError> {
+        let Identities { keys, mut agent, skipped } = offers;
+        self.tried.extend(skipped);
         let mut left = MOST_ATTEMPTS;
         for offer in keys {
             if left == 0 || !self.accepted.contains(&MethodKind::PublicKey) {
@@ -101,14 +101,14 @@ impl Login<'_> {
         Ok(false)
     }
 
-    /// Offers one key; `left` counts the attempts down.
+    /// Identities one key; `left` counts the attempts down.
     async fn key(
         &mut self,
         kind: Kind,
         agent: Option<&mut AgentClient<UnixStream>>,
         left: &mut usize,
-    ) -> Result<bool, Failed> {
-        let user = self.settings.user.as_str();
+    ) -> Result<bool, ConnectError> {
+        let user = self.config.user.as_str();
         match (kind, agent) {
             (Kind::File(key), _) => {
                 for hash in self.hashes(key.algorithm().is_rsa(), left).await {
@@ -176,7 +176,7 @@ impl Login<'_> {
             (true, Some(Some(hash))) => vec![Some(hash)],
             (true, _) => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
         };
-        if rsa && self.settings.ssh.legacy {
+        if rsa && self.config.ssh.legacy {
             hashes.push(None);
         }
         hashes.truncate(*left);
@@ -192,8 +192,8 @@ impl Login<'_> {
 
     /// The password, by whichever of the two methods the server has; a keyboard's questions that hide their answer want it
     /// too.
-    async fn password(&mut self, password: &SecretString) -> Result<bool, Failed> {
-        let user = self.settings.user.as_str();
+    async fn password(&mut self, password: &SecretString) -> Result<bool, ConnectError> {
+        let user = self.config.user.as_str();
         if self.accepted.contains(&MethodKind::Password) {
             let result =
                 self.handle.authenticate_password(user, password.expose_secret()).await.map_err(lost)?;
@@ -224,21 +224,21 @@ impl Login<'_> {
     }
 
     /// A server that has had enough hangs up instead of answering.
-    fn alive(&self) -> Result<(), Failed> {
+    fn alive(&self) -> Result<(), ConnectError> {
         if self.handle.is_closed() {
             let reason = format!("it hung up after it was offered {}", self.tried.join(", "));
-            return Err(failed(reason).fix("name the one right key with `identity` under [ssh]"));
+            return Err(failed(reason).hint("name the one right key with `identity` under [ssh]"));
         }
         Ok(())
     }
 
-    fn refused(&self) -> Failed {
+    fn refused(&self) -> ConnectError {
         let tried = if self.tried.is_empty() {
             "nothing: there is no key and no password".to_owned()
         } else {
             self.tried.join(", ")
         };
         let accepted: Vec<&str> = self.accepted.iter().map(Into::into).collect();
-        failed(format!("{} offered {tried}; it accepts {}", self.settings.user, accepted.join(", ")))
+        failed(format!("{} offered {tried}; it accepts {}", self.config.user, accepted.join(", ")))
     }
 }

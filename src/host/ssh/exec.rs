@@ -17,8 +17,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::link::Link;
-use crate::host::unreachable::{Failed, Phase};
+use super::connection::Connection;
+use crate::host::connect_error::{ConnectError, Phase};
 
 /// How long a server may take to open a channel.
 const OPEN: Duration = Duration::from_secs(20);
@@ -80,16 +80,22 @@ impl Errors {
 
 impl Exec {
     /// Starts a command; its words must suit any login shell.
-    pub(super) async fn start(link: &Link, command: &str, terminal: bool) -> Result<Self, Failed> {
-        // A refusal is an answer; all else says that the link is not what it was.
+    pub(super) async fn start(
+        connection: &Connection,
+        command: &str,
+        terminal: bool,
+    ) -> Result<Self, ConnectError> {
+        // A refusal is an answer; all else says that the connection is not what it was.
         let failed = |error: russh::Error| match error {
-            russh::Error::ChannelOpenFailure(_) => Failed::new(Phase::Channel, error.to_string()),
-            _ => Failed::new(Phase::Channel, error.to_string()).passing(),
+            russh::Error::ChannelOpenFailure(_) => ConnectError::new(Phase::Channel, error.to_string()),
+            _ => ConnectError::new(Phase::Channel, error.to_string()).transient(),
         };
-        let late = |_| Failed::new(Phase::Channel, "no answer within 20s").passing();
-        let crowded = |_| Failed::new(Phase::Channel, "eight commands run there, and none ended within 20s");
-        let permit = timeout(OPEN, Arc::clone(&link.sessions).acquire_owned()).await.map_err(crowded)?;
-        let opened = timeout(OPEN, link.handle.channel_open_session()).await;
+        let late = |_| ConnectError::new(Phase::Channel, "no answer within 20s").transient();
+        let crowded =
+            |_| ConnectError::new(Phase::Channel, "eight commands run there, and none ended within 20s");
+        let permit =
+            timeout(OPEN, Arc::clone(&connection.sessions).acquire_owned()).await.map_err(crowded)?;
+        let opened = timeout(OPEN, connection.handle.channel_open_session()).await;
         let channel = opened.map_err(late)?.map_err(failed)?;
         if terminal {
             // Raw: nothing of what is sent comes back, nothing is cut or interpreted.
@@ -119,9 +125,9 @@ impl Exec {
     }
 
     /// Reads up to the line that ends in this word, which its script says first. Returns what came after it.
-    pub(super) async fn skip_to(&mut self, word: &str) -> Result<Vec<u8>, Failed> {
+    pub(super) async fn skip_to(&mut self, word: &str) -> Result<Vec<u8>, ConnectError> {
         let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
-        let late = |_| Failed::new(Phase::Shell, "the command did not begin within 20s").passing();
+        let late = |_| ConnectError::new(Phase::Shell, "the command did not begin within 20s").transient();
         loop {
             if let Some(rest) = after(&said, word) {
                 return Ok(rest);
@@ -129,11 +135,11 @@ impl Exec {
             match timeout(OPEN, self.stdout.read(&mut buffer)).await.map_err(late)? {
                 Ok(n) if n > 0 => said.extend_from_slice(&buffer[..n]),
                 _ if self.ended().await == End::Lost => {
-                    return Err(Failed::new(Phase::Channel, "the connection was lost").passing());
+                    return Err(ConnectError::new(Phase::Channel, "the connection was lost").transient());
                 }
                 _ => {
                     let text = format!("{} {}", String::from_utf8_lossy(&said), self.errors.text());
-                    return Err(Failed::new(Phase::Shell, text.trim().to_owned()));
+                    return Err(ConnectError::new(Phase::Shell, text.trim().to_owned()));
                 }
             }
         }

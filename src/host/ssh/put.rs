@@ -6,14 +6,14 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::exec::{End, Exec};
-use crate::host::unreachable::{Failed, Phase};
+use crate::host::connect_error::{ConnectError, Phase};
 
 /// One packet: larger ones are cut up anyway, and slower.
 const SLICE: usize = 32 * 1024;
 /// How long no byte may move.
 const STALLED: Duration = Duration::from_secs(30);
 
-pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
+pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), ConnectError> {
     let mut at = 0;
     while at < bytes.len() && exec.end.borrow().is_none() {
         let end = bytes.len().min(at + SLICE);
@@ -30,10 +30,12 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), Failed> {
         Some(End::Exit(status)) => {
             let said = exec.errors.text();
             let reason = if said.is_empty() { format!("it ended with status {status}") } else { said };
-            Err(Failed::new(Phase::Channel, reason))
+            Err(ConnectError::new(Phase::Channel, reason))
         }
-        Some(End::Signal(signal)) => Err(Failed::new(Phase::Channel, format!("it was ended by SIG{signal}"))),
-        Some(End::Lost) => Err(Failed::new(Phase::Channel, "the connection was lost").passing()),
+        Some(End::Signal(signal)) => {
+            Err(ConnectError::new(Phase::Channel, format!("it was ended by SIG{signal}")))
+        }
+        Some(End::Lost) => Err(ConnectError::new(Phase::Channel, "the connection was lost").transient()),
         None => Err(stalled(at, bytes.len())),
     }
 }
@@ -54,6 +56,6 @@ async fn taken(exec: &mut Exec) -> Option<End> {
     }
 }
 
-fn stalled(at: usize, all: usize) -> Failed {
-    Failed::new(Phase::Channel, format!("no byte moved for 30s, after {at} of {all}")).passing()
+fn stalled(at: usize, all: usize) -> ConnectError {
+    ConnectError::new(Phase::Channel, format!("no byte moved for 30s, after {at} of {all}")).transient()
 }

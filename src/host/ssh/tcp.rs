@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::host::unreachable::{Failed, Phase};
+use crate::host::connect_error::{ConnectError, Phase};
 
 /// How long one address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -26,13 +26,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(super) struct Quick(TcpStream);
 
 /// Connects to the first address of a name that answers.
-pub(super) async fn connect(host: &str, port: u16) -> Result<Quick, Failed> {
+pub(super) async fn connect(host: &str, port: u16) -> Result<Quick, ConnectError> {
     let addresses: Vec<SocketAddr> = match timeout(CONNECT, lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => return Err(Failed::new(Phase::Resolve, format!("{host}: {error}"))),
-        Err(_) => return Err(Failed::new(Phase::Resolve, format!("no answer for {host} within 10s"))),
+        Ok(Err(error)) => return Err(ConnectError::new(Phase::Resolve, format!("{host}: {error}"))),
+        Err(_) => return Err(ConnectError::new(Phase::Resolve, format!("no answer for {host} within 10s"))),
     };
-    let mut last = Failed::new(Phase::Resolve, format!("{host} has no address"));
+    let mut last = ConnectError::new(Phase::Resolve, format!("{host} has no address"));
     for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
@@ -40,8 +40,8 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<Quick, Failed> {
                 let _ = sockopt::set_tcp_quickack(&stream, true);
                 return Ok(Quick(stream));
             }
-            Ok(Err(error)) => last = Failed::new(Phase::Tcp, format!("{address}: {error}")),
-            Err(_) => last = Failed::new(Phase::Tcp, format!("{address}: no answer within 10s")),
+            Ok(Err(error)) => last = ConnectError::new(Phase::Tcp, format!("{address}: {error}")),
+            Err(_) => last = ConnectError::new(Phase::Tcp, format!("{address}: no answer within 10s")),
         }
     }
     Err(last)

@@ -1,13 +1,13 @@
 //! The `[cluster]` table.
 
-use super::{check::Check, config, secret::Key};
+use super::{config, resolver::Resolver, secret::Key};
 use crate::{
     inventory::{
-        at::At,
         fleet::{Directives, Engine, Version},
+        hints,
         problem::Problem,
-        wording,
-        written::{Auth, AuthWord, Cluster, Place},
+        raw::{Auth, AuthWord, Cluster, SourceKind},
+        spanned::Spanned,
     },
     secret::SecretSource,
 };
@@ -37,45 +37,45 @@ impl Resolved {
 
 const VERSION_HELP: &str = "a version is major.minor.patch of a release, such as \"7.0.15\"";
 
-pub(super) fn resolve(written: Option<&At<Cluster>>, check: &mut Check<'_>) -> Resolved {
-    let nothing = At { value: Cluster::default(), span: 0..0 };
+pub(super) fn resolve(written: Option<&Spanned<Cluster>>, resolver: &mut Resolver<'_>) -> Resolved {
+    let nothing = Spanned { value: Cluster::default(), span: 0..0 };
     if written.is_none() {
         let help = "start with [cluster], and `name` and `version` in it";
-        check.missing(&["cluster"], &nothing.span, help);
+        resolver.missing(&["cluster"], &nothing.span, help);
     }
     let cluster = written.unwrap_or(&nothing);
-    let wrong = |path| check.was_removed(path);
+    let wrong = |path| resolver.was_removed(path);
     let unread = wrong(&["cluster"]) || wrong(&["cluster", "port"]) || wrong(&["cluster", "replicas"]);
     let auth_unread = wrong(&["cluster", "auth"]);
     if written.is_some() {
-        required(cluster, check);
+        required(cluster, resolver);
     }
-    let before = check.count();
-    let port = cluster.port.as_ref().map_or(Some(7001), |port| check.port(port));
-    let replicas = cluster.replicas.as_ref().map_or(1, |replicas| count(replicas, check));
-    let sound = !unread && check.count() == before;
-    let engine = cluster.engine.as_ref().map_or(Some(Engine::Redis), |engine| self::engine(engine, check));
-    let version = cluster.version.as_ref().and_then(|version| self::version(version, engine, check));
+    let before = resolver.count();
+    let port = cluster.port.as_ref().map_or(Some(7001), |port| resolver.port(port));
+    let replicas = cluster.replicas.as_ref().map_or(1, |replicas| count(replicas, resolver));
+    let sound = !unread && resolver.count() == before;
+    let engine = cluster.engine.as_ref().map_or(Some(Engine::Redis), |engine| self::engine(engine, resolver));
+    let version = cluster.version.as_ref().and_then(|version| self::version(version, engine, resolver));
     Resolved {
-        name: cluster.name.as_ref().map(|name| self::name(name, check)).unwrap_or_default(),
+        name: cluster.name.as_ref().map(|name| self::name(name, resolver)).unwrap_or_default(),
         engine: engine.unwrap_or(Engine::Redis),
         version: version.unwrap_or(Version::new(0, 0, 0)),
         replicas,
         port: port.unwrap_or(7001),
-        auth: cluster.auth.as_ref().and_then(|auth| self::auth(auth, check)),
+        auth: cluster.auth.as_ref().and_then(|auth| self::auth(auth, resolver)),
         auth_decided: cluster.auth.is_some() || auth_unread,
-        config: config::resolve(cluster.config.as_ref(), engine.zip(version), check),
+        config: config::resolve(cluster.config.as_ref(), engine.zip(version), resolver),
         sound,
         known: engine.and(version).is_some(),
     }
 }
 
-fn required(cluster: &At<Cluster>, check: &mut Check<'_>) {
+fn required(cluster: &Spanned<Cluster>, resolver: &mut Resolver<'_>) {
     if cluster.name.is_none() {
-        check.missing(&["cluster", "name"], &cluster.span, "give the cluster a name: name = \"orders\"");
+        resolver.missing(&["cluster", "name"], &cluster.span, "give the cluster a name: name = \"orders\"");
     }
     if cluster.version.is_none() {
-        check.missing(
+        resolver.missing(
             &["cluster", "version"],
             &cluster.span,
             "say which release to build: version = \"7.0.15\"",
@@ -83,7 +83,7 @@ fn required(cluster: &At<Cluster>, check: &mut Check<'_>) {
     }
 }
 
-fn name(name: &At<String>, check: &mut Check<'_>) -> String {
+fn name(name: &Spanned<String>, resolver: &mut Resolver<'_>) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let good =
         name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 32 && name.chars().all(plain);
@@ -95,29 +95,29 @@ fn name(name: &At<String>, check: &mut Check<'_>) -> String {
             if kept.is_empty() { "such as \"orders\"".to_owned() } else { format!("such as \"{kept}\"") };
         let problem = Problem::new(format!("`{}` cannot be a cluster's name", name.value));
         let rule = "a lowercase letter, then lowercase letters, digits and `-`, at most 32 in all";
-        check.report(problem.at(&name.span, rule).help(help));
+        resolver.report(problem.at(&name.span, rule).help(help));
     }
     name.value.clone()
 }
 
-fn engine(engine: &At<String>, check: &mut Check<'_>) -> Option<Engine> {
+fn engine(engine: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Engine> {
     match engine.as_str() {
         "redis" => Some(Engine::Redis),
         "valkey" => Some(Engine::Valkey),
         other => {
             let problem = Problem::new(format!("there is no engine `{other}`"));
-            let help = wording::suggest(other, &["redis", "valkey"]);
-            check.report(problem.at(&engine.span, "unknown engine").help(help));
+            let help = hints::suggest(other, &["redis", "valkey"]);
+            resolver.report(problem.at(&engine.span, "unknown engine").help(help));
             None
         }
     }
 }
 
-fn version(text: &At<String>, engine: Option<Engine>, check: &mut Check<'_>) -> Option<Version> {
+fn version(text: &Spanned<String>, engine: Option<Engine>, resolver: &mut Resolver<'_>) -> Option<Version> {
     let digits = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let Some(version) = text.parse::<Version>().ok().filter(|_| digits) else {
         let problem = Problem::new(format!("`{}` is not a version", text.value));
-        check.report(problem.at(&text.span, "not major.minor.patch").help(VERSION_HELP));
+        resolver.report(problem.at(&text.span, "not major.minor.patch").help(VERSION_HELP));
         return None;
     };
     let too_old = match engine? {
@@ -126,16 +126,16 @@ fn version(text: &At<String>, engine: Option<Engine>, check: &mut Check<'_>) -> 
         _ => return Some(version),
     };
     let problem = Problem::new(format!("version {version} cannot form a cluster"));
-    check.report(problem.at(&text.span, too_old).help("take a newer release"));
+    resolver.report(problem.at(&text.span, too_old).help("take a newer release"));
     None
 }
 
-fn count(replicas: &At<i64>, check: &mut Check<'_>) -> usize {
+fn count(replicas: &Spanned<i64>, resolver: &mut Resolver<'_>) -> usize {
     match usize::try_from(replicas.value) {
         Ok(count) if count <= 10 => count,
         _ => {
             let problem = Problem::new(format!("{} replicas per master", replicas.value));
-            check.report(
+            resolver.report(
                 problem.at(&replicas.span, "0 to 10").help("1 is the usual number; 2 survive a second loss"),
             );
             1
@@ -144,20 +144,20 @@ fn count(replicas: &At<i64>, check: &mut Check<'_>) -> usize {
 }
 
 /// The password of a cluster, where the inventory speaks of one.
-fn auth(auth: &At<Auth>, check: &mut Check<'_>) -> Option<SecretSource> {
+fn auth(auth: &Spanned<Auth>, resolver: &mut Resolver<'_>) -> Option<SecretSource> {
     let key = Key { path: &["cluster", "auth"], word: "auth = \"generate\"", variable: "REDIS_PASSWORD" };
     match &auth.value {
-        Place::Word(AuthWord::Generate) => Some(generated(check)),
-        Place::Word(AuthWord::None) => None,
-        Place::Table(table) => key.table(table, &auth.span, check),
-        Place::Literal => {
-            key.literal(&auth.span, check);
+        SourceKind::Word(AuthWord::Generate) => Some(generated(resolver)),
+        SourceKind::Word(AuthWord::None) => None,
+        SourceKind::Table(table) => key.table(table, &auth.span, resolver),
+        SourceKind::Literal => {
+            key.literal(&auth.span, resolver);
             None
         }
     }
 }
 
 /// A password that is drawn on first use.
-pub(super) fn generated(check: &Check<'_>) -> SecretSource {
-    SecretSource::Generate(check.beside("auth"))
+pub(super) fn generated(resolver: &Resolver<'_>) -> SecretSource {
+    SecretSource::Generate(resolver.beside("auth"))
 }

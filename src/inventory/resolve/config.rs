@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-use super::check::Check;
+use super::resolver::Resolver;
 use crate::inventory::{
-    at::At,
-    directives::{self, Verdict},
+    directives::{self, DirectiveStatus},
     fleet::{Directives, Engine, Version},
     problem::Problem,
-    written::{Config, Scalar, Values},
+    raw::{Config, Scalar, Values},
+    spanned::Spanned,
 };
 
 /// The lines of a table. Without an engine and a version, which is reported already, only the values are checked.
 pub(super) fn resolve(
     written: Option<&Config>,
     release: Option<(Engine, Version)>,
-    check: &mut Check<'_>,
+    resolver: &mut Resolver<'_>,
 ) -> Directives {
     let Some(config) = written else { return Directives::new() };
     let modules = config.0.iter().any(|(name, _)| name.value == "loadmodule");
@@ -24,15 +24,15 @@ pub(super) fn resolve(
         if !is_plain(name) {
             let problem = Problem::new(format!("`{}` cannot be a directive", name.escape_debug()));
             let problem = problem.at(&name.span, "letters, digits, `-`, `_` and `.`");
-            check.report(problem.help("write its name here, and its arguments as the value"));
+            resolver.report(problem.help("write its name here, and its arguments as the value"));
             continue;
         }
         // The options of a loaded module are `module.option`; only the module knows them.
         let of_module = modules && name.contains('.');
         if let Some((engine, version)) = release.filter(|_| !of_module) {
-            judge(engine, version, name, &values.span, check);
+            classify(engine, version, name, &values.span, resolver);
         }
-        directives.insert(name.value.clone(), lines(values, check));
+        directives.insert(name.value.clone(), lines(values, resolver));
     }
     directives
 }
@@ -43,15 +43,21 @@ fn is_plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(plain)
 }
 
-fn judge(engine: Engine, version: Version, name: &At<String>, value: &Range<usize>, check: &mut Check<'_>) {
-    match directives::judge(engine, version, name) {
-        Verdict::Known => {}
-        Verdict::Managed { help, secret } => {
+fn classify(
+    engine: Engine,
+    version: Version,
+    name: &Spanned<String>,
+    value: &Range<usize>,
+    resolver: &mut Resolver<'_>,
+) {
+    match directives::classify(engine, version, name) {
+        DirectiveStatus::Known => {}
+        DirectiveStatus::Managed { help, secret } => {
             let problem = Problem::new(format!("`{}` is not set here", name.value));
             let problem = problem.at(&name.span, "refused").help(help);
-            check.report(if secret { problem.hide(value) } else { problem });
+            resolver.report(if secret { problem.hide(value) } else { problem });
         }
-        Verdict::Unknown { meant, known_by } => {
+        DirectiveStatus::Unknown { meant, known_by } => {
             let help = match (meant, known_by) {
                 (_, Some(release)) => format!("{release} knows it; remove it, or take that release"),
                 (Some(meant), None) => format!("did you mean `{meant}`?"),
@@ -59,31 +65,31 @@ fn judge(engine: Engine, version: Version, name: &At<String>, value: &Range<usiz
             };
             let problem =
                 Problem::new(format!("{engine} {version} does not know the directive `{}`", name.value));
-            check.report(problem.at(&name.span, "unknown directive").help(help));
+            resolver.report(problem.at(&name.span, "unknown directive").help(help));
         }
     }
 }
 
-fn lines(values: &At<Values>, check: &mut Check<'_>) -> Vec<String> {
+fn lines(values: &Spanned<Values>, resolver: &mut Resolver<'_>) -> Vec<String> {
     match &values.value {
-        Values::One(scalar) => vec![line(scalar, &values.span, check)],
+        Values::One(scalar) => vec![line(scalar, &values.span, resolver)],
         Values::Many(lines) if lines.is_empty() => {
             let problem = Problem::new("an empty array writes no line").at(&values.span, "nothing in it");
-            check.report(
+            resolver.report(
                 problem.help("remove the directive, or switch it off the engine's way, such as save = \"\""),
             );
             Vec::new()
         }
-        Values::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, check)).collect(),
+        Values::Many(lines) => lines.iter().map(|scalar| line(scalar, &scalar.span, resolver)).collect(),
     }
 }
 
 /// A line break in a value would smuggle in a second directive.
-fn line(scalar: &Scalar, span: &Range<usize>, check: &mut Check<'_>) -> String {
+fn line(scalar: &Scalar, span: &Range<usize>, resolver: &mut Resolver<'_>) -> String {
     if scalar.0.chars().any(char::is_control) {
         let problem =
             Problem::new("a directive's value is one line").at(span, "a line break or control character");
-        check.report(problem.help("for several lines write an array: save = [\"900 1\", \"300 10\"]"));
+        resolver.report(problem.help("for several lines write an array: save = [\"900 1\", \"300 10\"]"));
     }
     // The engine reads nothing as a missing argument, and "" as an empty one.
     if scalar.0.trim().is_empty() { "\"\"".to_owned() } else { scalar.0.trim().to_owned() }

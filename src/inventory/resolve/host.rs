@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::{check::Check, cluster, config, network, nodes, ssh};
+use super::{cluster, config, network, nodes, resolver::Resolver, ssh};
 use crate::inventory::{
-    at::At,
     fleet::{Address, Host, Ssh},
     problem::Problem,
     range,
-    written::HostTable,
+    raw::HostTable,
+    spanned::Spanned,
 };
 
 /// A host, and where its parts are written.
@@ -24,49 +24,56 @@ pub(super) struct Found<'a> {
 }
 
 pub(super) fn resolve<'a>(
-    written: Option<&'a At<Vec<At<HostTable>>>>,
+    written: Option<&'a Spanned<Vec<Spanned<HostTable>>>>,
     cluster: &cluster::Resolved,
     ssh: &Ssh,
-    check: &mut Check<'_>,
+    resolver: &mut Resolver<'_>,
 ) -> Vec<Found<'a>> {
     const HELP: &str = "add a machine: [[hosts]] with name = \"laptop\" and address = \"local\"";
     let Some(hosts) = written else {
-        check.missing(&["hosts"], &(0..0), HELP);
+        resolver.missing(&["hosts"], &(0..0), HELP);
         return Vec::new();
     };
-    if hosts.is_empty() && !check.lost_some_of("hosts") {
-        check.report(Problem::new("there is no host").at(&hosts.span, "empty").help(HELP));
+    if hosts.is_empty() && !resolver.lost_some_of("hosts") {
+        resolver.report(Problem::new("there is no host").at(&hosts.span, "empty").help(HELP));
     }
     let alone = hosts.len() == 1;
-    hosts.iter().enumerate().map(|(index, table)| host(index, table, alone, cluster, ssh, check)).collect()
+    hosts.iter().enumerate().map(|(index, table)| host(index, table, alone, cluster, ssh, resolver)).collect()
 }
 
 fn host<'a>(
     index: usize,
-    table: &'a At<HostTable>,
+    table: &'a Spanned<HostTable>,
     alone: bool,
     cluster: &cluster::Resolved,
     ssh: &Ssh,
-    check: &mut Check<'_>,
+    resolver: &mut Resolver<'_>,
 ) -> Found<'a> {
     let position = index.to_string();
     let key = |key| ["hosts", &position, key];
     if table.name.is_none() {
-        check.missing(&key("name"), &table.span, "give the host a name of its own: name = \"laptop\"");
+        resolver.missing(&key("name"), &table.span, "give the host a name of its own: name = \"laptop\"");
     }
     if table.address.is_none() {
         let help = "say where it answers: address = \"192.168.2.191\", or \"local\" for this machine";
-        check.missing(&key("address"), &table.span, help);
+        resolver.missing(&key("address"), &table.span, help);
     }
-    let name = table.name.as_ref().map(|name| self::name(name, check)).unwrap_or_default();
-    let address = table.address.as_ref().and_then(|written| address(written, check));
-    let own = table.network.as_ref().and_then(|network| network::resolve(network, index, check));
-    let config = config::resolve(table.config.as_ref(), cluster.release(), check);
-    let place =
-        nodes::Place { index, name: &name, address: address.as_ref(), own, alone, cluster, config: &config };
-    let nodes = nodes::resolve(table, &place, check);
-    let zone = table.zone.as_ref().and_then(|zone| check.line("`zone`", zone));
-    let own = ssh::resolve(table.ssh.as_ref(), &key("ssh"), check);
+    let name = table.name.as_ref().map(|name| self::name(name, resolver)).unwrap_or_default();
+    let address = table.address.as_ref().and_then(|written| address(written, resolver));
+    let own = table.network.as_ref().and_then(|network| network::resolve(network, index, resolver));
+    let config = config::resolve(table.config.as_ref(), cluster.release(), resolver);
+    let place = nodes::SourceKind {
+        index,
+        name: &name,
+        address: address.as_ref(),
+        own,
+        alone,
+        cluster,
+        config: &config,
+    };
+    let nodes = nodes::resolve(table, &place, resolver);
+    let zone = table.zone.as_ref().and_then(|zone| resolver.line("`zone`", zone));
+    let own = ssh::resolve(table.ssh.as_ref(), &key("ssh"), resolver);
     let (address, ssh) = (address.unwrap_or(Address::Local), ssh::over(own, ssh));
     Found {
         host: Host { name, address, ssh, zone, nodes: nodes.nodes },
@@ -77,20 +84,20 @@ fn host<'a>(
     }
 }
 
-fn name(name: &At<String>, check: &mut Check<'_>) -> String {
+fn name(name: &Spanned<String>, resolver: &mut Resolver<'_>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let good = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !good || name.len() > 63 || !name.chars().all(plain) {
         let problem = Problem::new(format!("`{}` cannot be a host's name", name.value.escape_debug()));
         let rule = "a letter or digit, then letters, digits, `.` and `-`, at most 63 in all";
-        check.report(
+        resolver.report(
             problem.at(&name.span, rule).help("such as \"redis-191\"; it need not be the machine's own name"),
         );
     }
     name.value.clone()
 }
 
-fn address(written: &At<String>, check: &mut Check<'_>) -> Option<Address> {
+fn address(written: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Address> {
     let text = written.as_str();
     if text == "local" {
         return Some(Address::Local);
@@ -105,16 +112,16 @@ fn address(written: &At<String>, check: &mut Check<'_>) -> Option<Address> {
     };
     if let Some(help) = extra {
         let problem = Problem::new(format!("`{}` is not an address by itself", text.escape_debug()));
-        check.report(problem.at(&written.span, "an IP address, a DNS name or \"local\"").help(help));
+        resolver.report(problem.at(&written.span, "an IP address, a DNS name or \"local\"").help(help));
         return None;
     }
     if range::is_dns_name(text) {
         return Some(Address::Remote(text.to_owned()));
     }
-    let ip = check.address(&written.span, range::ip(text))?;
+    let ip = resolver.address(&written.span, range::ip(text))?;
     if ip.is_unspecified() || ip.is_multicast() {
         let problem = Problem::new(format!("{ip} is no machine's address")).at(&written.span, "here");
-        check.report(problem.help("write the address it answers SSH on, or \"local\" for this machine"));
+        resolver.report(problem.help("write the address it answers SSH on, or \"local\" for this machine"));
         return None;
     }
     Some(Address::Remote(ip.to_string()))

@@ -1,28 +1,28 @@
 //! From what is written to what it means: fills in the defaults and collects every problem on the way.
 
-mod check;
 mod cluster;
 mod config;
-mod fleetwide;
+mod cross_host;
 mod host;
 mod network;
 mod nodes;
+mod resolver;
 mod secret;
 mod source;
 mod ssh;
 
 use std::path::Path;
 
-use self::check::Check;
+use self::resolver::Resolver;
 use super::{
-    Fold, Tier,
+    Environment, Fold,
     fleet::{Fleet, Host},
     problem::Problem,
-    written::Inventory,
+    raw::Inventory,
 };
 
 /// What stands around the inventory's text.
-pub(super) struct Setting<'a> {
+pub(super) struct ResolveContext<'a> {
     /// The inventory file; relative paths start from its folder.
     pub(super) file: &'a Path,
     pub(super) fold: Fold,
@@ -31,22 +31,23 @@ pub(super) struct Setting<'a> {
 }
 
 /// The fleet, or everything that is wrong with the inventory.
-pub(super) fn resolve(inventory: &Inventory, setting: &Setting<'_>) -> Result<Fleet, Vec<Problem>> {
-    let mut check = Check::new(setting);
-    let cluster = cluster::resolve(inventory.cluster.as_ref(), &mut check);
-    let source = source::resolve(inventory.source.as_ref(), &mut check);
-    let ssh = ssh::resolve(inventory.ssh.as_ref(), &["ssh"], &mut check);
-    let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut check);
-    fleetwide::check(inventory, &cluster, &hosts, &mut check);
+pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Result<Fleet, Vec<Problem>> {
+    let mut resolver = Resolver::new(context);
+    let cluster = cluster::resolve(inventory.cluster.as_ref(), &mut resolver);
+    let source = source::resolve(inventory.source.as_ref(), &mut resolver);
+    let ssh = ssh::resolve(inventory.ssh.as_ref(), &["ssh"], &mut resolver);
+    let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut resolver);
+    cross_host::check(inventory, &cluster, &hosts, &mut resolver);
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
     // Ports that other machines can reach are not left open to whoever comes by.
-    let exposed = hosts.len() > 1 && setting.fold == Fold::AsWritten;
-    let auth = if exposed && !cluster.auth_decided { Some(cluster::generated(&check)) } else { cluster.auth };
-    let hosts = match setting.fold {
+    let exposed = hosts.len() > 1 && context.fold == Fold::AsWritten;
+    let auth =
+        if exposed && !cluster.auth_decided { Some(cluster::generated(&resolver)) } else { cluster.auth };
+    let hosts = match context.fold {
         Fold::AsWritten => hosts,
-        Fold::SingleHost => fleetwide::fold(hosts, cluster.port),
+        Fold::SingleHost => cross_host::fold(hosts, cluster.port),
     };
-    check.finish(Fleet {
+    resolver.finish(Fleet {
         name: cluster.name,
         engine: cluster.engine,
         version: cluster.version,
@@ -54,8 +55,8 @@ pub(super) fn resolve(inventory: &Inventory, setting: &Setting<'_>) -> Result<Fl
         config: cluster.config,
         auth,
         source,
-        tier: Tier::of(&hosts, setting.file),
+        environment: Environment::of(&hosts, context.file),
         hosts,
-        inventory: setting.file.to_owned(),
+        inventory: context.file.to_owned(),
     })
 }

@@ -5,21 +5,21 @@ use std::{
     ops::Range,
 };
 
-use super::{check::Check, cluster};
+use super::{cluster, resolver::Resolver};
 use crate::inventory::{
-    at::At,
     fleet::{Address, Directives, Node},
     ports,
     problem::Problem,
     range,
-    written::{HostTable, Ips, Nodes, SimulatedTable},
+    raw::{HostTable, Ips, Nodes, SimulatedTable},
+    spanned::Spanned,
 };
 
 /// More nodes than this on one host is a slip.
 const MOST: i64 = 1000;
 
 /// The host the nodes stand on.
-pub(super) struct Place<'a> {
+pub(super) struct SourceKind<'a> {
     pub(super) index: usize,
     pub(super) name: &'a str,
     /// `None` where it is missing or wrong, which is reported already.
@@ -40,21 +40,25 @@ pub(super) struct Resolved {
     pub(super) placed: bool,
 }
 
-pub(super) fn resolve(table: &At<HostTable>, place: &Place<'_>, check: &mut Check<'_>) -> Resolved {
-    let before = check.count();
+pub(super) fn resolve(
+    table: &Spanned<HostTable>,
+    place: &SourceKind<'_>,
+    resolver: &mut Resolver<'_>,
+) -> Resolved {
+    let before = resolver.count();
     let index = place.index.to_string();
-    let lost = check.was_removed(&["hosts", &index, "nodes"])
-        || check.was_removed(&["hosts", &index, "nodes", "ips"]);
+    let lost = resolver.was_removed(&["hosts", &index, "nodes"])
+        || resolver.was_removed(&["hosts", &index, "nodes", "ips"]);
     let span = table.nodes.as_ref().map_or(&table.span, |nodes| &nodes.span);
     let found = match table.nodes.as_ref().map(|nodes| &nodes.value) {
-        Some(Nodes::Simulated(simulated)) => self::simulated(simulated, span, place, check),
-        Some(Nodes::Count(count)) => self::counted(*count, span, table, place, check),
+        Some(Nodes::Simulated(simulated)) => self::simulated(simulated, span, place, resolver),
+        Some(Nodes::Count(count)) => self::counted(*count, span, table, place, resolver),
         None => {
             let smallest = 3 * (i64::try_from(place.cluster.replicas).unwrap_or(1) + 1);
-            self::counted(if place.alone { smallest } else { 1 }, span, table, place, check)
+            self::counted(if place.alone { smallest } else { 1 }, span, table, place, resolver)
         }
     };
-    let clean = !lost && check.count() == before;
+    let clean = !lost && resolver.count() == before;
     let counted = clean || !found.is_empty() && !lost;
     let (nodes, at) = found.into_iter().unzip();
     let addressed = place.own.is_some() || table.network.is_none() && place.address.is_some();
@@ -68,24 +72,24 @@ fn counted(
     count: i64,
     span: &Range<usize>,
     table: &HostTable,
-    place: &Place<'_>,
-    check: &mut Check<'_>,
+    place: &SourceKind<'_>,
+    resolver: &mut Resolver<'_>,
 ) -> Located {
     if !(1..=MOST).contains(&count) {
         let problem =
             Problem::new(format!("a host cannot carry {count} nodes")).at(span, format!("1 to {MOST}"));
-        check.report(problem.help("remove the host, or give it at least one node"));
+        resolver.report(problem.help("remove the host, or give it at least one node"));
         return Vec::new();
     }
-    let Some(ip) = base(table, place, check) else { return Vec::new() };
+    let Some(ip) = base(table, place, resolver) else { return Vec::new() };
     let first = i64::from(place.cluster.port);
     if place.cluster.sound
-        && !check.folded()
+        && !resolver.folded()
         && let Err(bad) = ports::check(first + count - 1)
     {
         let problem =
             Problem::new(format!("the last of {count} nodes gets a port it cannot have: {}", bad.what));
-        check.report(problem.at(span, bad.why).help("lower `port` in [cluster], or the number of nodes"));
+        resolver.report(problem.at(span, bad.why).help("lower `port` in [cluster], or the number of nodes"));
         return Vec::new();
     }
     let ports =
@@ -96,10 +100,10 @@ fn counted(
 }
 
 /// The address the nodes of a host share. A name will not do: peers learn each other's addresses, not names.
-fn base(table: &HostTable, place: &Place<'_>, check: &mut Check<'_>) -> Option<IpAddr> {
+fn base(table: &HostTable, place: &SourceKind<'_>, resolver: &mut Resolver<'_>) -> Option<IpAddr> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let span = table.address.as_ref().map_or(0..0, |address| address.span.clone());
-    if check.folded() || place.own.is_some() || table.network.is_some() {
+    if resolver.folded() || place.own.is_some() || table.network.is_some() {
         return Some(place.own.unwrap_or(here));
     }
     match place.address {
@@ -108,14 +112,14 @@ fn base(table: &HostTable, place: &Place<'_>, check: &mut Check<'_>) -> Option<I
             let problem = problem.at(&span, "nodes of a local host listen on 127.0.0.1");
             let help =
                 "give its address in [hosts.network], or fold all hosts onto this machine with --single-host";
-            check.report(problem.help(help));
+            resolver.report(problem.help(help));
             None
         }
         Some(Address::Local) | None => Some(here),
         Some(Address::Remote(name)) => name.parse().ok().or_else(|| {
             let problem = Problem::new(format!("the cluster needs the IP address of `{name}`"));
             let problem = problem.at(&span, "a name cannot be announced to the other nodes");
-            check.report(problem.help("write the IP address here, or give it in [hosts.network]"));
+            resolver.report(problem.help("write the IP address here, or give it in [hosts.network]"));
             None
         }),
     }
@@ -124,17 +128,17 @@ fn base(table: &HostTable, place: &Place<'_>, check: &mut Check<'_>) -> Option<I
 fn simulated(
     table: &SimulatedTable,
     span: &Range<usize>,
-    place: &Place<'_>,
-    check: &mut Check<'_>,
+    place: &SourceKind<'_>,
+    resolver: &mut Resolver<'_>,
 ) -> Located {
     let port = match &table.port {
-        Some(port) => check.port(port),
+        Some(port) => resolver.port(port),
         None => Some(place.cluster.port),
     };
     let Some(ips) = &table.ips else {
         let index = place.index.to_string();
         let help = "say which addresses to simulate: ips = \"127.0.1.1-6\"";
-        check.missing(&["hosts", &index, "nodes", "ips"], span, help);
+        resolver.missing(&["hosts", &index, "nodes", "ips"], span, help);
         return Vec::new();
     };
     let texts = match &ips.value {
@@ -143,12 +147,12 @@ fn simulated(
     };
     if texts.is_empty() {
         let problem = Problem::new("a host cannot carry 0 nodes").at(&ips.span, "no address");
-        check.report(problem.help("list at least one address, such as \"127.0.1.1-6\""));
+        resolver.report(problem.help("list at least one address, such as \"127.0.1.1-6\""));
     }
     let mut found = Vec::new();
     for (text, span) in texts {
-        let Some(range) = check.address(span, range::expand(text)) else { continue };
-        local_only(&range, span, place, check);
+        let Some(range) = resolver.address(span, range::expand(text)) else { continue };
+        local_only(&range, span, place, resolver);
         let port = port.unwrap_or(place.cluster.port);
         found.extend(range.into_iter().map(|ip| {
             let name = format!("{ip}-{port}").replace(':', "_");
@@ -159,7 +163,7 @@ fn simulated(
 }
 
 /// Only 127.0.0.0/8 is there on every Linux without being set up.
-fn local_only(range: &[IpAddr], span: &Range<usize>, place: &Place<'_>, check: &mut Check<'_>) {
+fn local_only(range: &[IpAddr], span: &Range<usize>, place: &SourceKind<'_>, resolver: &mut Resolver<'_>) {
     if place.address != Some(&Address::Local) {
         return;
     }
@@ -167,17 +171,17 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, place: &Place<'_>, check: &
         Some(outside) => {
             Problem::new(format!("this machine cannot simulate {outside}")).at(span, "not in 127.0.0.0/8")
         }
-        None if !place.alone && !check.folded() => {
+        None if !place.alone && !resolver.folded() => {
             Problem::new("the other hosts cannot reach simulated addresses")
                 .at(span, "only this machine has them")
         }
         None => return,
     };
-    check.report(
+    resolver.report(
         problem.help("simulate addresses of 127.0.0.0/8 on a single local host, such as \"127.0.1.1-6\""),
     );
 }
 
-fn node(place: &Place<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
+fn node(place: &SourceKind<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
     Node { name, host: place.name.to_owned(), address, simulated, config: place.config.clone() }
 }

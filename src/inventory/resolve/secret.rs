@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::check::Check;
+use super::resolver::Resolver;
 use crate::{
     inventory::{
-        at::At,
         problem::Problem,
-        written::{Kept, Place, SecretTable},
+        raw::{Kept, SecretTable, SourceKind},
+        spanned::Spanned,
     },
     secret::{Credential, SecretSource},
 };
@@ -27,40 +27,45 @@ impl Key<'_> {
     }
 
     /// A secret that stands in the inventory itself.
-    pub(super) fn literal(&self, at: &Range<usize>, check: &mut Check<'_>) {
+    pub(super) fn literal(&self, at: &Range<usize>, resolver: &mut Resolver<'_>) {
         let problem = Problem::new("a password must not stand in the inventory").hide(at);
         let help =
             format!("write {}, or say where it is: {{ env = \"NAME\" }} or {{ file = \"path\" }}", self.word);
-        check.report(problem.at(at, "its value is hidden here").help(help));
+        resolver.report(problem.at(at, "its value is hidden here").help(help));
     }
 
     pub(super) fn table(
         &self,
         table: &SecretTable,
         at: &Range<usize>,
-        check: &mut Check<'_>,
+        resolver: &mut Resolver<'_>,
     ) -> Option<SecretSource> {
         match (&table.env, &table.file) {
-            (Some(env), None) => self.variable(env, at, check),
+            (Some(env), None) => self.variable(env, at, resolver),
             (None, Some(file)) => {
-                check.line("the file's name", file).map(|file| SecretSource::File(check.path(&file)))
+                resolver.line("the file's name", file).map(|file| SecretSource::File(resolver.path(&file)))
             }
-            _ if self.lost("env", check) || self.lost("file", check) => None,
+            _ if self.lost("env", resolver) || self.lost("file", resolver) => None,
             _ => {
                 let problem =
                     Problem::new(format!("`{}` must say one place the password is kept in", self.name()));
                 let help = format!("such as {{ env = \"{}\" }}", self.variable);
-                check.report(problem.at(at, "one of `env` and `file`").help(help));
+                resolver.report(problem.at(at, "one of `env` and `file`").help(help));
                 None
             }
         }
     }
 
-    fn lost(&self, key: &str, check: &Check<'_>) -> bool {
-        check.was_removed(&[self.path, &[key]].concat())
+    fn lost(&self, key: &str, resolver: &Resolver<'_>) -> bool {
+        resolver.was_removed(&[self.path, &[key]].concat())
     }
 
-    fn variable(&self, env: &At<String>, at: &Range<usize>, check: &mut Check<'_>) -> Option<SecretSource> {
+    fn variable(
+        &self,
+        env: &Spanned<String>,
+        at: &Range<usize>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<SecretSource> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !env.is_empty() && env.chars().all(plain) && !env.starts_with(|c: char| c.is_ascii_digit()) {
             return Some(SecretSource::Env(env.value.clone()));
@@ -68,18 +73,22 @@ impl Key<'_> {
         // Somebody may have put the password itself where the variable's name belongs.
         let what = format!("`{}.env` is not the name of an environment variable", self.name());
         let help = format!("such as {{ env = \"{}\" }}", self.variable);
-        check.report(Problem::new(what).hide(&env.span).at(at, "letters, digits and `_`").help(help));
+        resolver.report(Problem::new(what).hide(&env.span).at(at, "letters, digits and `_`").help(help));
         None
     }
 }
 
 /// A credential of the person who runs provision.
-pub(super) fn credential(key: &Key<'_>, kept: &At<Kept>, check: &mut Check<'_>) -> Option<Credential> {
+pub(super) fn credential(
+    key: &Key<'_>,
+    kept: &Spanned<Kept>,
+    resolver: &mut Resolver<'_>,
+) -> Option<Credential> {
     match &kept.value {
-        Place::Word(_) => Some(Credential::Ask),
-        Place::Table(table) => key.table(table, &kept.span, check).map(Credential::Kept),
-        Place::Literal => {
-            key.literal(&kept.span, check);
+        SourceKind::Word(_) => Some(Credential::Ask),
+        SourceKind::Table(table) => key.table(table, &kept.span, resolver).map(Credential::Kept),
+        SourceKind::Literal => {
+            key.literal(&kept.span, resolver);
             None
         }
     }

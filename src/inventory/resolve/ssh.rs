@@ -3,33 +3,40 @@
 use std::path::PathBuf;
 
 use super::{
-    check::Check,
+    resolver::Resolver,
     secret::{self, Key},
 };
-use crate::inventory::{at::At, fleet, problem::Problem, range, written::Ssh};
+use crate::inventory::{fleet, problem::Problem, range, raw::Ssh, spanned::Spanned};
 
 /// What one table says; `at` is the path of the table, for keys that could not be read.
-pub(super) fn resolve(written: Option<&At<Ssh>>, at: &[&str], check: &mut Check<'_>) -> fleet::Ssh {
+pub(super) fn resolve(
+    written: Option<&Spanned<Ssh>>,
+    at: &[&str],
+    resolver: &mut Resolver<'_>,
+) -> fleet::Ssh {
     let Some(table) = written else { return fleet::Ssh::default() };
-    let mut credential = |name: &str, kept: &Option<At<_>>| {
+    let mut credential = |name: &str, kept: &Option<Spanned<_>>| {
         let path = [at, &[name]].concat();
         let word = format!("{name} = \"ask\"");
         let key = Key { path: &path, word: &word, variable: "SSH_PASSWORD" };
-        kept.as_ref().and_then(|kept| secret::credential(&key, kept, check))
+        kept.as_ref().and_then(|kept| secret::credential(&key, kept, resolver))
     };
     let password = credential("password", &table.password);
     let passphrase = credential("passphrase", &table.passphrase);
     let sudo = credential("sudo", &table.sudo);
     fleet::Ssh {
-        user: table.user.as_ref().and_then(|user| account(user, check)),
-        port: table.port.as_ref().and_then(|port| self::port(port, check)),
+        user: table.user.as_ref().and_then(|user| account(user, resolver)),
+        port: table.port.as_ref().and_then(|port| self::port(port, resolver)),
         identity: table
             .identity
             .iter()
             .flat_map(|files| &files.value)
-            .filter_map(|file| identity(file, check))
+            .filter_map(|file| identity(file, resolver))
             .collect(),
-        via: table.via.as_ref().map(|hops| hops.iter().filter_map(|jump| self::jump(jump, check)).collect()),
+        via: table
+            .via
+            .as_ref()
+            .map(|hops| hops.iter().filter_map(|jump| self::jump(jump, resolver)).collect()),
         password,
         passphrase,
         sudo,
@@ -52,12 +59,12 @@ pub(super) fn over(own: fleet::Ssh, all: &fleet::Ssh) -> fleet::Ssh {
     }
 }
 
-fn account(user: &At<String>, check: &mut Check<'_>) -> Option<String> {
+fn account(user: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<String> {
     if is_account(user) {
         return Some(user.value.clone());
     }
     let problem = Problem::new(format!("`{}` is not an account name", user.value));
-    check.report(
+    resolver.report(
         problem.at(&user.span, "letters, digits, `_`, `-` and `.`").help("write it as in /etc/passwd"),
     );
     None
@@ -68,27 +75,27 @@ fn is_account(user: &str) -> bool {
     !user.is_empty() && !user.starts_with('-') && user.chars().all(plain)
 }
 
-fn port(port: &At<i64>, check: &mut Check<'_>) -> Option<u16> {
+fn port(port: &Spanned<i64>, resolver: &mut Resolver<'_>) -> Option<u16> {
     let found = u16::try_from(port.value).ok().filter(|port| *port > 0);
     if found.is_none() {
         let problem = Problem::new(format!("{} is not a port", port.value));
-        check.report(
+        resolver.report(
             problem.at(&port.span, "1 to 65535").help("sshd listens on 22 unless it was told otherwise"),
         );
     }
     found
 }
 
-fn identity(file: &At<String>, check: &mut Check<'_>) -> Option<PathBuf> {
-    let name = check.line("the file's name", file)?;
+fn identity(file: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<PathBuf> {
+    let name = resolver.line("the file's name", file)?;
     match name.strip_prefix("~/") {
         Some(rest) => etcetera::home_dir().ok().map(|home| home.join(rest)),
-        None => Some(check.path(&name)),
+        None => Some(resolver.path(&name)),
     }
 }
 
 /// `[user@]host[:port]`, with an IPv6 address in brackets where a port follows.
-fn jump(written: &At<String>, check: &mut Check<'_>) -> Option<String> {
+fn jump(written: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<String> {
     let (user, rest) = match written.split_once('@') {
         Some((user, rest)) => (Some(user), rest),
         None => (None, written.as_str()),
@@ -101,7 +108,7 @@ fn jump(written: &At<String>, check: &mut Check<'_>) -> Option<String> {
         return Some(written.value.clone());
     }
     let problem = Problem::new(format!("`{}` is not a jump host", written.value.escape_debug()));
-    check.report(
+    resolver.report(
         problem.at(&written.span, "[user@]host[:port]").help("such as \"admin@bastion.example:2222\""),
     );
     None

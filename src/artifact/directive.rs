@@ -1,0 +1,65 @@
+//! Which configuration directives a binary knows, read from the binary itself.
+
+use std::{collections::HashSet, fs, io, path::Path};
+
+/// The words that end a C string of a server binary.
+///
+/// A directive's name is a string constant of its own, but the linker keeps a string that ends another (`port` and
+/// `tls-port`, `save` and `background save`) only once: so the words a string ends with count as well.
+/// Hence what ends a longer directive passes for one (`policy`); a misspelt or too new one does not.
+#[derive(Debug)]
+pub struct DirectiveNames(HashSet<Vec<u8>>);
+
+/// No directive is longer.
+const LONGEST: usize = 64;
+
+impl DirectiveNames {
+    pub fn of(binary: &Path) -> io::Result<Self> {
+        Ok(Self::in_text(&fs::read(binary)?))
+    }
+
+    fn in_text(bytes: &[u8]) -> Self {
+        let mut names = HashSet::new();
+        for text in bytes.split(|byte| *byte == 0) {
+            let word = trailing_word(text);
+            if word.is_empty() {
+                continue;
+            }
+            let starts = word.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at + 1);
+            names.extend(std::iter::once(0).chain(starts).map(|start| word[start..].to_vec()));
+        }
+        Self(names)
+    }
+
+    pub fn knows(&self, directive: &str) -> bool {
+        !directive.is_empty() && self.0.contains(directive.to_ascii_lowercase().as_bytes())
+    }
+}
+
+fn trailing_word(text: &[u8]) -> &[u8] {
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = text.iter().rev().take(LONGEST + 1).take_while(is_word).count();
+    if length > LONGEST { &[] } else { &text[text.len() - length..] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DirectiveNames;
+
+    #[test]
+    fn names_are_whole_words_at_the_end_of_a_string() {
+        let names = DirectiveNames::in_text(b"\0maxmemory\0tls-port\0background save\0appendonly yes\0");
+        assert!(
+            names.knows("maxmemory")
+                && names.knows("MaxMemory")
+                && names.knows("port")
+                && names.knows("save")
+        );
+        assert!(
+            !names.knows("maxmem")
+                && !names.knows("axmemory")
+                && !names.knows("appendonly")
+                && !names.knows("")
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! The next commands on the way to a cluster: a pure function of what was observed.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use super::{
+    gaps::{self, mismatch},
+    target::TargetRoles,
+};
+use crate::{
+    cluster::{
+        observe::TUNING,
+        {Observed, View},
+    },
+    inventory::{Fleet, Node},
+    redis::{Command, SlotRange, join_slots},
+};
+
+/// One thing to tell a node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::cluster) enum Step {
+    /// Set a directive to this value.
+    Tune(&'static str, String),
+    /// One MULTI: the config epoch, where it can still be set, and slots.
+    Claim { epoch: Option<u64>, slots: Vec<SlotRange> },
+    /// Take a new config epoch: a master that has none loses every argument about its slots.
+    Bump,
+    /// Drop an id that no node has any more.
+    Forget(String),
+    /// Shake hands with this node.
+    Meet(SocketAddr),
+    /// The same, for a pair that should have found each other through gossip: sent only after some patience.
+    MeetAgain(SocketAddr),
+    /// Become the replica of this id.
+    Replicate(String),
+}
+
+/// The largest fleet whose every pair is introduced by hand; beyond, gossip is the cheaper messenger.
+const INTRODUCE: usize = 50;
+
+/// What to tell whom, in this order. Nothing where all that is left is to wait.
+pub(in crate::cluster) fn next(
+    fleet: &Fleet,
+    observed: &Observed,
+    target: &TargetRoles,
+) -> Vec<(SocketAddr, Step)> {
+    let steps = Steps { observed, target, fleet };
+    let mut list = steps.claims();
+    list.extend(steps.bump());
+    list.extend(steps.forgets());
+    list.extend(steps.shards());
+    list.extend(steps.introductions());
+    if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_))) {
+        return list;
+    }
+    let mut all = steps.tune(|_, value| value);
+    all.append(&mut list);
+    all
+}
+
+/// The commands that put the directives back which formation changed, also in a run that did not end.
+pub(in crate::cluster) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
+    let target = TargetRoles::default();
+    let steps = Steps { observed, target: &target, fleet };
+    steps.tune(|(node, name), _| resting_value(fleet, node, name))
+}
+
+/// What a tuned directive is when no formation is going on: what the inventory says, else the engine's default.
+pub(in crate::cluster) fn resting_value(fleet: &Fleet, node: &Node, name: &str) -> String {
+    let old_name = name.replace("replica", "slave");
+    let told = [&node.config, &fleet.config]
+        .into_iter()
+        .find_map(|config| config.get(name).or_else(|| config.get(&old_name))?.last());
+    let default = || TUNING.iter().find(|(known, ..)| *known == name).map_or("", |(.., default)| default);
+    told.map_or_else(|| default().to_owned(), Clone::clone)
+}
+
+struct Steps<'a> {
+    observed: &'a Observed,
+    target: &'a TargetRoles,
+    fleet: &'a Fleet,
+}
+
+impl Steps<'_> {
+    fn view(&self, node: SocketAddr) -> Option<&View> {
+        self.observed.view(node)
+    }
+
+    fn knows(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        let (Some(from), Some(to)) = (self.view(from), self.view(to)) else { return false };
+        from.row(&to.id).is_some()
+    }
+
+    fn tune(&self, value: impl Fn((&Node, &str), String) -> String) -> Vec<(SocketAddr, Step)> {
+        let mut list = Vec::new();
+        for node in self.fleet.nodes() {
+            let Some(view) = self.view(node.address) else { continue };
+            for (name, bootstrap, _) in TUNING {
+                let value = value((node, name), bootstrap.to_owned());
+                if view.tuning.get(name).is_some_and(|current| *current != value) {
+                    list.push((node.address, Step::Tune(name, value)));
+                }
+            }
+        }
+        list
+    }
+
+    /// A node alone in its world may set its epoch, which spares the cluster from settling collisions one by one.
+    fn claims(&self) -> Vec<(SocketAddr, Step)> {
+        let newest =
+            self.observed.views().filter_map(|(_, view)| view.cluster("cluster_current_epoch").parse().ok());
+        let base: u64 = newest.max().unwrap_or(0);
+        let mut list = Vec::new();
+        for (index, master) in (1u64..).zip(&self.target.masters) {
+            let Some(view) = self.view(*master) else { continue };
+            let alone = view.rows.len() == 1 && view.myself().is_some_and(|own| own.epoch == 0);
+            let epoch = alone.then_some(base + index);
+            // What it believes to be somebody's is refused; that somebody is forgotten first.
+            let busy = |slot| view.rows.iter().any(|row| row.slots.iter().any(|range| range.contains(slot)));
+            let granted = self.target.slot_assignments.get(master).into_iter().flatten();
+            let slots = join_slots(granted.flat_map(|range| range.iter()).filter(|slot| !busy(*slot)));
+            if epoch.is_some() || !slots.is_empty() {
+                list.push((*master, Step::Claim { epoch, slots }));
+            }
+        }
+        list
+    }
+
+    /// Masters that met before they were given an epoch settle who has which among themselves, and one is left with
+    /// none. One at a time: two that bump at once would collide again.
+    fn bump(&self) -> Option<(SocketAddr, Step)> {
+        let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
+        let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && gaps::lacks_epoch(view))?;
+        Some((master, Step::Bump))
+    }
+
+    fn forgets(&self) -> Vec<(SocketAddr, Step)> {
+        let lists = |id: &String| {
+            let id = id.clone();
+            self.observed
+                .views()
+                .filter(move |(_, view)| view.row(&id).is_some())
+                .map(|(node, _)| node)
+                .collect::<Vec<_>>()
+        };
+        let stale_ids = self.target.stale_ids.iter();
+        stale_ids.flat_map(|id| lists(id).into_iter().map(|node| (node, Step::Forget(id.clone())))).collect()
+    }
+
+    /// Each replica meets its own master, and follows it as soon as it knows it.
+    fn shards(&self) -> Vec<(SocketAddr, Step)> {
+        let mut list = Vec::new();
+        for (replica, master) in &self.target.replicas {
+            if self.attached(*replica) {
+                continue;
+            }
+            match self.view(*master) {
+                Some(_) if !self.knows(*replica, *master) => list.push((*replica, Step::Meet(*master))),
+                Some(view) => list.push((*replica, Step::Replicate(view.id.clone()))),
+                None => {}
+            }
+        }
+        list
+    }
+
+    /// Whether a replica says itself that it follows the wanted master.
+    fn attached(&self, replica: SocketAddr) -> bool {
+        let master = self.target.replicas.get(&replica).and_then(|master| self.view(*master));
+        let own = self.view(replica).and_then(View::myself);
+        matches!((master, own), (Some(master), Some(own)) if own.is_replica() && own.master.as_ref() == Some(&master.id))
+    }
+
+    /// Pairs of different shards meet once their shards are complete, so that the first packet between them already
+    /// tells the final role; and a replica is introduced only to who knows its master, or its role would be lost.
+    fn introductions(&self) -> Vec<(SocketAddr, Step)> {
+        let complete: BTreeMap<SocketAddr, bool> = self
+            .target
+            .masters
+            .iter()
+            .map(|master| (*master, self.target.replicas_of(*master).all(|replica| self.attached(replica))))
+            .collect();
+        let nodes: Vec<(SocketAddr, SocketAddr)> = self
+            .observed
+            .views()
+            .filter_map(|(node, _)| Some((node, self.target.master_of(node)?)))
+            .filter(|(_, master)| complete.get(master) == Some(&true))
+            .collect();
+        let by_hand = nodes.len() <= INTRODUCE;
+        let mut list = Vec::new();
+        for (index, one) in nodes.iter().enumerate() {
+            for other in &nodes[index + 1..] {
+                list.extend(self.introduction(*one, *other, by_hand));
+            }
+        }
+        list
+    }
+
+    fn introduction(
+        &self,
+        (one, its_master): (SocketAddr, SocketAddr),
+        (other, others_master): (SocketAddr, SocketAddr),
+        by_hand: bool,
+    ) -> Vec<(SocketAddr, Step)> {
+        let (Some(view), Some(peer)) = (self.view(one), self.view(other)) else { return Vec::new() };
+        let (forth, back) = (mismatch(view, peer).is_some(), mismatch(peer, view).is_some());
+        if !forth && !back {
+            return Vec::new();
+        }
+        let strangers = !self.knows(one, other) && !self.knows(other, one);
+        let masters = one == its_master && other == others_master;
+        let prepared = masters
+            || its_master == others_master
+            || ((other == others_master || self.knows(one, others_master))
+                && (one == its_master || self.knows(other, its_master)));
+        if strangers && prepared && (masters || by_hand) {
+            return vec![(one, Step::Meet(other))];
+        }
+        // A handshake tells the one who is met of the one who meets, and not the other way round.
+        let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
+        news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
+    }
+}
+
+/// A node's steps as RESP.
+pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Command> {
+    let word = |text: &str| text.to_owned();
+    match step {
+        Step::Tune(name, value) => vec![vec![word("CONFIG"), word("SET"), word(name), value.clone()]],
+        Step::Claim { epoch, slots } => claim(*epoch, slots, view.is_some_and(|view| view.slot_ranges)),
+        Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
+        Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.clone()]],
+        Step::Meet(to) | Step::MeetAgain(to) => {
+            vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]
+        }
+        Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.clone()]],
+    }
+}
+
+/// In a MULTI, because no gossip may come between the epoch and the slots.
+fn claim(epoch: Option<u64>, slots: &[SlotRange], ranges: bool) -> Vec<Command> {
+    let word = |text: &str| text.to_owned();
+    let mut list = vec![vec![word("MULTI")]];
+    if let Some(epoch) = epoch {
+        list.push(vec![word("CLUSTER"), word("SET-CONFIG-EPOCH"), epoch.to_string()]);
+    }
+    if !slots.is_empty() && ranges {
+        let bounds = slots.iter().flat_map(|range| [range.first.to_string(), range.last.to_string()]);
+        list.push([word("CLUSTER"), word("ADDSLOTSRANGE")].into_iter().chain(bounds).collect());
+    } else if !slots.is_empty() {
+        let each = slots.iter().flat_map(|range| range.iter()).map(|slot| slot.to_string());
+        list.push([word("CLUSTER"), word("ADDSLOTS")].into_iter().chain(each).collect());
+    }
+    list.push(vec![word("EXEC")]);
+    list
+}

@@ -1,0 +1,153 @@
+//! What only shows when all hosts are seen together, and the fold onto one host.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    ops::Range,
+};
+
+use super::{cluster, host::Found, resolver::Resolver};
+use crate::inventory::{
+    fleet::{Address, Host, Node, Ssh},
+    ports,
+    problem::Problem,
+    raw::Inventory,
+    spanned::Spanned,
+};
+
+pub(super) fn check(
+    written: &Inventory,
+    cluster: &cluster::Resolved,
+    hosts: &[Found<'_>],
+    resolver: &mut Resolver<'_>,
+) {
+    duplicate_names(hosts, resolver);
+    if !duplicate_addresses(hosts, resolver) && !resolver.folded() {
+        duplicate_nodes(hosts, resolver);
+    }
+    if cluster.sound && !resolver.lost_some_of("hosts") && hosts.iter().all(|found| found.counted) {
+        masters(written, cluster, hosts, resolver);
+    }
+}
+
+fn twice(what: String, again: &Range<usize>, first: &Range<usize>, help: &str) -> Problem {
+    Problem::new(what).at(again, "again").at(first, "first here").help(help)
+}
+
+fn duplicate_names(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
+    let mut seen: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+    for name in hosts.iter().filter_map(|found| found.written.name.as_ref()) {
+        match seen.get(&name.to_lowercase()) {
+            Some(first) => {
+                let what = format!("two hosts are called `{}`", name.value);
+                resolver.report(twice(what, &name.span, &first.span, "give each host a name of its own"));
+            }
+            None => drop(seen.insert(name.to_lowercase(), name)),
+        }
+    }
+}
+
+fn duplicate_addresses(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) -> bool {
+    let before = resolver.count();
+    let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
+    for address in hosts.iter().filter_map(|found| found.written.address.as_ref()) {
+        match seen.get(address.as_str()) {
+            Some(first) => {
+                let what = match address.as_str() {
+                    "local" => "two hosts are this machine".to_owned(),
+                    address => format!("two hosts have the address {address}"),
+                };
+                let help = "one machine is one host: write it once, with more `nodes`";
+                resolver.report(twice(what, &address.span, &first.span, help));
+            }
+            None => drop(seen.insert(address, address)),
+        }
+    }
+    resolver.count() > before
+}
+
+/// Reports one clash a host: the others follow from it.
+fn duplicate_nodes(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
+    let mut seen: BTreeMap<SocketAddr, (&Node, &Range<usize>)> = BTreeMap::new();
+    for found in hosts.iter().filter(|found| found.placed) {
+        let mut clash = None;
+        for (node, at) in found.host.nodes.iter().zip(&found.nodes_at) {
+            let bus = SocketAddr::new(node.ip(), node.bus_port());
+            let taken =
+                [node.address, bus].into_iter().find_map(|socket| Some((socket, *seen.get(&socket)?)));
+            clash = clash.or(taken.map(|(socket, (other, first))| (socket, other, at, first)));
+            seen.entry(node.address).or_insert((node, at));
+            seen.entry(bus).or_insert((node, at));
+        }
+        if let Some((socket, other, at, first)) = clash {
+            let what = format!("two nodes would listen on {socket}");
+            let help = if other.address == socket {
+                "give each node an address and port of its own"
+            } else {
+                "one of them is a bus port (port + 10000): keep the ports on a host within 10000"
+            };
+            resolver.report(twice(what, at, first, help));
+        }
+    }
+}
+
+fn masters(
+    written: &Inventory,
+    cluster: &cluster::Resolved,
+    hosts: &[Found<'_>],
+    resolver: &mut Resolver<'_>,
+) {
+    let nodes: usize = hosts.iter().map(|found| found.host.nodes.len()).sum();
+    let each = cluster.replicas + 1;
+    let at = written
+        .cluster
+        .as_ref()
+        .and_then(|table| table.replicas.as_ref())
+        .map(|replicas| replicas.span.clone());
+    let at = at.or_else(|| hosts.first().and_then(|found| found.nodes_at.first().cloned())).unwrap_or(0..0);
+    if hosts.is_empty() {
+        return;
+    }
+    if nodes < 3 * each {
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let left = plural(nodes / each, "master");
+        let what = format!(
+            "{} with {} leave {left}",
+            plural(nodes, "node"),
+            plural(cluster.replicas, "replica") + " each"
+        );
+        let needed = format!(
+            "3 × ({} + 1) = {} nodes are needed: add hosts, or raise `nodes`",
+            cluster.replicas,
+            3 * each
+        );
+        resolver.report(Problem::new(what).at(&at, "a cluster needs at least 3 masters").help(needed));
+    } else if resolver.folded() {
+        let last = i64::from(cluster.port).saturating_add(i64::try_from(nodes).unwrap_or(i64::MAX)) - 1;
+        if let Err(bad) = ports::check(last) {
+            let what =
+                format!("the last of {nodes} nodes on one machine gets a port it cannot have: {}", bad.what);
+            resolver.report(Problem::new(what).at(&at, bad.why).help("lower `port` in [cluster]"));
+        }
+    }
+}
+
+/// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written under.
+pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
+    let name = "localhost";
+    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {
+        name: port.to_string(),
+        host: name.to_owned(),
+        address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        simulated: false,
+        config: node.config,
+    });
+    vec![Host {
+        name: name.to_owned(),
+        address: Address::Local,
+        ssh: Ssh::default(),
+        zone: None,
+        nodes: nodes.collect(),
+    }]
+}

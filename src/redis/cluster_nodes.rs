@@ -1,0 +1,238 @@
+//! What a node knows of its cluster: the text of `CLUSTER NODES`, which is also the text of `nodes.conf`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::SlotRange;
+
+/// One line: a node as another (or the same) node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub id: String,
+    /// Empty for `myself` until the node has been met.
+    pub ip: String,
+    pub port: u16,
+    /// 0 where the line does not say.
+    pub bus_port: u16,
+    pub hostname: Option<String>,
+    /// `shard-id`, `tls-port`… of newer versions.
+    pub aux: Vec<(String, String)>,
+    pub flags: Vec<String>,
+    pub master: Option<String>,
+    pub ping_sent: u64,
+    pub pong_received: u64,
+    pub epoch: u64,
+    pub connected: bool,
+    pub slots: Vec<SlotRange>,
+    /// Slots on the move, as written: `[93-<-id]` or `[93->-id]`.
+    pub moving: Vec<String>,
+}
+
+impl Row {
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    pub fn is_myself(&self) -> bool {
+        self.has("myself")
+    }
+
+    pub fn is_master(&self) -> bool {
+        self.has("master")
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.has("slave")
+    }
+
+    /// A peer that has not said yet who it is: its id is a random placeholder.
+    pub fn is_handshake(&self) -> bool {
+        self.has("handshake")
+    }
+
+    /// Where the node answers clients, if the line says so.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let ip: IpAddr = self.ip.parse().ok()?;
+        (self.port != 0 && !self.has("noaddr")).then(|| SocketAddr::new(ip, self.port))
+    }
+
+    /// `ip:port` as written, for messages.
+    pub fn written_address(&self) -> String {
+        format!("{}:{}", self.ip, self.port)
+    }
+}
+
+/// A whole view.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    pub rows: Vec<Row>,
+    /// From the `vars` line, which only the file has.
+    pub current_epoch: Option<u64>,
+}
+
+impl Listing {
+    pub fn myself(&self) -> Option<&Row> {
+        self.rows.iter().find(|row| row.is_myself())
+    }
+}
+
+/// A line that is not one of a node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} is not a cluster node: {text:?}")]
+pub struct Malformed {
+    pub line: usize,
+    pub text: String,
+}
+
+/// Reads the text of any version from 3.0 to 9.1.
+pub fn parse(text: &str) -> Result<Listing, Malformed> {
+    let mut listing = Listing::default();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        if let Some(vars) = line.strip_prefix("vars ") {
+            listing.current_epoch = vars_epoch(vars);
+            continue;
+        }
+        let malformed = || Malformed { line: index + 1, text: line.chars().take(120).collect() };
+        listing.rows.push(row(line).ok_or_else(malformed)?);
+    }
+    Ok(listing)
+}
+
+fn vars_epoch(vars: &str) -> Option<u64> {
+    let mut words = vars.split_whitespace();
+    words.find(|word| *word == "currentEpoch")?;
+    words.next()?.parse().ok()
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut words = line.split_whitespace();
+    let id = words.next()?.to_owned();
+    let place = place(words.next()?)?;
+    let flags = words.next()?.split(',').filter(|f| *f != "noflags").map(str::to_owned).collect();
+    let master = words.next().map(|word| (word != "-").then(|| word.to_owned()))?;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (ping_sent, pong_received, epoch) = (number()?, number()?, number()?);
+    let connected = words.next()? == "connected";
+    let (mut slots, mut moving) = (Vec::new(), Vec::new());
+    for word in words {
+        if word.starts_with('[') {
+            moving.push(word.to_owned());
+        } else {
+            slots.push(word.parse().ok()?);
+        }
+    }
+    let Place { ip, port, bus_port, hostname, aux } = place;
+    Some(Row {
+        id,
+        ip,
+        port,
+        bus_port,
+        hostname,
+        aux,
+        flags,
+        master,
+        ping_sent,
+        pong_received,
+        epoch,
+        connected,
+        slots,
+        moving,
+    })
+}
+
+struct Place {
+    ip: String,
+    port: u16,
+    bus_port: u16,
+    hostname: Option<String>,
+    aux: Vec<(String, String)>,
+}
+
+/// `ip:port@cport[,hostname][,key=value…]`; the colons of an IPv6 address stand before the last one.
+fn place(word: &str) -> Option<Place> {
+    let mut parts = word.split(',');
+    let (ip, both) = parts.next()?.rsplit_once(':')?;
+    let (port, bus_port) = both.split_once('@').unwrap_or((both, "0"));
+    let (mut hostname, mut aux) = (None, Vec::new());
+    for (index, part) in parts.enumerate() {
+        match part.split_once('=') {
+            Some((key, value)) => aux.push((key.to_owned(), value.to_owned())),
+            None if index == 0 && !part.is_empty() => hostname = Some(part.to_owned()),
+            None => {}
+        }
+    }
+    Some(Place {
+        ip: ip.to_owned(),
+        port: port.parse().ok()?,
+        bus_port: bus_port.parse().ok()?,
+        hostname,
+        aux,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const REDIS_5: &str = "\
+07c37dfeb235213a872192d90877d0cd55635b91 127.0.0.1:30004@31004 slave e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 0 1426238317239 4 connected
+67ed2db8d677e59ec4a4cefb06858cf2a1a89fa1 127.0.0.1:30002@31002 master - 0 1426238316232 2 disconnected 5461-10922
+e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 127.0.0.1:30001@31001 myself,master - 0 0 1 connected 0-5460 7000 [93-<-67ed2db8d677e59ec4a4cefb06858cf2a1a89fa1]
+vars currentEpoch 6 lastVoteEpoch 0
+";
+
+    #[test]
+    fn reads_rows_of_redis_5_and_its_file() {
+        let listing = parse(REDIS_5).unwrap();
+        assert_eq!(listing.current_epoch, Some(6));
+        let own = listing.myself().unwrap();
+        assert_eq!(own.address(), Some("127.0.0.1:30001".parse().unwrap()));
+        assert_eq!(own.slots, [SlotRange::new(0, 5460), SlotRange::new(7000, 7000)]);
+        assert_eq!(own.moving.len(), 1);
+        assert!(!listing.rows[1].connected);
+        assert_eq!(listing.rows[0].master.as_deref(), Some(own.id.as_str()));
+    }
+
+    #[test]
+    fn reads_host_names_and_aux_fields_of_newer_versions() {
+        let line = "a ::1:7001@17001,db.example,tls-port=0,shard-id=ff slave,fail? b 1 2 3 connected";
+        let row = parse(line).unwrap().rows.remove(0);
+        assert_eq!((row.ip.as_str(), row.port, row.bus_port), ("::1", 7001, 17001));
+        assert_eq!(row.hostname.as_deref(), Some("db.example"));
+        assert_eq!(row.aux[1], ("shard-id".to_owned(), "ff".to_owned()));
+        assert!(row.has("fail?") && row.is_replica());
+        let unnamed = parse("a 1.2.3.4:1@2,,shard-id=ff master - 0 0 0 connected").unwrap();
+        assert_eq!(unnamed.rows[0].hostname, None);
+    }
+
+    #[test]
+    fn a_node_nobody_met_has_no_address() {
+        let listing = parse("a :7001@17001 myself,master - 0 0 0 connected").unwrap();
+        assert_eq!(listing.rows[0].address(), None);
+    }
+
+    #[test]
+    fn half_a_line_is_an_error_that_names_it() {
+        assert_eq!(parse("\na 127.0.0.1:1@2 master").unwrap_err().line, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "\\PC*\n\\PC*") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn never_panics_on_nearly_right_lines(
+            place in "[0-9a-f:.]{0,20}:[0-9]{0,6}@?[0-9]{0,6},?[a-z=,]{0,9}",
+            tail in "[0-9a-z ?,\\[\\]<>-]{0,60}",
+        ) {
+            let _ = parse(&format!("id {place} {tail}"));
+        }
+    }
+}

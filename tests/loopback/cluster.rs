@@ -1,0 +1,247 @@
+//! Forming and proving real clusters: every test starts its own servers on loopback.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use crate::servers::{Lab, command, simulated, tell, write};
+use provision::cluster::{
+    ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, order, settled,
+};
+use provision::redis::{Reply, Servers, slot_of_key};
+use tokio::time::{Instant, sleep};
+
+const NOTHING: BTreeMap<SocketAddr, String> = BTreeMap::new();
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
+    let lab = Lab::start(6, 1);
+    let servers = lab.servers().await;
+    let formed = lab.form(&servers).await.unwrap();
+    println!("formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
+    assert_eq!(assess(&lab.fleet, &servers.observe().await, &NOTHING), Ok(ClusterState::Formed));
+    let evidence = lab.prove(&servers).await;
+    println!("proven after {:?}", lab.started.elapsed());
+    for i in &evidence.invariants {
+        println!("{:>4} {:?} {} — {} ({} ms)", i.id, i.status, i.title, i.evidence, i.took_ms);
+    }
+    let moved = &evidence.get("I30").unwrap().evidence;
+    assert!(moved.contains("Redirected to slot ["), "{moved}");
+
+    let again = lab.form(&servers).await.unwrap();
+    assert_eq!((again.commands, again.reached), (0, vec![]));
+    let evidence = lab.prove(&servers).await;
+    println!("proven again in {} ms", evidence.took_ms);
+    for node in lab.addresses() {
+        assert_eq!(tell(&servers, node, "DBSIZE").await, Reply::Int(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_without_meet_are_finished() {
+    let lab = Lab::start(6, 1);
+    let servers = lab.servers().await;
+    lab.up(&servers).await;
+    let nodes = lab.addresses();
+    for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
+        tell(&servers, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
+    }
+    let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
+    assert!(matches!(standing, ClusterState::Partial { .. }), "{standing:?}");
+    lab.form(&servers).await.unwrap();
+    lab.prove(&servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meet_without_replicate_is_finished() {
+    let lab = Lab::start(6, 1);
+    let servers = lab.servers().await;
+    lab.up(&servers).await;
+    let nodes = lab.addresses();
+    for (index, node) in nodes.iter().enumerate() {
+        tell(&servers, *node, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1)).await;
+    }
+    for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
+        tell(&servers, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
+    }
+    for node in &nodes[1..] {
+        tell(&servers, *node, &format!("CLUSTER MEET {} {}", nodes[0].ip(), nodes[0].port())).await;
+    }
+    sleep(Duration::from_millis(700)).await;
+    lab.form(&servers).await.unwrap();
+    lab.prove(&servers).await;
+}
+
+/// Dropping a future at a random moment is what SIGKILL does to a run.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_formation_is_continued() {
+    let lab = Lab::start(6, 1);
+    for millis in [60, 130, 210, 330, 480] {
+        let servers = lab.servers().await;
+        let _ = tokio::time::timeout(Duration::from_millis(millis), lab.form(&servers)).await;
+    }
+    let servers = lab.servers().await;
+    lab.form(&servers).await.unwrap();
+    let evidence = lab.prove(&servers).await;
+    assert_eq!(evidence.get("I37").unwrap().status, Status::Pass);
+}
+
+const FOREIGN: &str = "\
+2222222222222222222222222222222222222222 127.0.0.1:9@10009 master - 0 0 2 connected 8192-16383
+1111111111111111111111111111111111111111 127.0.0.1:8@10008 myself,master - 0 0 1 connected 0-8191
+vars currentEpoch 2 lastVoteEpoch 0
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
+    let addresses = Lab::start(6, 1).addresses();
+    let mut lab = Lab::stopped(addresses.clone(), 1, false);
+    let stranger = addresses[4];
+    std::fs::create_dir_all(lab.nodes_conf(stranger).parent().unwrap()).unwrap();
+    write(lab.nodes_conf(stranger), FOREIGN);
+
+    let expected = |refusal: &SafetyViolation| {
+        let text = refusal.to_string();
+        assert!(
+            text.contains(&stranger.to_string()) && text.contains("222222") && text.contains("127.0.0.1:9"),
+            "{text}"
+        );
+    };
+    let servers = lab.servers().await;
+    let disk = BTreeMap::from([(stranger, FOREIGN.to_owned())]);
+    expected(&assess(&lab.fleet, &servers.observe().await, &disk).unwrap_err());
+
+    lab.start_all();
+    lab.up(&servers).await;
+    let read =
+        |lab: &Lab| addresses.iter().map(|a| std::fs::read(lab.nodes_conf(*a)).unwrap()).collect::<Vec<_>>();
+    let before = read(&lab);
+    match lab.form(&servers).await {
+        Err(FormError::Refused(refusal)) => expected(&refusal),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(servers.changes_sent(), 0);
+    assert_eq!(read(&lab), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lonely_node_with_keys_is_refused() {
+    let lab = Lab::start(6, 1);
+    let servers = lab.servers().await;
+    lab.up(&servers).await;
+    let node = lab.addresses()[5];
+    tell(&servers, node, "CONFIG SET cluster-require-full-coverage no").await;
+    tell(&servers, node, "CLUSTER ADDSLOTS 5798").await;
+    let end = Instant::now() + Duration::from_mins(1);
+    while tell(&servers, node, "SET name x").await.error().is_some() {
+        assert!(Instant::now() < end);
+        sleep(Duration::from_millis(50)).await;
+    }
+    tell(&servers, node, "CLUSTER DELSLOTS 5798").await;
+    let refused = assess(&lab.fleet, &servers.observe().await, &NOTHING);
+    assert!(
+        matches!(refused, Err(SafetyViolation::WouldFlush { node: found, keys: 1 }) if found == node),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_is_named() {
+    let mut lab = Lab::start(6, 1);
+    let servers = lab.formed().await;
+    let victim = lab.addresses()[4];
+    lab.kill(victim);
+    let evidence = lab.verify(&servers).await;
+    assert!(evidence.took_ms < 15_000, "a dead node is not waited for: {} ms", evidence.took_ms);
+    for id in ["I2", "I19", "I22", "I25"] {
+        let invariant = evidence.get(id).unwrap();
+        assert_eq!(invariant.status, Status::Fail, "{invariant:?}");
+        assert!(invariant.evidence.contains(&victim.to_string()), "{invariant:?}");
+    }
+    let standing = assess(&lab.fleet, &servers.observe().await, &NOTHING).unwrap();
+    assert!(
+        matches!(&standing, ClusterState::Degraded { down } if down[0].contains(&victim.to_string())),
+        "{standing:?}"
+    );
+
+    lab.start_node(victim);
+    settled(&servers, victim, Duration::from_mins(1)).await.unwrap();
+    lab.prove(&servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_there_is_nothing_to_do() {
+    let lab = Lab::start(6, 1);
+    let servers = lab.formed().await;
+    let master = lab.addresses()[0];
+    let heir = lab.addresses()[3];
+    assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::To(heir));
+    assert_eq!(hand_over(&servers, master).await.unwrap(), HandOver::NotNeeded);
+    lab.form(&servers).await.unwrap();
+    lab.prove(&servers).await;
+    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+}
+
+/// The way `apply` restarts: no key is lost, and the order never takes two nodes of a shard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_keeps_every_key() {
+    let mut lab = Lab::start(6, 1);
+    let servers = lab.formed().await;
+    for n in 0..300 {
+        set(&servers, &servers.observe().await, &format!("key:{n}")).await;
+    }
+    let order = order(&servers.observe().await);
+    assert_eq!(order[..3], lab.addresses()[3..]);
+    for node in order {
+        hand_over(&servers, node).await.unwrap();
+        lab.kill(node);
+        lab.start_node(node);
+        let took = settled(&servers, node, Duration::from_mins(1)).await.unwrap();
+        println!("{node} restarted and settled after {took:?}");
+    }
+    let observed = servers.observe().await;
+    let keys: u64 = observed.views().filter(|(_, view)| !view.is_replica()).map(|(_, view)| view.keys).sum();
+    assert_eq!(keys, 300);
+    lab.form(&servers).await.unwrap();
+    lab.prove(&servers).await;
+}
+
+async fn set(servers: &Servers, observed: &Observed, key: &str) {
+    let slot = slot_of_key(key);
+    let owner = observed.views().find(|(_, view)| {
+        view.myself().is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)))
+    });
+    let reply = servers.write(owner.unwrap().0, &[command(&format!("SET {key} x"))]).await.unwrap();
+    assert_eq!(reply, [Reply::Text("OK".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lost_its_memory_gets_its_place_back() {
+    let mut lab = Lab::start(6, 1);
+    let servers = lab.formed().await;
+    let victim = lab.addresses()[3];
+    lab.kill(victim);
+    std::fs::remove_dir_all(lab.nodes_conf(victim).parent().unwrap()).unwrap();
+    lab.start_node(victim);
+    lab.up(&servers).await;
+    lab.form(&servers).await.unwrap();
+    lab.prove(&servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nine_nodes_with_two_replicas_each() {
+    let lab = Lab::start(9, 2);
+    let servers = lab.servers().await;
+    let formed = lab.form(&servers).await.unwrap();
+    println!("nine nodes formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
+    lab.prove(&servers).await;
+    println!("nine nodes proven after {:?}", lab.started.elapsed());
+    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_addresses_on_one_port() {
+    let mut lab = Lab::stopped(simulated(6), 1, true);
+    lab.start_all();
+    let servers = lab.formed().await;
+    println!("six addresses proven after {:?}", lab.started.elapsed());
+    assert_eq!(lab.form(&servers).await.unwrap().commands, 0);
+}
