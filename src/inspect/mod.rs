@@ -18,7 +18,7 @@ use crate::{
     },
     playbook::Playbook,
     redis::Servers,
-    resource::{Binary, Layout, Observed, PASSWORD, Questions, Resource},
+    resource::{Binary, Layout, Observed, PASSWORD, ProbeScript, Resource},
     secret,
 };
 
@@ -148,7 +148,7 @@ pub async fn cluster_state<'a>(
 ) -> Result<(cluster::Observed, ClusterState), Error> {
     let servers = servers(fleet, probes)?;
     let disk = fleet.nodes().filter_map(|node| {
-        let text = hosts(&node.host)?.nodes_conf.get(&node.name)?;
+        let text = hosts(&node.host)?.node(&node.name)?.nodes_conf.as_ref()?;
         Some((node.address, text.clone()))
     });
     let disk = disk.collect();
@@ -174,7 +174,7 @@ fn refuse_auth_mismatch<'a>(
     seen: &cluster::Observed,
 ) -> Result<(), cluster::AuthMismatch> {
     let copy = |node: &Node| {
-        hosts(&node.host)?.processes.get(&node.name)?;
+        hosts(&node.host)?.node(&node.name)?.running.as_ref()?;
         let layout = Layout::new(fleet, facts.get(&node.host)?);
         Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name))
     };
@@ -183,10 +183,11 @@ fn refuse_auth_mismatch<'a>(
 
 /// Asks hosts again for what a saved plan desires.
 pub async fn observe(probe: &Probe, facts: &Facts, desired: &[Desired]) -> host::Result<Observed> {
-    let mut questions = Questions::default();
-    desired.iter().flat_map(|step| &step.resources).for_each(|resource| resource.kind().ask(&mut questions));
-    let lines = probe.ask("the state of its resources", &questions.script(facts)).await?;
-    Ok(Observed::parse(&questions, &lines))
+    let resources = || desired.iter().flat_map(|step| &step.resources);
+    let mut script = ProbeScript::default();
+    resources().for_each(|resource| resource.ask(&mut script));
+    let lines = probe.ask("the state of its resources", &script.script(facts)).await?;
+    Ok(Observed::read(resources(), &lines))
 }
 
 /// What is on a host, and whether it lacks the server where the cache has none that would run there.
@@ -227,7 +228,7 @@ impl HostSnapshot {
         let none = std::collections::BTreeSet::new();
         binaries
             .filter(|resource| matches!(resource, Resource::Binary(_)))
-            .any(|resource| resource.kind().compare(&self.observed, &none).is_some())
+            .any(|resource| resource.compare(&self.observed, &none).is_some())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     inventory::{Fleet, Host, Node, Version},
     playbook::{Action, Playbook, Step},
     resource::{
-        Binary, Command, Content, Directory, File, HUGE_PAGES, KernelSetting, Layout, PASSWORD, Package,
-        Process, Resource, Unit, User,
+        Binary, Command, Content, Directory, File, HUGE_PAGES, KernelSetting, Layout, Line, PASSWORD,
+        Package, Process, Resource, Unit, User,
     },
 };
 
@@ -158,12 +158,12 @@ impl DesiredResources<'_> {
         for node in &self.host.nodes {
             let paths = self.layout.node(node);
             for (folder, owner) in [(parent(&paths.config), self.readable()), (&*paths.data, self.owned())] {
-                resources.push(Resource::Directory(Directory::ours(folder, 0o750, owner.as_deref())));
+                resources.push(Resource::Directory(Directory::recursive(folder, 0o750, owner.as_deref())));
             }
             let run = parent(&paths.pid);
-            resources.push(Resource::Directory(Directory::ours(run, 0o755, self.owned().as_deref())));
+            resources.push(Resource::Directory(Directory::recursive(run, 0o755, self.owned().as_deref())));
             let log = parent(&paths.log);
-            resources.push(Resource::Directory(Directory::ours(log, 0o750, self.owned().as_deref())));
+            resources.push(Resource::Directory(Directory::recursive(log, 0o750, self.owned().as_deref())));
             let text = render::config(&self.templates.config, self.fleet, node, &self.layout)?;
             let owner = self.readable();
             if let (Some(auth), Some(path)) = (&self.fleet.auth, self.password_file(node)) {
@@ -199,9 +199,9 @@ impl DesiredResources<'_> {
     fn user_step(&self, action: &Action) -> Result<Vec<Resource>, Error> {
         let Some(resource) = self.user_resource(action)? else { return Ok(Vec::new()) };
         let folders: Vec<Directory> = match &resource {
-            Resource::Directory(Directory { path, .. }) | Resource::File(File { path, .. }) => {
-                above(path).collect()
-            }
+            Resource::Directory(Directory { path, .. })
+            | Resource::File(File { path, .. })
+            | Resource::Line(Line { path, absent: false, .. }) => above(path).collect(),
             _ => Vec::new(),
         };
         Ok(folders.into_iter().map(Resource::Directory).chain([resource]).collect())
@@ -214,7 +214,7 @@ impl DesiredResources<'_> {
                 Resource::Package(Package { names, distro })
             }
             Action::Directory { path, mode, owner } => {
-                Resource::Directory(Directory { path, mode: Some(mode), owner, ours: false })
+                Resource::Directory(Directory { path, mode: Some(mode), owner, recursive: false })
             }
             Action::File { path, content, mode, owner } => {
                 Resource::File(File { path, content: Content::Text(content), mode, owner })
@@ -223,6 +223,7 @@ impl DesiredResources<'_> {
                 let text = render::template(&source, &template, self.fleet, self.host, &self.layout)?;
                 Resource::File(File { path, content: Content::Text(text), mode, owner })
             }
+            Action::Line { path, line, absent } => Resource::Line(Line { path, line, absent }),
             Action::User { name, home } => Resource::User(User { name, home }),
             Action::Command { run, creates, unless } => Resource::Command(Command { run, creates, unless }),
             Action::Unit { name } => Resource::Unit(Unit { name }),
@@ -258,7 +259,7 @@ impl DesiredResources<'_> {
 
 /// A folder of ours, after all the folders above it.
 fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
-    above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+    above(path).chain([Directory::recursive(path, mode, owner)]).map(Resource::Directory).collect()
 }
 
 /// The folders above a path, outermost first, without those that every host has.

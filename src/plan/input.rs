@@ -9,7 +9,7 @@ use crate::{
     distro,
     host::InitSystem,
     inventory::Fleet,
-    resource::{Action, Observed, PathState, Resource},
+    resource::{Action, Observed, Obstacle, Resource},
 };
 
 /// Everything a plan is computed from. No connection, no clock, no environment.
@@ -61,7 +61,7 @@ impl PlanInput<'_> {
         let lacking = stages.iter().flat_map(|stage| stage.work.changes()).find_map(|changes| {
             let ships = |change: &&Planned| matches!(change.resource, Resource::Binary(_));
             let binary = changes.changes.iter().find(ships).filter(|_| lacking(&changes.host))?;
-            Some(Error::NothingBuilt { host: changes.host.clone(), what: binary.resource.kind().title() })
+            Some(Error::NothingBuilt { host: changes.host.clone(), what: binary.resource.title() })
         });
         lacking.map_or(Ok(()), Err)
     }
@@ -74,7 +74,7 @@ impl PlanInput<'_> {
         let mut notices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (host, view) in self.hosts {
             let resources = view.desired.iter().flat_map(|step| &step.resources);
-            for notice in resources.filter_map(|resource| resource.kind().notice(&view.observed)) {
+            for notice in resources.filter_map(|resource| resource.notice(&view.observed)) {
                 notices.entry(notice).or_default().insert(host.clone());
             }
         }
@@ -158,8 +158,8 @@ impl HostSnapshot {
             if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
                 continue;
             }
-            if let Some(difference) = resource.kind().compare(&self.observed, changing) {
-                changing.extend(resource.kind().writes());
+            if let Some(difference) = resource.compare(&self.observed, changing) {
+                changing.extend(resource.writes());
                 changes.push(Planned { resource: resource.clone(), difference });
             }
         }
@@ -172,26 +172,20 @@ impl HostSnapshot {
         let resources = self.desired.iter().flat_map(|step| &step.resources);
         resources
             .filter(|resource| !matches!(resource, Resource::Package(_)))
-            .filter_map(|resource| resource.kind().compare(&self.observed, &none))
+            .filter_map(|resource| resource.compare(&self.observed, &none))
             .all(|difference| difference.action == Action::Run)
     }
 
     fn check_preconditions(&self, host: &str, resource: &Resource) -> Result<(), Error> {
         let host = host.to_owned();
+        match resource.obstacle(&self.observed) {
+            Some(Obstacle::PortInUse(taken)) => return Err(Error::PortTaken { host, taken }),
+            Some(Obstacle::InTheWay { path, wanted, found }) => {
+                return Err(Error::InTheWay { host, path, wanted, found });
+            }
+            None => {}
+        }
         match resource {
-            Resource::Process(process) => {
-                match self.observed.taken.iter().find(|taken| taken.node == process.node) {
-                    Some(taken) => Err(Error::PortTaken { host, taken: taken.clone() }),
-                    None => Ok(()),
-                }
-            }
-            Resource::File(file) => self.check_path_free(host, &file.path, "file", |found| found == "file"),
-            // What a link above our folders leads to is somebody else's decision.
-            Resource::Directory(directory) => {
-                self.check_path_free(host, &directory.path, "directory", |found| {
-                    found == "directory" || (found == "symbolic link" && directory.mode.is_none())
-                })
-            }
             Resource::Unit(unit) if self.init != InitSystem::Systemd => {
                 Err(Error::NoSystemd { host, unit: unit.name.clone() })
             }
@@ -202,32 +196,7 @@ impl HostSnapshot {
         }
     }
 
-    /// Refuses a path where something else stands than what may stand there.
-    fn check_path_free(
-        &self,
-        host: String,
-        path: &str,
-        wanted: &'static str,
-        may: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
-        let found = self.observed.paths.get(path).map(what);
-        match found.filter(|found| !may(found)) {
-            Some(found) => {
-                Err(Error::InTheWay { host, path: path.to_owned(), wanted, found: found.to_owned() })
-            }
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn state(&self) -> Baseline {
         Baseline { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
-    }
-}
-
-fn what(state: &PathState) -> &str {
-    match state {
-        PathState::Directory { .. } => "directory",
-        PathState::File { .. } => "file",
-        PathState::Other { what } => what,
     }
 }

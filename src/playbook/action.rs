@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Action,
-    raw::{CommandTable, DirectoryTable, FileTable, TemplateTable, UserTable, Words, WrittenStep},
+    raw::{CommandTable, DirectoryTable, FileTable, LineTable, TemplateTable, UserTable, Words, WrittenStep},
     templates,
 };
 use crate::inventory::{Fleet, Problem, Spanned, suggest};
@@ -35,6 +35,7 @@ impl Reader<'_> {
             step.directory.as_ref().map(|it| (&it.span, self.directory(it))),
             step.file.as_ref().map(|it| (&it.span, self.file(it))),
             step.template.as_ref().map(|it| (&it.span, self.template(it))),
+            step.line.as_ref().map(|it| (&it.span, self.line(it))),
             step.user.as_ref().map(|it| (&it.span, self.user(it))),
             step.command.as_ref().map(|it| (&it.span, self.command(it))),
             step.unit
@@ -133,6 +134,17 @@ impl Reader<'_> {
         let found = found?;
         let (template, source) = (found.text, found.source);
         Some(Action::Template { path: path?, template, source, mode: mode?, owner: owner? })
+    }
+
+    fn line(&mut self, table: &Spanned<LineTable>) -> Option<Action> {
+        let path = self.path("path", table.path.as_ref(), &table.span);
+        let line = self.required("line", table.line.as_ref(), &table.span);
+        if let Some(text) = line.filter(|text| text.is_empty() || text.chars().any(char::is_control)) {
+            let what = format!("`{}` is not one line", text.escape_debug());
+            self.report(what, &text.span, "a whole line without its end", "write one step for each line");
+            return None;
+        }
+        Some(Action::Line { path: path?, line: line?.value.clone(), absent: table.absent.unwrap_or(false) })
     }
 
     fn user(&mut self, table: &Spanned<UserTable>) -> Option<Action> {

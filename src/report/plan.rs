@@ -183,14 +183,14 @@ impl HostUndo {
     fn outermost(&self) -> impl Iterator<Item = &Entry> {
         let inside = |path: &str| {
             self.entries.iter().any(|entry| match entry {
-                Entry::CreatedDirectory { path: folder, ours: true } => {
+                Entry::CreatedDirectory { path: folder, recursive: true } => {
                     path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
                 }
                 _ => false,
             })
         };
         self.entries.iter().filter(move |entry| match entry {
-            Entry::CreatedDirectory { ours: false, .. } => false,
+            Entry::CreatedDirectory { recursive: false, .. } => false,
             Entry::CreatedDirectory { path, .. }
             | Entry::CreatedFile { path, .. }
             | Entry::ReplacedFile { path, .. } => !inside(path),
@@ -207,7 +207,7 @@ impl Planned {
             Action::Restart => "↻".yellow().to_string(),
             Action::Run => "!".magenta().to_string(),
         };
-        let title = self.resource.kind().title();
+        let title = self.resource.title();
         let _ = writeln!(text, "  {sign} {host}: {title} {}", format!("({})", self.difference.why).dimmed());
         let new = self.difference.action == Action::Create;
         let Some(diff) = self.difference.diff.as_ref().filter(|_| detail == Detail::Full || !new) else {

@@ -60,7 +60,8 @@ impl Status {
 
 impl NodeStatus {
     fn new(node: &Node, survey: &Inspection) -> Self {
-        let process = survey.views.get(&node.host).and_then(|view| view.observed.processes.get(&node.name));
+        let process = survey.views.get(&node.host).and_then(|view| view.observed.node(&node.name));
+        let process = process.and_then(|answer| answer.running.as_ref());
         let mut status = Self {
             host: node.host.clone(),
             address: node.address.to_string(),

@@ -7,7 +7,7 @@ use crate::{
     event::StepEvents,
     host::{self, Facts, LockedHost},
     plan::Planned,
-    resource::{Action, Binary, Entry, Layout, Mark, Process, Resource, Script, mark},
+    resource::{Action, Binary, Entry, Layout, Mark, Resource, Script, mark},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
@@ -28,19 +28,19 @@ impl HostRun<'_> {
         changes: &[Planned],
         binaries: &BinarySource<'_>,
     ) -> Result<usize, Error> {
-        let titles: Vec<String> = changes.iter().map(|change| change.resource.kind().title()).collect();
-        let mut script = self.script(changes);
+        let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
+        let mut script = Script::new(&self.layout);
         let (mut done, mut starting) = (0, Vec::new());
         for (index, planned) in changes.iter().enumerate() {
             if planned.difference.action == Action::Restart {
                 continue;
             }
             script.begin(index);
-            planned.resource.kind().change(&planned.difference, &mut script)?;
+            planned.resource.change(&planned.difference, &mut script);
             match &planned.resource {
                 Resource::Binary(binary) => {
                     done += self.run(&script, &titles).await?;
-                    script = self.script(changes);
+                    script = Script::new(&self.layout);
                     self.install(binary, binaries, &mut script).await?;
                 }
                 Resource::Process(process) => starting.push(process),
@@ -57,13 +57,12 @@ impl HostRun<'_> {
     pub(super) async fn undo(&self, entries: &[Entry]) -> Result<usize, Error> {
         let titles: Vec<String> = entries.iter().map(Entry::title).collect();
         let mut script = Script::undoing(&self.layout);
-        Process::functions(&mut script);
         for (index, entry) in entries.iter().enumerate() {
             script.begin(index);
-            script.push(&entry.undo(entries));
+            entry.undo(entries, &mut script);
             script.end(index);
         }
-        script.push(&Entry::last(entries, &self.layout.shared()));
+        Entry::finish(entries, &self.layout.shared(), &mut script);
         self.run(&script, &titles).await
     }
 
@@ -79,23 +78,15 @@ impl HostRun<'_> {
             Some(Mark::Note(text)) => self.events.notice(text),
             None => self.events.log(line),
         };
-        let what = "the change script";
+        let (what, text) = ("the change script", script.text()?);
         // A package manager that dies with the link leaves the host's packages in disorder.
         let ended = if script.is_long() {
-            self.change.run_detached(what, "change", script.text(), IDLE, &mut on_line).await
+            self.change.run_detached(what, "change", &text, IDLE, &mut on_line).await
         } else {
-            self.change.run(what, script.text(), IDLE, &mut on_line).await
+            self.change.run(what, &text, IDLE, &mut on_line).await
         };
         ended.map_err(|error| name_the_change(error, current))?;
         Ok(changed)
-    }
-
-    fn script(&self, changes: &[Planned]) -> Script {
-        let mut script = Script::new(&self.layout);
-        if changes.iter().any(|change| matches!(change.resource, Resource::Process(_))) {
-            Process::functions(&mut script);
-        }
-        script
     }
 
     async fn install(
@@ -108,7 +99,7 @@ impl HostRun<'_> {
         let upload = binaries.upload(&artifact)?;
         self.change.put(&upload, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artifact.provenance).unwrap_or_default();
-        binary.seal(&provenance, &artifact.sha256, script);
+        binary.finish(&provenance, &artifact.sha256, script);
         Ok(())
     }
 }

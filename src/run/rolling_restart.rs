@@ -101,12 +101,11 @@ impl RollingRestart<'_> {
     async fn restart_node(&self, host: &str, planned: &Planned, process: &Process) -> Result<(), Error> {
         let Some(run) = self.executor.host(self.fleet, self.step, host) else { return Ok(()) };
         let mut script = Script::new(&run.layout);
-        Process::functions(&mut script);
         script.begin(0);
         process.stop(&mut script);
-        planned.resource.kind().change(&planned.difference, &mut script)?;
+        planned.resource.change(&planned.difference, &mut script);
         script.end(0);
-        run.run(&script, &[format!("{} restarted", planned.resource.kind().title())]).await?;
+        run.run(&script, &[format!("{} restarted", planned.resource.title())]).await?;
         wait_ready(run.change.probe(), &[process]).await
     }
 }
