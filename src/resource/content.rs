@@ -43,7 +43,7 @@ impl Content {
         }
     }
 
-    /// The digest that may be written down: one of a password tells it to whoever tries many.
+    /// The digest that may be written down: a digest of a password lets it be guessed.
     pub(super) fn open_sha256(&self) -> Option<String> {
         self.text().and_then(|_| self.sha256())
     }

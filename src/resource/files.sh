@@ -10,8 +10,8 @@ cached_digest() {
   if [ "${was% *}" = "$now" ]; then echo "=sum ${was##* } $1"; else echo "=sum $(sha256sum -- "$1")"; fi
 }
 
-# Prints the digest of each regular file, and its text where the digest is not in $known nor the path in
-# $untold.
+# Prints the digest of each regular file, and its text unless $known has the first 16 digits of the digest, or
+# $untold has the path.
 digests() {
   for file in "$@"; do
     shift
@@ -19,7 +19,7 @@ digests() {
   done
   [ $# -eq 0 ] || sha256sum -- "$@" | while read -r sum path; do
     echo "=sum $sum $path"
-    case $known in *" $sum "*) continue ;; esac
+    case $known in *" ${sum%"${sum#????????????????}"} "*) continue ;; esac
     case $untold in *"|$path|"*) continue ;; esac
     [ "$(stat -c %s -- "$path")" -gt 65536 ] || echo "=text $(base64 -w 0 -- "$path") $path"
   done

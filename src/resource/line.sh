@@ -10,7 +10,7 @@ edit() {
   split "$1"
   enter "$dir"
   [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: name the file it leads to"
-  [ "$2" != none ] || [ ! -e "./$name" ] || refuse "$1 was created since the plan was made: run this again"
+  [ "$2" != none ] || [ ! -e "./$name" ] || refuse "$1 appeared after the plan was made: run this again"
   stage "$name"
   if [ "$2" = none ]; then
     : >./new
@@ -19,7 +19,7 @@ edit() {
   cp -pP -- "../$name" ./new || scrap "$name"
   [ -f ./new ] && [ ! -L ./new ] && { [ -z "$2" ] || [ "$(sum ./new)" = "$2" ]; } || {
     leave "$name"
-    refuse "$1 was changed since the plan was made: look at it, and run this again"
+    refuse "$1 was changed after the plan was made: look at it, and run this again"
   }
 }
 

@@ -83,7 +83,7 @@ sweep() {
     refuse "${PWD%/}/$1.provision-new is in the way and not ours: remove it, and run this again"
 }
 
-# Makes a folder in the one we are in, where nobody but us can put anything, and goes into it: the place to
+# Makes a folder in the one we are in, where only we can put anything, and goes into it: the place to
 # make a new $1.
 stage() {
   sweep "$1"
@@ -159,7 +159,7 @@ json() { printf '%s' "$1" | tr -s '[:space:][:cntrl:]' ' ' | sed 's/["\\]/\\&/g'
 # Refuses where something stands at $1 that was not there when the plan was made.
 absent() {
   if [ -e "$1" ] || [ -L "$1" ]; then
-    echo "$1 was put there by somebody else since the plan was made: look at it, and run this again"
+    echo "$1 appeared after the plan was made: look at it, and run this again"
     exit 1
   fi
 }
@@ -175,7 +175,7 @@ backup() (
   cp -pP -- "./$name" "$copy"
   [ -f "$copy" ] && [ ! -L "$copy" ] || refuse "$1 is no regular file any more: look at it, and run this again"
   [ -z "$3" ] || [ "$(sum "$copy")" = "$3" ] ||
-    refuse "$1 was changed by somebody else since the plan was made: look at it, and run this again"
+    refuse "$1 was changed after the plan was made: look at it, and run this again"
   if [ -e "$state/backup/$2" ]; then rm -f "$copy"; else mv -fT "$copy" "$state/backup/$2"; fi
 )
 

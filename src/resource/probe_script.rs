@@ -19,7 +19,7 @@ pub struct ProbeScript {
     paths: BTreeSet<String>,
     /// Files whose SHA-256 is asked.
     digests: BTreeSet<String>,
-    /// Files whose text is asked, unless their SHA-256 is in `known`.
+    /// Files whose text is asked, unless `known` has the beginning of their SHA-256.
     texts: BTreeSet<String>,
     known: BTreeSet<String>,
     /// Files with a digest cache, and where it is.
@@ -61,7 +61,8 @@ impl ProbeScript {
     pub fn text(&mut self, path: &str, unless: Option<&str>) {
         self.digest(path);
         self.texts.insert(path.to_owned());
-        self.known.extend(unless.map(str::to_owned));
+        // Enough of it to decide whether a text is sent: every run sends this to every host.
+        self.known.extend(unless.and_then(|sha256| sha256.get(..16)).map(str::to_owned));
     }
 
     /// Asks for a large file's digest, which [`Script::cache_digest`](super::Script::cache_digest) has
@@ -126,11 +127,11 @@ mod tests {
         let mut probe = ProbeScript::default();
         probe.path("/a");
         probe.digest("/b");
-        probe.text("/c d", Some("abc"));
+        probe.text("/c d", Some("0123456789abcdef0123456789abcdef"));
         let script = probe.script(&facts());
         assert_eq!(script.matches("=path").count(), 1);
         assert!(script.contains("-- /a /b '/c d'\n"), "{script}");
-        assert!(script.contains("known=' abc ' untold='|/b|'\ndigests /b '/c d'\n"), "{script}");
+        assert!(script.contains("known=' 0123456789abcdef ' untold='|/b|'\ndigests /b '/c d'\n"), "{script}");
     }
 
     #[test]

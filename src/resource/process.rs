@@ -28,7 +28,7 @@ pub struct Process {
     pub data: String,
     pub log: String,
     pub started: String,
-    /// The account it runs as; `None` is whoever runs the script.
+    /// The account it runs as; `None` is the account that runs the script.
     pub account: Option<String>,
     /// The systemd unit, where systemd starts it.
     pub unit: Option<String>,

@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154 # prelude.sh comes first, which sets state, dir and name
 # shellcheck disable=SC2015 # `a && b || refuse`: whichever of the two fails, refuse is what must follow
-# What undoes changes, with the functions of prelude.sh. Each may run again; what somebody has changed since
+# What undoes changes, with the functions of prelude.sh. Each may run again; what was changed since
 # is left, and named.
 
 # shellcheck disable=SC2034 # `refuse` asks for it
@@ -20,7 +20,7 @@ still_ours() {
   [ ! -L "./$name" ] || refuse "$1 is left: it is a symbolic link now"
   [ ! -e "./$name" ] || [ -f "./$name" ] || refuse "$1 is left: it is no file any more"
   [ -n "$2" ] && [ -e "./$name" ] || return 0
-  case " $2 " in *" $(sum "./$name") "*) ;; *) refuse "$1 is left: somebody has changed it since" ;; esac
+  case " $2 " in *" $(sum "./$name") "*) ;; *) refuse "$1 is left: it was changed since" ;; esac
 }
 
 # Removes the file $1, whose digest is one of $2.
