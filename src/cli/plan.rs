@@ -67,7 +67,7 @@ fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan::testing::Scene, resource::SettingState};
+    use crate::plan::testing::Scene;
 
     fn options(tags: &[&str], limit: &[&str]) -> PlanOptions {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
@@ -97,9 +97,7 @@ mod tests {
 
     #[test]
     fn what_no_run_can_change_is_in_the_message() {
-        let mut scene = Scene::converged(&["a"]);
-        let state = SettingState { value: "0".to_owned(), writable: false };
-        scene.observed("a").settings.insert("/proc/sys/vm/overcommit_memory".to_owned(), state);
+        let scene = Scene::converged(&["a"]).with_setting("a", "/proc/sys/vm/overcommit_memory", "ro 0");
         let text = message(&scene, &options(&[], &[]));
         assert!(text.contains("a: vm.overcommit_memory is 0") && !text.ends_with('\n'), "{text}");
     }

@@ -1,11 +1,11 @@
 //! The remote atomic put, the same for every way to a host.
 
-/// Reads the content from standard input. Arguments: the path, the mode, the SHA-256, how many bytes come, and
-/// `gzip` where they are gzipped. They are counted because a terminal, which sudo may insist on, has no end of file. The
-/// temporary name is fixed by the path, so that an interrupted put leaves at most one file, which the next one replaces; one
-/// that has been overtaken keeps its hands off that. The folder must be ours, and no link is followed in it: the new file is
-/// created exclusively and changed through its descriptor.
-/// One line without single quotes: it travels through login shells of any kind.
+/// Reads the content from standard input. Arguments: the path, the mode, the SHA-256, how many bytes come,
+/// and `gzip` where they are gzipped. They are counted because a terminal, which sudo may insist on, has no
+/// end of file. The temporary name is fixed by the path, so that an interrupted put leaves at most one file,
+/// which the next one replaces; one that has been overtaken keeps its hands off that. The folder must be
+/// ours, and no link is followed in it: the new file is created exclusively and changed through its
+/// descriptor. One line without single quotes: it travels through login shells of any kind.
 pub(super) const SCRIPT: &str = "set -euC; umask 077; new=./${1##*/}.provision-new; cd -P \"${1%/*}\"; \
     refuse() { echo \"$1\" >&2; exit 1; }; \
     [ -O . ] || refuse \"${1%/*} belongs to another account: give it back to $(id -un)\"; \

@@ -40,7 +40,7 @@ pub async fn cluster_state<'a, H: HostHandle>(
 ) -> Result<(cluster::Observed, ClusterState), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
     let disk = fleet.nodes().filter_map(|node| {
-        let text = observed(&node.host)?.nodes_conf.get(&node.name)?;
+        let text = observed(&node.host)?.node(&node.name)?.nodes_conf.as_ref()?;
         Some((node.address, text.clone()))
     });
     let disk: BTreeMap<SocketAddr, String> = disk.collect();
@@ -67,7 +67,7 @@ fn refuse_auth_mismatch<'a, H>(
     seen: &cluster::Observed,
 ) -> Result<(), cluster::AuthMismatch> {
     let password_file = |node: &Node| {
-        observed(&node.host)?.processes.get(&node.name)?;
+        observed(&node.host)?.node(&node.name)?.running.as_ref()?;
         let layout = &sessions.get(&node.host).ok()?.layout;
         Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name))
     };

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     artifact::{ArtifactSpec, ArtifactStore},
     host::{self, Facts, Probe},
-    resource::{Observed, Questions, Resource},
+    resource::{Observed, ProbeScript, Resource},
 };
 
 /// What is desired of a host, as far as inspection must know it.
@@ -34,10 +34,11 @@ pub async fn observe<'a>(
     facts: &Facts,
     resources: impl Iterator<Item = &'a Resource>,
 ) -> host::Result<Observed> {
-    let mut questions = Questions::default();
-    resources.for_each(|resource| resource.kind().ask(&mut questions));
-    let lines = probe.ask("the state of its resources", &questions.script(facts)).await?;
-    Ok(Observed::parse(&questions, &lines))
+    let resources: Vec<&Resource> = resources.collect();
+    let mut script = ProbeScript::default();
+    resources.iter().for_each(|resource| resource.ask(&mut script));
+    let lines = probe.ask("the state of its resources", &script.script(facts)).await?;
+    Ok(Observed::read(resources.into_iter(), &lines))
 }
 
 /// How the inspection of one host ended, short of an error that ends the whole run.
@@ -83,5 +84,5 @@ fn lacks_binary<'a>(resources: impl Iterator<Item = &'a Resource>, observed: &Ob
     let nothing_changes = BTreeSet::new();
     resources
         .filter(|resource| matches!(resource, Resource::Binary(_)))
-        .any(|resource| resource.kind().compare(observed, &nothing_changes).is_some())
+        .any(|resource| resource.compare(observed, &nothing_changes).is_some())
 }

@@ -1,10 +1,12 @@
 //! Inspection of this machine, which it cannot change, with nodes that do not run.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
     host::{Connector, NoPrompt, Pool, Probe},
     inventory::{self, Fold},
-    resource::{Binary, Content, File, Layout, Resource},
+    resource::{Action, Binary, Content, File, Layout, Resource},
 };
 
 type Desired = Vec<Resource>;
@@ -64,7 +66,9 @@ async fn what_is_desired_is_asked_for_and_returned_beside_what_was_observed() {
     let inspection = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), desired).await.unwrap();
     let host = &inspection.hosts["here"];
     assert_eq!(host.desired.len(), 2);
-    assert_eq!(host.observed.paths.keys().collect::<Vec<_>>(), [&path]);
+    let changes = |path: &str| file(path).compare(&host.observed, &BTreeSet::new()).unwrap().action;
+    assert_eq!(changes(&path), Action::Update, "it is there, with another content");
+    assert_eq!(changes("/nonexistent/x"), Action::Create);
     assert!(!host.missing_binary, "none is desired");
     assert!(matches!(inspection.cluster_state, ClusterState::Unformed { no_process_running: true }));
 }

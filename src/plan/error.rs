@@ -1,13 +1,13 @@
 //! Why there is no plan: what is known to fail is refused before anything changes.
 
-use crate::resource::Listener;
+use crate::resource::PortInUse;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
     #[diagnostic(help("stop that process, or set another `port` for the cluster in the inventory"))]
-    PortTaken { host: String, taken: Listener },
+    PortTaken { host: String, taken: PortInUse },
     #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
     #[diagnostic(help("move it away, or set another path in the step of the playbook; nothing was changed"))]
     InTheWay { host: String, path: String, wanted: &'static str, found: String },

@@ -74,7 +74,7 @@ impl<'a> PlanInput<'a> {
         let lacking = stages.iter().flat_map(|stage| stage.work.changes()).find_map(|changes| {
             let ships = |change: &&Planned| matches!(change.resource, Resource::Binary(_));
             let binary = changes.changes.iter().find(ships).filter(|_| lacking(&changes.host))?;
-            Some(Error::NothingBuilt { host: changes.host.clone(), what: binary.resource.kind().title() })
+            Some(Error::NothingBuilt { host: changes.host.clone(), what: binary.resource.title() })
         });
         lacking.map_or(Ok(()), Err)
     }

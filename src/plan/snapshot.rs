@@ -6,7 +6,7 @@ use super::{Baseline, Desired, Error, HostChanges, Job, Planned};
 use crate::{
     distro,
     host::InitSystem,
-    resource::{Action, Observed, PathState, Resource},
+    resource::{Action, Observed, Obstacle, Resource},
 };
 
 /// What is desired of a host, and what was observed there.
@@ -33,8 +33,8 @@ impl HostSnapshot {
             if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
                 continue;
             }
-            if let Some(difference) = resource.kind().compare(&self.observed, changing) {
-                changing.extend(resource.kind().writes());
+            if let Some(difference) = resource.compare(&self.observed, changing) {
+                changing.extend(resource.writes());
                 changes.push(Planned { resource: resource.clone(), difference });
             }
         }
@@ -47,33 +47,27 @@ impl HostSnapshot {
         let resources = self.desired.iter().flat_map(|step| &step.resources);
         resources
             .filter(|resource| !matches!(resource, Resource::Package(_)))
-            .filter_map(|resource| resource.kind().compare(&self.observed, &nothing_changes))
+            .filter_map(|resource| resource.compare(&self.observed, &nothing_changes))
             .all(|difference| difference.action == Action::Run)
     }
 
     /// What no run can change, one fragment each.
     pub(super) fn notices(&self) -> impl Iterator<Item = String> {
         let resources = self.desired.iter().flat_map(|step| &step.resources);
-        resources.filter_map(|resource| resource.kind().notice(&self.observed))
+        resources.filter_map(|resource| resource.notice(&self.observed))
     }
 
     /// Refuses a resource that is known to fail before anything changes.
     pub(super) fn check_preconditions(&self, host: &str, resource: &Resource) -> Result<(), Error> {
         let host = host.to_owned();
+        match resource.obstacle(&self.observed) {
+            Some(Obstacle::PortInUse(taken)) => return Err(Error::PortTaken { host, taken }),
+            Some(Obstacle::InTheWay { path, wanted, found }) => {
+                return Err(Error::InTheWay { host, path, wanted, found });
+            }
+            None => {}
+        }
         match resource {
-            Resource::Process(process) => {
-                match self.observed.taken.iter().find(|taken| taken.node == process.node) {
-                    Some(taken) => Err(Error::PortTaken { host, taken: taken.clone() }),
-                    None => Ok(()),
-                }
-            }
-            Resource::File(file) => self.check_path_free(host, &file.path, "file", |found| found == "file"),
-            // Where a link above our folders leads to is the administrator's decision.
-            Resource::Directory(directory) => {
-                self.check_path_free(host, &directory.path, "directory", |found| {
-                    found == "directory" || (found == "symbolic link" && directory.mode.is_none())
-                })
-            }
             Resource::Unit(unit) if self.init != InitSystem::Systemd => {
                 Err(Error::NoSystemd { host, unit: unit.name.clone() })
             }
@@ -84,32 +78,7 @@ impl HostSnapshot {
         }
     }
 
-    /// Refuses a path that holds something else than the plan will write there.
-    fn check_path_free(
-        &self,
-        host: String,
-        path: &str,
-        wanted: &'static str,
-        is_allowed: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
-        let found = self.observed.paths.get(path).map(path_type);
-        match found.filter(|found| !is_allowed(found)) {
-            Some(found) => {
-                Err(Error::InTheWay { host, path: path.to_owned(), wanted, found: found.to_owned() })
-            }
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn baseline(&self) -> Baseline {
         Baseline { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
-    }
-}
-
-fn path_type(state: &PathState) -> &str {
-    match state {
-        PathState::Directory { .. } => "directory",
-        PathState::File { .. } => "file",
-        PathState::Other { what } => what,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 use super::{
     Blueprint, Desired, Error, HostSnapshot, Plan, PlanInput, PlanOptions, Rollout, Templates, Work,
 };
@@ -11,10 +13,7 @@ use crate::{
     host::{Facts, InitSystem},
     inventory::{self, Fleet, Fold, Host},
     playbook::{self, Playbook},
-    resource::{
-        Content, File, Layout, Listener, Observed, Owner, PathState, ProcessState, Resource, SettingState,
-        UnitState,
-    },
+    resource::{Content, Layout, Observed, Resource},
 };
 
 /// The facts of a Debian host with systemd, seen as root.
@@ -100,64 +99,68 @@ pub(crate) fn desired(
     blueprint.desired_resources(host, facts, &Layout::new(fleet, facts), &packages).unwrap()
 }
 
-/// What is observed on a host that has all of this. Passwords are not supported.
+/// What a host prints that has all of this, as the probe script prints it. Passwords are not supported.
+pub(crate) fn answers(desired: &[Desired]) -> Vec<String> {
+    let resources = || desired.iter().flat_map(|step| &step.resources);
+    // Of a folder that is wanted twice the last line counts: the one with a mode.
+    let any_mode =
+        |resource: &&Resource| matches!(resource, Resource::Directory(folder) if folder.mode.is_none());
+    let (first, then) = (resources().filter(any_mode), resources().filter(|it| !any_mode(it)));
+    first.chain(then).flat_map(answer).collect()
+}
+
+/// What a host prints that has all of this, as it is read.
 pub(crate) fn observed(desired: &[Desired]) -> Observed {
-    let mut observed = Observed::default();
-    for resource in desired.iter().flat_map(|step| &step.resources) {
-        satisfy(&mut observed, resource);
-    }
-    observed
+    read(desired, &answers(desired))
 }
 
-/// Changes an observation so that it has a resource.
-pub(crate) fn satisfy(observed: &mut Observed, resource: &Resource) {
+fn read(desired: &[Desired], lines: &[String]) -> Observed {
+    Observed::read(desired.iter().flat_map(|step| &step.resources), lines)
+}
+
+/// The lines in which a host says that it has a resource.
+fn answer(resource: &Resource) -> Vec<String> {
     match resource {
-        Resource::User(user) => drop(observed.users.insert(user.name.clone())),
+        Resource::User(user) => vec![format!("=user {}", user.name)],
         Resource::Directory(directory) => {
-            let owner = owner(directory.owner.as_deref());
-            let state = PathState::Directory { mode: directory.mode.unwrap_or(0o755), owner };
-            if directory.mode.is_some() || !observed.paths.contains_key(&directory.path) {
-                observed.paths.insert(directory.path.clone(), state);
-            }
+            let owner = directory.owner.as_deref();
+            vec![path("directory", directory.mode.unwrap_or(0o755), owner, &directory.path)]
         }
-        Resource::File(file) => drop(observed.paths.insert(file.path.clone(), file_state(file))),
+        Resource::File(file) => {
+            let Content::Text(text) = &file.content else { panic!("{} is a password", file.path) };
+            let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
+            let state = path("regular file", file.mode, file.owner.as_deref(), &file.path);
+            vec![state, format!("=sum {sha256}  {}", file.path)]
+        }
+        Resource::Line(line) => vec![path("regular file", 0o644, None, &line.path)],
         Resource::Binary(binary) => {
-            let (mode, owner, sha256) = (0o755, owner(None), "ab12".to_owned());
-            observed.paths.insert(binary.path(), PathState::File { mode, owner, size: 1, sha256 });
-            observed.texts.insert(format!("{}/SHA256SUMS", binary.folder), "ab12  redis-server\n".to_owned());
+            let sums = BASE64_STANDARD.encode("ab12  redis-server\n");
+            let state = path("regular file", 0o755, None, &binary.path());
+            let digest = format!("=sum ab12  {}", binary.path());
+            vec![state, digest, format!("=text {sums} {}/SHA256SUMS", binary.folder)]
         }
-        Resource::Package(package) => observed.packages.extend(package.names.iter().cloned()),
-        Resource::Command(command) => observed.guards.extend(command.unless.clone()),
-        Resource::Unit(unit) => {
-            let state = UnitState { enabled: "enabled".into(), active: "active".into() };
-            observed.units.insert(unit.name.clone(), state);
+        Resource::Package(package) => package.names.iter().map(|name| format!("=package {name}")).collect(),
+        Resource::Command(command) => {
+            command.creates.iter().map(|made| path("regular file", 0o644, None, made)).collect()
         }
-        Resource::KernelSetting(setting) => {
-            let state = SettingState { value: setting.value.clone(), writable: true };
-            observed.settings.insert(setting.path.clone(), state);
-        }
-        Resource::Process(process) => {
-            let state = ProcessState { pid: 1, installed: true, current: true, enabled: true };
-            observed.processes.insert(process.node.clone(), state);
-        }
+        Resource::Unit(unit) => vec![format!("=unit {} enabled active", unit.name)],
+        Resource::KernelSetting(setting) => vec![format!("=setting {} rw {}", setting.path, setting.value)],
+        Resource::Process(process) => vec![format!("=node {} 1 current installed", process.node)],
     }
 }
 
-fn owner(name: Option<&str>) -> Owner {
-    let (user, group) = name.unwrap_or("root:root").split_once(':').unwrap();
-    Owner { user: user.to_owned(), group: group.to_owned(), uid: 0, gid: 0 }
-}
-
-fn file_state(file: &File) -> PathState {
-    let Content::Text(text) = &file.content else { panic!("{} is a password", file.path) };
-    let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
-    PathState::File { mode: file.mode, owner: owner(file.owner.as_deref()), size: 1, sha256 }
+/// The line that says what stands at a path.
+pub(crate) fn path(what: &str, mode: u32, owner: Option<&str>, path: &str) -> String {
+    let (user, group) = owner.unwrap_or("root:root").split_once(':').unwrap();
+    format!("=path {what}|{mode:o}|{user}|{group}|0|0|1|{path}")
 }
 
 /// A fleet at one moment, and the options of a plan for it.
 pub(crate) struct Scene {
     pub(crate) fleet: Fleet,
     pub(crate) hosts: BTreeMap<String, HostSnapshot>,
+    /// What each host prints; read when a plan is made.
+    lines: BTreeMap<String, Vec<String>>,
     builders: Vec<Builder>,
     unreachable: BTreeMap<String, String>,
     form: Option<String>,
@@ -173,9 +176,10 @@ impl Scene {
             let observed = observed(&desired);
             (host.name.clone(), HostSnapshot { desired, observed, init: InitSystem::Systemd })
         };
-        let hosts = fleet.hosts.iter().map(snapshot).collect();
+        let hosts: BTreeMap<_, HostSnapshot> = fleet.hosts.iter().map(snapshot).collect();
+        let lines = hosts.iter().map(|(name, host)| (name.clone(), answers(&host.desired))).collect();
         let (builders, unreachable) = (Vec::new(), BTreeMap::new());
-        Self { fleet, hosts, builders, unreachable, form: None, options: PlanOptions::default() }
+        Self { fleet, hosts, lines, builders, unreachable, form: None, options: PlanOptions::default() }
     }
 
     pub(crate) fn converged(hosts: &[&str]) -> Self {
@@ -185,7 +189,7 @@ impl Scene {
     /// Hosts on which nothing was done; the first one compiles for all.
     pub(crate) fn bare(hosts: &[&str]) -> Self {
         let mut scene = Self::converged(hosts);
-        scene.hosts.values_mut().for_each(|host| host.observed = Observed::default());
+        scene.lines.values_mut().for_each(Vec::clear);
         scene.builds(hosts[0], &hosts[1..]).unformed("no node knows another")
     }
 
@@ -223,37 +227,54 @@ impl Scene {
     }
 
     /// Removes all files with this end from a host.
-    pub(crate) fn without_file(mut self, host: &str, end: &str) -> Self {
-        let paths = &mut self.observed(host).paths;
-        let before = paths.len();
-        paths.retain(|path, _| !path.ends_with(end));
-        assert!(paths.len() < before, "no file ends in {end}");
+    pub(crate) fn without_file(self, host: &str, end: &str) -> Self {
+        self.without(host, |line| line.starts_with("=path ") && line.ends_with(end))
+    }
+
+    /// Removes lines from what a host prints.
+    pub(crate) fn without(mut self, host: &str, is_removed: impl Fn(&str) -> bool) -> Self {
+        let lines = self.lines.get_mut(host).unwrap();
+        let before = lines.len();
+        lines.retain(|line| !is_removed(line));
+        assert!(lines.len() < before, "there is no such line");
         self
     }
 
     /// Puts something else at a path of a host.
-    pub(crate) fn with_path(mut self, host: &str, path: &str, state: PathState) -> Self {
-        self.observed(host).paths.insert(path.to_owned(), state);
+    pub(crate) fn with_path(self, host: &str, what: &str, at: &str) -> Self {
+        self.with(host, path(what, 0o755, None, at))
+    }
+
+    /// Adds a line to what a host prints.
+    pub(crate) fn with(mut self, host: &str, line: impl Into<String>) -> Self {
+        self.lines.get_mut(host).unwrap().push(line.into());
         self
+    }
+
+    /// Replaces what a host says of a kernel setting: `rw` or `ro`, and its value.
+    pub(crate) fn with_setting(self, host: &str, path: &str, state: &str) -> Self {
+        let setting = format!("=setting {path} ");
+        self.without(host, |line| line.starts_with(&setting)).with(host, setting.clone() + state)
     }
 
     /// Stops a node, and gives its port to another process.
-    pub(crate) fn with_port_taken(mut self, host: &str, node: &str) -> Self {
-        let observed = self.observed(host);
-        observed.processes.remove(node);
-        let (node, port) = (node.to_owned(), node.parse().unwrap());
-        observed.taken.push(Listener { node, port, owner: "nginx (pid 412)".to_owned() });
-        self
+    pub(crate) fn with_port_taken(self, host: &str, node: &str) -> Self {
+        let running = format!("=node {node} ");
+        self.without(host, |line| line.starts_with(&running))
+            .with(host, format!("=taken {node} {node} nginx (pid 412)"))
     }
 
-    pub(crate) fn observed(&mut self, host: &str) -> &mut Observed {
-        &mut self.hosts.get_mut(host).unwrap().observed
+    /// What is desired of a host, beside what it printed.
+    pub(crate) fn snapshot(&self, host: &str) -> HostSnapshot {
+        let mut snapshot = self.hosts[host].clone();
+        snapshot.observed = read(&snapshot.desired, &self.lines[host]);
+        snapshot
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
         Plan::new(&PlanInput {
             fleet: &self.fleet,
-            hosts: self.hosts.clone(),
+            hosts: self.hosts.keys().map(|host| (host.clone(), self.snapshot(host))).collect(),
             builders: self.builders.clone(),
             unreachable: self.unreachable.clone(),
             topology: Topology::place(&self.fleet),

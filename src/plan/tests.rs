@@ -8,19 +8,10 @@ use crate::{
     cluster::{ClusterState, Observed as ClusterObserved},
     host::InitSystem,
     inspect::{HostObservation, Inspection},
-    resource::{Action, Entry, Owner, PathState, Resource, SettingState},
+    resource::{Action, Entry, Resource},
 };
 
 const ALL: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
-
-fn link() -> PathState {
-    PathState::Other { what: "symbolic link".to_owned() }
-}
-
-fn directory() -> PathState {
-    let owner = Owner { user: "root".into(), group: "root".into(), uid: 0, gid: 0 };
-    PathState::Directory { mode: 0o755, owner }
-}
 
 fn refused(scene: &Scene) -> String {
     scene.plan().unwrap_err().to_string()
@@ -30,7 +21,7 @@ fn refused(scene: &Scene) -> String {
 fn titles(plan: &Plan, step: &str, host: &str) -> Vec<String> {
     let stages = plan.stages.iter().filter(|stage| stage.step == step);
     let changes = stages.flat_map(|stage| stage.work.changes()).filter(|changes| changes.host == host);
-    changes.flat_map(|changes| &changes.changes).map(|change| change.resource.kind().title()).collect()
+    changes.flat_map(|changes| &changes.changes).map(|change| change.resource.title()).collect()
 }
 
 #[test]
@@ -71,8 +62,7 @@ fn only_a_builder_installs_what_a_build_needs() {
 
 #[test]
 fn a_missing_package_alone_is_no_reason_for_a_change() {
-    let mut scene = Scene::converged(&["a"]);
-    scene.observed("a").packages.clear();
+    let scene = Scene::converged(&["a"]).without("a", |line| line.starts_with("=package "));
     assert!(scene.plan().unwrap().is_empty());
 }
 
@@ -119,7 +109,7 @@ fn a_changed_configuration_restarts_the_nodes_in_the_same_plan_and_sees_to_the_c
     let plan = Scene::converged(&["a", "b"]).without_file("a", "7002/redis.conf").plan().unwrap();
     assert_eq!(show(&plan), ["configure a", "start a", "form", "verify"]);
     let restarts = &plan.stages[1].work.changes()[0].changes;
-    let nodes: Vec<String> = restarts.iter().map(|change| change.resource.kind().title()).collect();
+    let nodes: Vec<String> = restarts.iter().map(|change| change.resource.title()).collect();
     assert!(nodes.len() == 1 && nodes[0].contains("7002"), "{nodes:?}");
     assert_eq!(restarts[0].difference.action, Action::Restart);
     assert!(plan.is_whole(), "nothing was missing when it was made");
@@ -152,8 +142,7 @@ fn a_binary_no_step_compiles_is_refused() {
         ["build a,b", "build on a", "ship a,b"]
     );
     // In the cache there is one: no builder, and it is shipped.
-    let mut cached = Scene::converged(&["a"]);
-    cached.observed("a").texts.clear();
+    let cached = Scene::converged(&["a"]).without("a", |line| line.starts_with("=text "));
     assert_eq!(cached.tags(&["ship"]).stages(), ["ship a"]);
 }
 
@@ -168,18 +157,18 @@ fn a_taken_port_is_refused_where_the_node_would_be_started() {
 #[test]
 fn a_path_in_the_way_is_refused() {
     let conf = "/etc/provision/orders/7001/redis.conf";
-    let error = refused(&Scene::converged(&["a"]).with_path("a", conf, directory()));
+    let error = refused(&Scene::converged(&["a"]).with_path("a", "directory", conf));
     assert_eq!(error, format!("a: {conf} must be a file, and a directory stands there"));
-    let error = refused(&Scene::converged(&["a"]).with_path("a", conf, link()));
+    let error = refused(&Scene::converged(&["a"]).with_path("a", "symbolic link", conf));
     assert!(error.ends_with("and a symbolic link stands there"), "{error}");
     let data = "/var/lib/provision/orders/nodes";
-    let error = refused(&Scene::converged(&["a"]).with_path("a", data, link()));
+    let error = refused(&Scene::converged(&["a"]).with_path("a", "symbolic link", data));
     assert_eq!(error, format!("a: {data} must be a directory, and a symbolic link stands there"));
 }
 
 #[test]
 fn a_link_above_our_folders_is_the_administrators_decision() {
-    assert!(Scene::converged(&["a"]).with_path("a", "/opt", link()).plan().unwrap().is_empty());
+    assert!(Scene::converged(&["a"]).with_path("a", "symbolic link", "/opt").plan().unwrap().is_empty());
 }
 
 #[test]
@@ -209,8 +198,7 @@ fn packages_need_a_known_distribution() {
 fn what_no_run_can_change_is_a_notice_with_all_its_hosts() {
     let mut scene = Scene::converged(&["a", "b", "c"]);
     for host in ["a", "c"] {
-        let state = SettingState { value: "0".to_owned(), writable: false };
-        scene.observed(host).settings.insert("/proc/sys/vm/overcommit_memory".to_owned(), state);
+        scene = scene.with_setting(host, "/proc/sys/vm/overcommit_memory", "ro 0");
     }
     let plan = scene.plan().unwrap();
     assert!(plan.is_empty());
@@ -274,15 +262,14 @@ fn equal_inputs_give_equal_plans_and_a_saved_plan_is_the_same_plan() {
 
 #[test]
 fn the_baseline_of_a_host_moves_with_what_was_observed_but_for_process_ids() {
-    let fingerprint = |change: &dyn Fn(&mut Scene)| {
-        let mut scene = Scene::converged(&["a"]);
-        change(&mut scene);
-        scene.hosts["a"].baseline().fingerprint
-    };
-    let same = fingerprint(&|_| {});
-    assert_eq!(fingerprint(&|scene| scene.observed("a").processes.get_mut("7001").unwrap().pid = 77), same);
-    assert_ne!(fingerprint(&|scene| scene.observed("a").processes.clear()), same);
-    assert_ne!(fingerprint(&|scene| scene.observed("a").users.clear()), same);
+    let scene = || Scene::converged(&["a"]);
+    let fingerprint = |scene: Scene| scene.snapshot("a").baseline().fingerprint;
+    let same = fingerprint(scene());
+    let is_node = |line: &str| line.starts_with("=node 7001 ");
+    let restarted = scene().without("a", is_node).with("a", "=node 7001 77 current installed");
+    assert_eq!(fingerprint(restarted), same);
+    assert_ne!(fingerprint(scene().without("a", is_node)), same);
+    assert_ne!(fingerprint(scene().without("a", |line| line.starts_with("=user "))), same);
 }
 
 /// An inspection in which these hosts lack the binary.

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::{
     flow::Action,
-    raw::{CommandTable, DirectoryTable, FileTable, PackageName, RawStep, TemplateTable, UserTable},
+    raw::{
+        CommandTable, DirectoryTable, FileTable, LineTable, PackageName, RawStep, TemplateTable, UserTable,
+    },
     templates,
 };
 use crate::inventory::{Fleet, OneOrMany, Problem, Spanned, suggest};
@@ -35,6 +37,7 @@ impl Reader<'_> {
             step.directory.as_ref().map(|it| (&it.span, self.directory(it))),
             step.file.as_ref().map(|it| (&it.span, self.file(it))),
             step.template.as_ref().map(|it| (&it.span, self.template(it))),
+            step.line.as_ref().map(|it| (&it.span, self.line(it))),
             step.user.as_ref().map(|it| (&it.span, self.user(it))),
             step.command.as_ref().map(|it| (&it.span, self.command(it))),
             step.unit.as_ref().map(|it| {
@@ -131,6 +134,17 @@ impl Reader<'_> {
         let found = found?;
         let (template, source) = (found.text, found.source);
         Some(Action::Template { path: path?, template, source, mode: mode?, owner: owner? })
+    }
+
+    fn line(&mut self, table: &Spanned<LineTable>) -> Option<Action> {
+        let path = self.path("path", table.path.as_ref(), &table.span);
+        let line = self.required("line", table.line.as_ref(), &table.span);
+        if let Some(text) = line.filter(|text| text.is_empty() || text.chars().any(char::is_control)) {
+            let what = format!("`{}` is not one line", text.escape_debug());
+            self.report(what, &text.span, "a whole line without its end", "write one step for each line");
+            return None;
+        }
+        Some(Action::Line { path: path?, line: line?.value.clone(), absent: table.absent.unwrap_or(false) })
     }
 
     fn user(&mut self, table: &Spanned<UserTable>) -> Option<Action> {

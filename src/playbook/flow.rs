@@ -79,6 +79,12 @@ pub enum Action {
         mode: u32,
         owner: Option<String>,
     },
+    /// A whole line that must stand in a file, or must not.
+    Line {
+        path: String,
+        line: String,
+        absent: bool,
+    },
     /// `template` is the text of a Tera template, already loaded; `source` is the file it came from.
     Template {
         path: String,

@@ -25,6 +25,7 @@ pub(super) struct RawStep {
     pub(super) directory: Option<Spanned<DirectoryTable>>,
     pub(super) file: Option<Spanned<FileTable>>,
     pub(super) template: Option<Spanned<TemplateTable>>,
+    pub(super) line: Option<Spanned<LineTable>>,
     pub(super) user: Option<Spanned<UserTable>>,
     pub(super) command: Option<Spanned<CommandTable>>,
     pub(super) unit: Option<Spanned<String>>,
@@ -55,6 +56,14 @@ pub(super) struct TemplateTable {
     pub(super) source: Option<Spanned<String>>,
     pub(super) mode: Option<Spanned<String>>,
     pub(super) owner: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table with `path` and `line`")]
+pub(super) struct LineTable {
+    pub(super) path: Option<Spanned<String>>,
+    pub(super) line: Option<Spanned<String>>,
+    pub(super) absent: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

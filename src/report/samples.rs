@@ -198,10 +198,10 @@ pub(super) fn undo(fleet: &Fleet) -> Plan {
             entries.push(Entry::StartedNode { name, data: data.clone(), started, unit: None });
             let etc = format!("/etc/provision/demo/{}", node.name);
             entries.push(Entry::CreatedFile { path: format!("{etc}/redis.conf"), sha256: None });
-            entries.push(Entry::CreatedDirectory { path: etc, ours: true });
-            entries.push(Entry::CreatedDirectory { path: data, ours: true });
+            entries.push(Entry::CreatedDirectory { path: etc, recursive: true });
+            entries.push(Entry::CreatedDirectory { path: data, recursive: true });
         }
-        entries.push(Entry::CreatedDirectory { path: "/etc/provision".to_owned(), ours: false });
+        entries.push(Entry::CreatedDirectory { path: "/etc/provision".to_owned(), recursive: false });
         entries.push(Entry::CreatedUser { name: "provision-redis".to_owned() });
         entries
     };

@@ -60,7 +60,8 @@ impl Status {
 
 impl NodeStatus {
     fn new<D>(node: &Node, survey: &Inspection<D>) -> Self {
-        let process = survey.hosts.get(&node.host).and_then(|host| host.observed.processes.get(&node.name));
+        let process = survey.hosts.get(&node.host).and_then(|host| host.observed.node(&node.name));
+        let process = process.and_then(|answer| answer.running.as_ref());
         let mut status = Self {
             host: node.host.clone(),
             address: node.address.to_string(),

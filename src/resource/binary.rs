@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Layout, Observed, PathState, Questions, Script, quote};
+use super::{
+    Action, Answers, Content, Difference, Entry, Handler, Layout, ProbeScript, ResourceKind, Script, quote,
+};
 use crate::inventory::{Engine, Fleet, Version};
 
-/// An engine's server on a host. It is satisfied by whatever binary of that engine, version and recipe was installed
-/// there whole, so that neither a lost cache nor a new compiler makes anyone build again.
+/// An engine's server on a host. It is satisfied by whatever binary of that engine, version and recipe was
+/// installed there whole, so that neither a lost cache nor a new compiler makes anyone build again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binary {
     pub engine: Engine,
@@ -39,51 +41,107 @@ impl Binary {
         format!("{}/SHA256SUMS", self.folder)
     }
 
-    /// The digest, with what the binary looked like when it was last read.
-    fn seen(&self) -> String {
+    /// Its digest cache: the digest, with what the binary looked like when it was last read.
+    fn digest_cache(&self) -> String {
         format!("{}/seen", self.folder)
     }
 
     /// The last part of an installation.
-    pub fn seal(&self, provenance: &str, sha256: &str, script: &mut Script) {
-        script.write(&self.provenance(), provenance.as_bytes(), 0o644, None);
+    pub fn finish(&self, provenance: &str, sha256: &str, script: &mut Script) {
+        script.write(&self.provenance(), &Content::Text(provenance.to_owned()), 0o644, None);
         let line = format!("{sha256}  {}\n", self.engine.server());
-        script.seal(&self.path(), sha256, &self.seen());
-        script.write(&self.sums(), line.as_bytes(), 0o644, None);
+        script.cache_digest(&self.path(), sha256, &self.digest_cache());
+        script.write(&self.sums(), &Content::Text(line), 0o644, None);
     }
 }
 
-impl Kind for Binary {
+/// The digest a binary has, and the one it must have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Installed {
+    /// `None` where there is no binary.
+    is: Option<String>,
+    /// `None` where its installation was not finished.
+    must_be: Option<String>,
+}
+
+impl ResourceKind for Binary {
+    type Answer = Installed;
+
     fn title(&self) -> String {
         format!("{} {} in {}", self.engine, self.version, self.folder)
     }
 
-    fn ask(&self, questions: &mut Questions) {
-        questions.path(&self.folder);
-        questions.sealed_sum(&self.path(), &self.seen());
-        questions.text(&self.sums(), None);
+    fn ask(&self, probe: &mut ProbeScript) {
+        probe.cached_digest(&self.path(), &self.digest_cache());
+        probe.text(&self.sums(), None);
     }
 
-    fn compare(&self, seen: &Observed, _: &BTreeSet<String>) -> Option<Difference> {
-        let wanted = seen.texts.get(&self.sums()).and_then(|text| text.split_whitespace().next());
-        match (seen.paths.get(&self.path()), wanted) {
-            (Some(PathState::File { sha256, .. }), Some(sum)) if sum == sha256 => None,
-            (Some(PathState::File { .. }), Some(_)) => {
+    fn read(&self, answers: &Answers) -> Installed {
+        let is = answers.path(&self.path()).and_then(|state| state.sha256());
+        let must_be = answers.text(&self.sums()).and_then(|text| text.split_whitespace().next());
+        Installed { is: is.map(str::to_owned), must_be: must_be.map(str::to_owned) }
+    }
+
+    fn compare(&self, installed: &Installed, _: &BTreeSet<String>) -> Option<Difference> {
+        match (&installed.is, &installed.must_be) {
+            (Some(is), Some(must_be)) if is == must_be => None,
+            (Some(_), Some(_)) => {
                 Some(Difference::new(Action::Update, "the binary is not the one that was installed"))
             }
             (Some(_), None) => Some(Difference::new(Action::Create, "its installation was not finished")),
-            _ => Some(Difference::new(Action::Create, "it is not installed")),
+            (None, _) => Some(Difference::new(Action::Create, "it is not installed")),
         }
     }
 
-    fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
-        let folder = quote(&self.folder);
-        script.remember(&Entry::CreatedDirectory { path: self.folder.clone(), ours: true });
-        script.push(&format!("folder {folder} 00755 ''"));
-        Ok(())
+    fn change(&self, _: &Difference, script: &mut Script) {
+        script.record(&Entry::CreatedDirectory { path: self.folder.clone(), recursive: true });
+        script.push(&format!("folder {} 00755 ''", quote(&self.folder)));
+        script.notify(Handler::Restorecon(self.folder.clone()));
     }
 
     fn writes(&self) -> Vec<String> {
         vec![self.path()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{
+        answers::tests::answers,
+        testing::{layout, lines},
+    };
+
+    fn binary() -> Binary {
+        let version = Version::new(7, 2, 5);
+        Binary { engine: Engine::Redis, version, folder: "/opt/provision/orders/redis".into() }
+    }
+
+    fn why(said: &[&str]) -> Option<String> {
+        binary().compare(&binary().read(&answers(said)), &BTreeSet::new()).map(|difference| difference.why)
+    }
+
+    #[test]
+    fn a_binary_is_whole_when_it_has_the_digest_that_was_written_last() {
+        let path = "=path regular file|755|root|root|0|0|9|/opt/provision/orders/redis/redis-server";
+        let is = "=sum abc  /opt/provision/orders/redis/redis-server";
+        // "abc  redis-server\n" and "abd  redis-server\n"
+        let same = "=text YWJjICByZWRpcy1zZXJ2ZXIK /opt/provision/orders/redis/SHA256SUMS";
+        let other = "=text YWJkICByZWRpcy1zZXJ2ZXIK /opt/provision/orders/redis/SHA256SUMS";
+        assert_eq!(why(&[path, is, same]), None);
+        assert_eq!(why(&[path, is, other]).unwrap(), "the binary is not the one that was installed");
+        assert_eq!(why(&[path, is]).unwrap(), "its installation was not finished");
+        assert_eq!(why(&[same]).unwrap(), "it is not installed");
+    }
+
+    #[test]
+    fn the_digest_it_must_have_is_written_last() {
+        let mut script = Script::new(&layout());
+        binary().finish("{}", "abc", &mut script);
+        let all = lines(&script);
+        let at = |word: &str| all.iter().position(|line| line.contains(word)).unwrap();
+        let [provenance, cache, sums] =
+            ["provenance.json 0644", "redis/seen 0644", "SHA256SUMS 0644"].map(at);
+        assert!(provenance < cache && cache < sums);
     }
 }

@@ -4,53 +4,73 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Observed, Owner, PathState, Questions, Script, quote};
+use super::{
+    Action, Answers, Difference, Entry, Handler, Obstacle, PathState, ProbeScript, ResourceKind, Script,
+    path_state::attributes, quote,
+};
 
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
     pub path: String,
-    /// `None`: whatever it has, and 0755 where it must be created. A folder above ours is none of our business.
+    /// `None`: the mode it has, and 0755 where it must be created: a folder above ours is not ours to change.
     pub mode: Option<u32>,
-    /// `user:group`; `None` is whoever runs the script.
+    /// `user:group`; `None` is the account that runs the script.
     pub owner: Option<String>,
-    /// Whether everything in it is ours, so that undoing removes it with its content.
-    pub ours: bool,
+    /// Whether all its content is ours, so that undoing removes it with its content.
+    #[serde(rename = "ours", alias = "recursive")]
+    pub recursive: bool,
 }
 
 impl Directory {
     /// A folder above our own: created where it is missing, and removed again if it is empty then.
     pub fn parent(path: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: None, owner: None, ours: false }
+        Self { path: path.into(), mode: None, owner: None, recursive: false }
     }
 
     /// A folder whose content is ours.
-    pub fn ours(path: impl Into<String>, mode: u32, owner: Option<&str>) -> Self {
-        Self { path: path.into(), mode: Some(mode), owner: owner.map(str::to_owned), ours: true }
+    pub fn recursive(path: impl Into<String>, mode: u32, owner: Option<&str>) -> Self {
+        Self { path: path.into(), mode: Some(mode), owner: owner.map(str::to_owned), recursive: true }
     }
 
-    /// The path with mode and owner, by which a folder that is planned twice is told from one that is wanted otherwise.
+    /// The path with mode and owner, by which a folder that is planned twice is told from one that is wanted
+    /// otherwise.
     fn wanted(&self) -> String {
         let mode = self.mode.unwrap_or(0o755);
         format!("{} {mode:04o} {}", self.path, self.owner.as_deref().unwrap_or_default())
     }
+
+    /// A link above our folders may lead where the machine's owner wants.
+    fn may_be(&self, state: &PathState) -> bool {
+        match state {
+            PathState::Directory { .. } => true,
+            PathState::Other { what } => self.mode.is_none() && what == "symbolic link",
+            PathState::File { .. } => false,
+        }
+    }
 }
 
-impl Kind for Directory {
+impl ResourceKind for Directory {
+    type Answer = Option<PathState>;
+
     fn title(&self) -> String {
         format!("directory {}", self.path)
     }
 
-    fn ask(&self, questions: &mut Questions) {
-        questions.path(&self.path);
+    fn ask(&self, probe: &mut ProbeScript) {
+        probe.path(&self.path);
     }
 
-    fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
+    fn read(&self, answers: &Answers) -> Option<PathState> {
+        // A file that stands there is asked for its digest by another resource.
+        answers.path(&self.path).cloned().map(|state| state.with_sha256(""))
+    }
+
+    fn compare(&self, before: &Option<PathState>, changing: &BTreeSet<String>) -> Option<Difference> {
         let again = changing.contains(&self.path);
         if again && (self.mode.is_none() || changing.contains(&self.wanted())) {
             return None;
         }
-        let before = seen.paths.get(&self.path);
         let mut difference = match before {
             None if again => Difference::new(Action::Update, "it is created with another mode or owner"),
             None => Difference::new(Action::Create, "it does not exist"),
@@ -59,29 +79,34 @@ impl Kind for Directory {
                 let why = why.or_else(|| again.then(|| "it is given another mode or owner".to_owned()))?;
                 Difference::new(Action::Update, why)
             }
-            Some(PathState::Other { what }) if self.mode.is_none() && what == "symbolic link" => return None,
+            Some(state) if self.may_be(state) => return None,
             Some(_) => Difference::new(Action::Create, "something else stands there, which will be refused"),
         };
-        difference.before = before.cloned();
+        difference.before.clone_from(before);
         Some(difference)
     }
 
-    fn change(&self, difference: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
-        let path = quote(&self.path);
+    fn obstacle(&self, before: &Option<PathState>) -> Option<Obstacle> {
+        let state = before.as_ref().filter(|state| !self.may_be(state))?;
+        Some(Obstacle::at(&self.path, "directory", state))
+    }
+
+    fn change(&self, difference: &Difference, script: &mut Script) {
+        let path = self.path.clone();
         match &difference.before {
-            None => script.remember(&Entry::CreatedDirectory { path: self.path.clone(), ours: self.ours }),
-            Some(PathState::Directory { mode, owner }) => script.remember(&Entry::ChangedMode {
-                path: self.path.clone(),
-                mode: *mode,
-                owner: owner.numbers(),
-            }),
-            Some(_) => script.push(&format!("echo {path} is not a directory; exit 1")),
+            None => script.record(&Entry::CreatedDirectory { path, recursive: self.recursive }),
+            Some(PathState::Directory { mode, owner }) => {
+                script.record(&Entry::ChangedMode { path, mode: *mode, owner: owner.numbers() });
+            }
+            Some(_) => script.push(&format!("echo {} is not a directory; exit 1", quote(&path))),
         }
         // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
         let mode = self.mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
         let owner = quote(self.owner.as_deref().unwrap_or_default());
-        script.push(&format!("folder {path} {mode} {owner}"));
-        Ok(())
+        script.push(&format!("folder {} {mode} {owner}", quote(&self.path)));
+        if difference.before.is_none() {
+            script.notify(Handler::Restorecon(self.path.clone()));
+        }
     }
 
     fn writes(&self) -> Vec<String> {
@@ -89,25 +114,76 @@ impl Kind for Directory {
     }
 }
 
-/// Undoes the creation.
-pub(super) fn undo(path: &str, ours: bool) -> String {
-    let path = quote(path);
-    if ours { format!("clear_out {path}") } else { format!("vacate {path}") }
+/// Undoes the creation: with all content, or only where it is empty.
+pub(super) fn undo(path: &str, recursive: bool, script: &mut Script) {
+    let function = if recursive { "clear_out" } else { "vacate" };
+    script.push(&format!("{function} {}", quote(path)));
 }
 
-/// How mode and owner differ from what is wanted, in words.
-pub(super) fn attributes(
-    mode: Option<u32>,
-    owner: Option<&str>,
-    seen_mode: u32,
-    seen_owner: &Owner,
-) -> Option<String> {
-    let mut why = Vec::new();
-    if let Some(mode) = mode.filter(|mode| *mode != seen_mode) {
-        why.push(format!("its mode is {seen_mode:04o} and must be {mode:04o}"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{
+        answers::tests::answers,
+        testing::{layout, lines},
+    };
+
+    const PATH: &str = "=path directory|755|root|root|0|0|40|/srv/a";
+
+    fn directory() -> Directory {
+        Directory::recursive("/srv/a", 0o750, Some("root:redis"))
     }
-    if let Some(owner) = owner.filter(|owner| !seen_owner.is(owner)) {
-        why.push(format!("it belongs to {seen_owner} and must belong to {owner}"));
+
+    fn compare(directory: &Directory, said: &[&str], changing: &[String]) -> Option<Difference> {
+        directory.compare(&directory.read(&answers(said)), &changing.iter().cloned().collect())
     }
-    (!why.is_empty()).then(|| why.join(", "))
+
+    #[test]
+    fn a_folder_is_created_or_given_its_mode_and_owner() {
+        assert_eq!(compare(&directory(), &[], &[]).unwrap().action, Action::Create);
+        let why = compare(&directory(), &[PATH], &[]).unwrap().why;
+        let expected =
+            "its mode is 0755 and must be 0750, it belongs to root:root and must belong to root:redis";
+        assert_eq!(why, expected);
+        let same = PATH.replace("755|root|root", "750|root|redis");
+        assert_eq!(compare(&directory(), &[&same], &[]), None);
+    }
+
+    #[test]
+    fn a_folder_above_may_have_any_mode_and_may_be_a_link() {
+        let parent = Directory::parent("/srv/a");
+        assert_eq!(compare(&parent, &[PATH], &[]), None);
+        let link = PATH.replace("directory", "symbolic link");
+        assert_eq!(compare(&parent, &[&link], &[]), None);
+        assert_eq!(parent.obstacle(&parent.read(&answers(&[&link]))), None);
+        assert!(directory().obstacle(&directory().read(&answers(&[&link]))).is_some());
+        let file = PATH.replace("directory", "regular file");
+        assert!(parent.obstacle(&parent.read(&answers(&[&file]))).is_some());
+    }
+
+    #[test]
+    fn a_folder_that_is_planned_twice_is_changed_once_unless_it_is_wanted_otherwise() {
+        let before = directory().writes();
+        assert_eq!(compare(&directory(), &[], &before), None);
+        assert_eq!(compare(&Directory::parent("/srv/a"), &[], &before), None);
+        let other = Directory::recursive("/srv/a", 0o700, None);
+        assert_eq!(compare(&other, &[], &before).unwrap().action, Action::Update);
+    }
+
+    #[test]
+    fn the_ledger_has_what_a_folder_was_before() {
+        let mut script = Script::new(&layout());
+        directory().change(&compare(&directory(), &[PATH], &[]).unwrap(), &mut script);
+        let all = lines(&script);
+        assert_eq!(all.last().unwrap(), "folder /srv/a 00750 root:redis");
+        let entry = &shlex::split(&all[all.len() - 2]).unwrap()[1];
+        assert_eq!(entry, r#"{"did":"changed-mode","path":"/srv/a","mode":493,"owner":"0:0"}"#);
+    }
+
+    #[test]
+    fn a_saved_plan_keeps_the_word_that_earlier_versions_wrote() {
+        let text = serde_json::to_string(&directory()).unwrap();
+        assert!(text.contains(r#""ours":true"#), "{text}");
+        assert_eq!(serde_json::from_str::<Directory>(&text).unwrap(), directory());
+    }
 }

@@ -1,10 +1,14 @@
-//! A setting of the running kernel. What a container must leave to the machine beneath it is told, and is no failure.
+//! A setting of the running kernel. What a container must leave to the machine beneath it is told, and is no
+//! failure.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, Observed, Questions, Script, quote};
+use super::{
+    Action, Answers, Difference, Entry, ProbeScript, ResourceKind, Script, probe_script::words, quote,
+};
+use crate::host::{Facts, minify};
 
 /// A file below `/proc/sys` or `/sys` and the value it must have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +17,27 @@ pub struct KernelSetting {
     pub value: String,
 }
 
-/// Settings whose value is the least that will do: somebody may have set more.
+/// Settings whose value is the least that will do: the machine may have been given more.
 const AT_LEAST: [&str; 1] = ["/proc/sys/net/core/somaxconn"];
 
 /// Where transparent huge pages are chosen.
 pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+/// What a host says of a kernel setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingState {
+    /// Of several choices the chosen one.
+    value: String,
+    /// Whether it can be set from here.
+    writable: bool,
+}
+
+const PROBE: &str = include_str!("kernel_probe.sh");
+const CHANGE: &str = include_str!("kernel.sh");
+
+fn question(paths: &BTreeSet<String>, _: &Facts) -> String {
+    format!("{}kernel_settings {}\n", minify(PROBE), words(paths))
+}
 
 impl KernelSetting {
     /// The settings of a `sysctl.d` file; the error is the line that is none. See sysctl.d(5).
@@ -56,25 +76,33 @@ fn name(path: &str) -> String {
     path.strip_prefix("/proc/sys/").map_or_else(|| path.to_owned(), |key| key.replace('/', "."))
 }
 
-impl Kind for KernelSetting {
+impl ResourceKind for KernelSetting {
+    /// `None` where the kernel does not have it.
+    type Answer = Option<SettingState>;
+
     fn title(&self) -> String {
         format!("kernel setting {} = {}", self.name(), self.value)
     }
 
-    fn ask(&self, questions: &mut Questions) {
-        questions.setting(&self.path);
+    fn ask(&self, probe: &mut ProbeScript) {
+        probe.group("setting", question, &self.path);
+    }
+
+    fn read(&self, answers: &Answers) -> Option<SettingState> {
+        let (mode, value) = answers.of("setting", &self.path).find_map(|said| said.split_once(' '))?;
+        let chosen = value.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        let value = chosen.map_or(value, |(chosen, _)| chosen).trim().to_owned();
+        Some(SettingState { value, writable: mode == "rw" })
     }
 
     /// A setting this kernel does not have is nothing to change.
-    fn compare(&self, seen: &Observed, _: &BTreeSet<String>) -> Option<Difference> {
-        let state =
-            seen.settings.get(&self.path).filter(|state| state.writable && !self.holds(&state.value))?;
+    fn compare(&self, state: &Option<SettingState>, _: &BTreeSet<String>) -> Option<Difference> {
+        let state = state.as_ref().filter(|state| state.writable && !self.holds(&state.value))?;
         Some(Difference::new(Action::Update, format!("it is {}", state.value)))
     }
 
-    fn notice(&self, seen: &Observed) -> Option<String> {
-        let state =
-            seen.settings.get(&self.path).filter(|state| !state.writable && !self.holds(&state.value))?;
+    fn notice(&self, state: &Option<SettingState>) -> Option<String> {
+        let state = state.as_ref().filter(|state| !state.writable && !self.holds(&state.value))?;
         let (name, is, value) = (self.name(), &state.value, &self.value);
         let how = match self.path.strip_prefix("/proc/sys/") {
             Some(_) => format!("sysctl -w {name}={value}"),
@@ -85,59 +113,89 @@ impl Kind for KernelSetting {
         ))
     }
 
-    fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
-        let path = quote(&self.path);
-        script.push(&format!("was=$(setting {path})"));
-        script.push(&Entry::changed_setting(&self.path, &self.value));
-        script.push(&format!("printf '%s\\n' {} >{path}", quote(&self.value)));
-        Ok(())
+    fn change(&self, _: &Difference, script: &mut Script) {
+        script.needs(CHANGE);
+        let entry =
+            Entry::ChangedSetting { path: self.path.clone(), was: String::new(), set: self.value.clone() };
+        let entry = serde_json::to_string(&entry).unwrap_or_default();
+        let words = [&self.path, &self.value, &entry];
+        script.push(&format!("set_kernel {}", words.map(|word| quote(word)).join(" ")));
     }
 }
 
-/// Gives a setting its former value back, unless somebody has changed it since, or another cluster of this host wants it:
-/// its files say so, and ours are gone by now.
-pub(super) fn undo(path: &str, was: &str, set: &str) -> String {
-    let (word, path) = (quote(&name(path)), quote(path));
+/// Gives a setting its former value back, unless it was changed since, or another cluster of this host wants
+/// it: its files name it, and ours are gone by now.
+pub(super) fn undo(path: &str, was: &str, set: &str, script: &mut Script) {
+    script.needs(CHANGE);
     let set: Vec<&str> = set.split_whitespace().collect();
-    format!(
-        "if [ \"$(setting {path})\" = {set} ] && ! cat /etc/sysctl.d/*-provision-*.conf /etc/tmpfiles.d/*-provision-*.conf \
-         2>/dev/null | grep -qF -- {word}; then\n  printf '%s\\n' {was} >{path}\nfi",
-        set = quote(&set.join(" ")),
-        was = quote(was),
-    )
+    let (name, set) = (name(path), set.join(" "));
+    script.push(&format!("reset_kernel {}", [path, was, &set, &name].map(quote).join(" ")));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::observed::SettingState;
+    use crate::resource::answers::tests::answers;
 
-    fn seen(path: &str, value: &str, writable: bool) -> Observed {
-        let state = SettingState { value: value.to_owned(), writable };
-        Observed { settings: [(path.to_owned(), state)].into(), ..Observed::default() }
+    fn read(setting: &KernelSetting, value: &str, mode: &str) -> Option<SettingState> {
+        setting.read(&answers(&[&format!("=setting {} {mode} {value}", setting.path)]))
+    }
+
+    fn setting(path: &str, value: &str) -> KernelSetting {
+        KernelSetting { path: path.into(), value: value.into() }
+    }
+
+    fn changes(setting: &KernelSetting, value: &str) -> bool {
+        setting.compare(&read(setting, value, "rw"), &BTreeSet::new()).is_some()
     }
 
     #[test]
-    fn a_minimum_is_never_lowered_and_what_cannot_be_set_is_told() {
+    fn a_minimum_is_never_lowered() {
+        let backlog = setting("/proc/sys/net/core/somaxconn", "4096");
+        assert!(changes(&backlog, "128"));
+        assert!(!changes(&backlog, "4096") && !changes(&backlog, "65535"));
+        let memory = setting("/proc/sys/vm/overcommit_memory", "1");
+        assert!(changes(&memory, "0") && changes(&memory, "2") && !changes(&memory, "1"));
+    }
+
+    #[test]
+    fn what_cannot_be_set_from_here_is_noticed_and_not_changed() {
+        let memory = setting("/proc/sys/vm/overcommit_memory", "1");
+        let closed = read(&memory, "0", "ro");
+        assert_eq!(memory.compare(&closed, &BTreeSet::new()), None);
+        assert!(memory.notice(&closed).unwrap().ends_with("sysctl -w vm.overcommit_memory=1"));
+        assert_eq!(memory.notice(&read(&memory, "1", "ro")), None);
+        assert_eq!(memory.notice(&read(&memory, "0", "rw")), None);
+    }
+
+    #[test]
+    fn a_setting_the_kernel_does_not_have_is_nothing_to_change() {
+        let memory = setting("/proc/sys/vm/overcommit_memory", "1");
+        assert_eq!(memory.compare(&memory.read(&Answers::default()), &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn several_values_are_compared_word_by_word() {
+        let range = setting("/proc/sys/net/ipv4/ip_local_port_range", "32768 60999");
+        assert!(!changes(&range, "32768\t60999"));
+        assert!(changes(&range, "32768\t61000"));
+    }
+
+    #[test]
+    fn of_several_choices_the_chosen_one_counts() {
+        let pages = setting(HUGE_PAGES, "madvise");
+        assert!(!changes(&pages, "always [madvise] never"));
+        assert!(changes(&pages, "[always] madvise never"));
+        assert!(!changes(&pages, "always madvise [never]"), "without huge pages nothing is to be done");
+    }
+
+    #[test]
+    fn a_sysctl_file_is_read_line_by_line() {
         let text = "# why\nvm.overcommit_memory = 1\n-net.core.somaxconn=4096\n";
         let settings = KernelSetting::of_sysctl(text).unwrap();
         let [memory, backlog] = &settings[..] else { panic!("{settings:?}") };
-        let none = BTreeSet::new();
-        for (setting, value, changes) in [
-            (memory, "0", true),
-            (memory, "1", false),
-            (memory, "2", true),
-            (backlog, "128", true),
-            (backlog, "65535", false),
-        ] {
-            let open = seen(&setting.path, value, true);
-            assert_eq!(setting.compare(&open, &none).is_some(), changes, "{setting:?} {value}");
-            assert_eq!(setting.notice(&open), None);
-            let closed = seen(&setting.path, value, false);
-            assert_eq!(setting.compare(&closed, &none), None);
-            assert_eq!(setting.notice(&closed).is_some(), changes, "{setting:?} {value}");
-        }
-        assert_eq!(memory.compare(&Observed::default(), &none), None, "a kernel without it");
+        assert_eq!(memory, &setting("/proc/sys/vm/overcommit_memory", "1"));
+        assert_eq!(backlog, &setting("/proc/sys/net/core/somaxconn", "4096"));
         assert_eq!(KernelSetting::of_sysctl("vm.swappiness 1"), Err("vm.swappiness 1".to_owned()));
         assert!(KernelSetting::of_sysctl("../../etc/passwd = x").is_err());
     }

@@ -8,8 +8,8 @@ use crate::{
 /// The file with the password directives, beside a node's configuration.
 pub const PASSWORD: &str = "password.conf";
 
-/// The paths of one cluster on one host. As root they follow the file system hierarchy standard; as a plain user all
-/// are below `$XDG_DATA_HOME/provision/<cluster>`.
+/// The paths of one cluster on one host. As root they follow the file system hierarchy standard; as a plain
+/// user all are below `$XDG_DATA_HOME/provision/<cluster>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Installed binaries: a folder an engine build.
@@ -20,8 +20,8 @@ pub struct Layout {
     pub data: String,
     /// Node logs: a folder a node.
     pub log: String,
-    /// What is gone after a reboot: which configuration each running node was started with. It is root's where we are
-    /// root: what is read here is believed.
+    /// What is gone after a reboot: which configuration each running node was started with. It is root's
+    /// where we are root: what is read here is believed.
     pub run: String,
     /// The ledger and the backups of what was replaced.
     pub state: String,
@@ -46,8 +46,9 @@ pub struct NodePaths {
     pub unit: String,
 }
 
-/// Servers run under an account that no package of a distribution uses: one that shared it would lose its account when the
-/// cluster goes. A cluster keeps the account it was made with; earlier versions made them with the engine's name.
+/// Servers run under an account that no package of a distribution uses: one that shared it would lose its
+/// account when the cluster goes. A cluster keeps the account it was made with; earlier versions made them
+/// with the engine's name.
 fn account(engine: &str, noted: Option<&str>) -> String {
     match noted {
         None => format!("provision-{engine}"),
@@ -58,7 +59,11 @@ fn account(engine: &str, noted: Option<&str>) -> String {
 
 impl Layout {
     pub fn new(fleet: &Fleet, facts: &Facts) -> Self {
-        let (name, engine) = (&fleet.name, fleet.engine.name());
+        Self::of(&fleet.name, fleet.engine.name(), facts)
+    }
+
+    /// The paths of the cluster with this name and this engine.
+    pub(super) fn of(name: &str, engine: &'static str, facts: &Facts) -> Self {
         if facts.is_root() {
             return Self {
                 bin: format!("/opt/provision/{name}"),
@@ -69,7 +74,7 @@ impl Layout {
                 state: format!("/var/lib/provision/{name}"),
                 account: Some(account(engine, facts.accounts.get(name).map(String::as_str))),
                 engine,
-                cluster: name.clone(),
+                cluster: name.to_owned(),
             };
         }
         let base = format!("{}/provision/{name}", facts.data_home);
@@ -82,7 +87,7 @@ impl Layout {
             state: base,
             account: None,
             engine,
-            cluster: name.clone(),
+            cluster: name.to_owned(),
         }
     }
 

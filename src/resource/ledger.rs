@@ -1,9 +1,7 @@
-//! The ledger: what we did to a host, one JSON object a line, written before the change it tells of. Undoing reads it
-//! backwards; every undo may be repeated, so that an interrupted one is simply run again.
+//! The ledger: what we did to a host, one JSON object a line, written before the change it tells of. Undoing
+//! reads it backwards; every undo may be repeated, so that an interrupted one is simply run again.
 
 use serde::{Deserialize, Serialize};
-
-use super::{command, directory, file, kernel, package, process, quote, unit, user};
 
 /// One change we made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,7 +9,9 @@ use super::{command, directory, file, kernel, package, process, quote, unit, use
 pub enum Entry {
     CreatedDirectory {
         path: String,
-        ours: bool,
+        /// Whether it goes with all its content.
+        #[serde(rename = "ours", alias = "recursive")]
+        recursive: bool,
     },
     ChangedMode {
         path: String,
@@ -20,7 +20,7 @@ pub enum Entry {
     },
     CreatedFile {
         path: String,
-        /// Of what we wrote; earlier versions did not note it, and a password has none.
+        /// Of what we wrote; earlier versions did not record it, and a password has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },
@@ -29,6 +29,16 @@ pub enum Entry {
         backup: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+    },
+    AddedLine {
+        path: String,
+        line: String,
+        /// Whether the file was created for it.
+        created: bool,
+    },
+    RemovedLine {
+        path: String,
+        line: String,
     },
     CreatedUser {
         name: String,
@@ -57,38 +67,22 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// A shell line that remembers the packages in `$missing`, which is known only on the host.
-    pub(super) fn installed_packages() -> String {
-        r#"[ -z "$missing" ] || ledger "{\"did\":\"installed-packages\",\"names\":\"${missing# }\"}""#
-            .to_owned()
-    }
-
-    /// A shell line that remembers the state in `$was`, which is known only on the host.
-    pub(super) fn started_unit(name: &str) -> String {
-        format!(r#"ledger "{{\"did\":\"started-unit\",\"name\":\"{name}\",\"was\":\"$(json "$was")\"}}""#)
-    }
-
-    /// A shell line that remembers the value in `$was`, which is known only on the host.
-    pub(super) fn changed_setting(path: &str, set: &str) -> String {
-        let json = |text: &str| serde_json::Value::from(text).to_string();
-        let (path, set) = (quote(&json(path)), quote(&json(set)));
-        format!(
-            r#"ledger '{{"did":"changed-setting","path":'{path}',"was":"'"$(json "$was")"'","set":'{set}'}}'"#
-        )
-    }
-
     /// What undoing it does, for people.
     pub fn title(&self) -> String {
         match self {
-            Self::CreatedDirectory { path, ours: true } => {
+            Self::CreatedDirectory { path, recursive: true } => {
                 format!("remove directory {path} and all that is in it")
             }
-            Self::CreatedDirectory { path, ours: false } => format!("remove directory {path} if it is empty"),
+            Self::CreatedDirectory { path, recursive: false } => {
+                format!("remove directory {path} if it is empty")
+            }
             Self::ChangedMode { path, mode, owner } => {
                 format!("give {path} back mode {mode:04o} and owner {owner}")
             }
             Self::CreatedFile { path, .. } => format!("remove file {path}"),
             Self::ReplacedFile { path, .. } => format!("put the former {path} back"),
+            Self::AddedLine { path, line, .. } => format!("remove the line `{line}` from {path}"),
+            Self::RemovedLine { path, line } => format!("put the line `{line}` back into {path}"),
             Self::CreatedUser { name } => format!("remove user {name}"),
             Self::InstalledPackages { names } => format!("keep the installed packages {names}"),
             Self::RanCommand { run } => {
@@ -100,32 +94,8 @@ impl Entry {
         }
     }
 
-    /// The shell fragment that undoes it, for [`Script::undoing`](super::Script::undoing). `all` is the ledger as it was read.
-    pub fn undo(&self, all: &[Self]) -> String {
-        match self {
-            Self::CreatedDirectory { path, ours } => directory::undo(path, *ours),
-            Self::ChangedMode { path, mode, owner } => {
-                format!("give_back {} {mode:05o} {}", quote(path), quote(owner))
-            }
-            Self::CreatedFile { path, .. } if self.is_oldest(all) => {
-                file::undo_create(path, &written(path, all))
-            }
-            Self::ReplacedFile { path, backup, .. } if self.is_oldest(all) => {
-                file::undo_replace(path, backup, &written(path, all))
-            }
-            // The oldest entry of a file tells what was there before us.
-            Self::CreatedFile { .. } | Self::ReplacedFile { .. } => ":".to_owned(),
-            Self::CreatedUser { name } => user::undo(name),
-            Self::InstalledPackages { names } => package::undo(names),
-            Self::RanCommand { run } => command::undo(run),
-            Self::StartedUnit { name, was } => unit::undo(name, was),
-            Self::ChangedSetting { path, was, set } => kernel::undo(path, was, set),
-            Self::StartedNode { data, started, unit, .. } => process::undo(data, started, unit.as_deref()),
-        }
-    }
-
     /// The file it tells of, and the digest of what was written there.
-    fn file(&self) -> Option<(&str, Option<&str>)> {
+    pub(super) fn file(&self) -> Option<(&str, Option<&str>)> {
         match self {
             Self::CreatedFile { path, sha256 } | Self::ReplacedFile { path, sha256, .. } => {
                 Some((path, sha256.as_deref()))
@@ -135,32 +105,14 @@ impl Entry {
     }
 
     /// Whether it is the oldest entry of its file. `all` has the newest first.
-    fn is_oldest(&self, all: &[Self]) -> bool {
+    pub(super) fn is_oldest(&self, all: &[Self]) -> bool {
         let path = self.file().map(|(path, _)| path);
         all.iter().rfind(|entry| entry.file().map(|(path, _)| path) == path) == Some(self)
     }
 
-    /// The end of an undoing: the ledger itself, and the folders that were created to hold it, if nothing else is there.
-    /// `shared` are the folders above those of all clusters: another cluster's ledger may have them.
-    pub fn last(entries: &[Self], shared: &[String]) -> String {
-        let mut text = crate::host::minify(user::LAST);
-        text.push_str("accounts\nrm -rf -- \"$ledger\" \"$state/backup\" \"$state/account\"\nrmdir -- \"$state\" 2>/dev/null || :\n");
-        for entry in entries {
-            if let Self::CreatedDirectory { path, ours: false } = entry {
-                text.push_str(&directory::undo(path, false));
-                text.push('\n');
-            }
-        }
-        for path in shared {
-            text.push_str(&directory::undo(path, false));
-            text.push('\n');
-        }
-        text
-    }
-
-    /// Reads a ledger; what to undo comes first. A line that a power cut left incomplete tells of nothing that was
-    /// done, since it is written before the change; later ones may follow it. Only the oldest of equal entries counts. The
-    /// error is a whole line that means nothing to this version.
+    /// Reads a ledger; what to undo comes first. A line that a power cut left incomplete tells of nothing
+    /// that was done, since it is written before the change; later ones may follow it. Only the oldest of
+    /// equal entries counts. The error is a whole line that means nothing to this version.
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
         let mut seen = std::collections::HashSet::new();
         let mut entries = Vec::new();
@@ -182,26 +134,21 @@ impl Entry {
     }
 }
 
-/// The digests of all that was written to a file; none where one of them is not known, or where the file is in a folder that
-/// goes with all that is in it.
-fn written(path: &str, all: &[Entry]) -> String {
-    let inside = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-    let goes = |entry: &Entry| matches!(entry, Entry::CreatedDirectory { path, ours: true } if inside(path));
-    if all.iter().any(goes) {
-        return String::new();
-    }
-    let digests = all.iter().filter_map(Entry::file).filter(|(other, _)| *other == path);
-    digests.map(|(_, sha256)| sha256).collect::<Option<Vec<_>>>().unwrap_or_default().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn created(path: &str, sha256: &str) -> Entry {
+        Entry::CreatedFile { path: path.into(), sha256: Some(sha256.into()) }
+    }
+
+    fn folder(path: &str) -> Entry {
+        Entry::CreatedDirectory { path: path.into(), recursive: true }
+    }
+
     #[test]
     fn the_ledger_is_read_backwards_and_a_torn_line_is_no_change() {
-        let folder = Entry::CreatedDirectory { path: "/a".into(), ours: true };
-        let file = Entry::CreatedFile { path: "/a/b".into(), sha256: None };
+        let (folder, file) = (folder("/a"), Entry::CreatedFile { path: "/a/b".into(), sha256: None });
         let line = |entry: &Entry| serde_json::to_string(entry).unwrap();
         let text = format!("{}\n{}\n{}\n{{\"did\":\"crea", line(&folder), line(&file), line(&folder));
         assert_eq!(Entry::read(&text).unwrap(), [file, folder]);
@@ -210,12 +157,37 @@ mod tests {
 
     #[test]
     fn a_torn_line_may_stand_anywhere_and_a_line_that_is_garbled_is_an_error() {
-        let file = Entry::CreatedFile { path: "/a".into(), sha256: None };
+        let file = created("/a", "one");
         let line = serde_json::to_string(&file).unwrap();
         assert_eq!(Entry::read(&format!("{{\"did\":\"cr\n\n\0\0\n{line}\n")).unwrap(), [file]);
         let garbled = r#"{"did":"started-unit","name":"a","was":"b"c"}"#;
         assert_eq!(Entry::read(&format!("{garbled}\n{line}\n")), Err(garbled.to_owned()));
         assert_eq!(Entry::read(&format!("{line}\n{garbled}\n")), Err(garbled.to_owned()));
+    }
+
+    #[test]
+    fn a_ledger_of_an_earlier_version_is_read() {
+        let text = r#"{"did":"created-directory","path":"/a","ours":true}
+{"did":"changed-mode","path":"/b","mode":493,"owner":"0:0"}
+{"did":"created-file","path":"/c"}
+{"did":"replaced-file","path":"/d","backup":"d-0123"}
+{"did":"created-user","name":"redis"}
+{"did":"installed-packages","names":"gcc make"}
+{"did":"ran-command","run":"true"}
+{"did":"started-unit","name":"a","was":"disabled inactive"}
+{"did":"started-node","name":"7001","data":"/e","started":"/f","unit":null}"#;
+        let entries = Entry::read(text).unwrap();
+        assert_eq!(entries.len(), 9);
+        assert_eq!(entries[8], folder("/a"));
+        assert_eq!(entries[6], Entry::CreatedFile { path: "/c".into(), sha256: None });
+    }
+
+    #[test]
+    fn an_earlier_version_reads_what_is_written_now() {
+        let written = serde_json::to_string(&folder("/a")).unwrap();
+        assert_eq!(written, r#"{"did":"created-directory","path":"/a","ours":true}"#);
+        let written = serde_json::to_string(&Entry::CreatedFile { path: "/c".into(), sha256: None }).unwrap();
+        assert_eq!(written, r#"{"did":"created-file","path":"/c"}"#);
     }
 
     #[test]
@@ -225,29 +197,32 @@ mod tests {
         assert_eq!(Entry::read(line).unwrap(), [setting]);
     }
 
-    fn created(path: &str, sha256: &str) -> Entry {
-        Entry::CreatedFile { path: path.into(), sha256: Some(sha256.into()) }
+    #[test]
+    fn the_entries_a_host_writes_itself_are_read() {
+        for (program, call, entry) in [
+            (
+                include_str!("unit.sh"),
+                "systemctl() { echo 'a \"b\"'; }; start_unit 'x@1'",
+                Entry::StartedUnit { name: "x@1".into(), was: "a \"b\" a \"b\"".into() },
+            ),
+            (
+                include_str!("package.sh"),
+                "installed() { :; }; install_packages() { :; }; install_missing gcc make",
+                Entry::InstalledPackages { names: "gcc make".into() },
+            ),
+        ] {
+            let prelude = include_str!("prelude.sh").split_once("# Writes a line down").unwrap().1;
+            let json = prelude.lines().find(|line| line.starts_with("json()")).unwrap();
+            let text = format!("{json}\nledger() {{ printf '%s\\n' \"$1\"; }}\n{program}\n{call}");
+            assert_eq!(Entry::read(&sh(&text)).unwrap(), [entry]);
+        }
     }
 
-    #[test]
-    fn a_file_goes_back_to_what_was_there_before_the_first_change() {
-        let (path, backup, sha256) = ("/a".to_owned(), "+a".to_owned(), Some("two".to_owned()));
-        let replaced = Entry::ReplacedFile { path, backup, sha256 };
-        let all = [replaced.clone(), created("/a", "one")];
-        assert_eq!(all[0].undo(&all), ":");
-        assert_eq!(all[1].undo(&all), "erase /a 'two one'");
-        assert_eq!(replaced.undo(std::slice::from_ref(&replaced)), "restore /a +a 'two'");
-    }
-
-    #[test]
-    fn digests_count_only_where_all_are_known_and_nothing_around_goes_anyway() {
-        let old: Entry = serde_json::from_str(r#"{"did":"created-file","path":"/a/b"}"#).unwrap();
-        let all = [created("/a/b", "one"), old];
-        assert_eq!(all[1].undo(&all), "erase /a/b ''");
-        let folder = |path: &str| Entry::CreatedDirectory { path: path.into(), ours: true };
-        let all = [created("/a/b", "one"), folder("/a")];
-        assert_eq!(all[0].undo(&all), "erase /a/b ''");
-        let all = [created("/ab", "one"), folder("/a")];
-        assert_eq!(all[0].undo(&all), "erase /ab 'one'");
+    /// What a shell prints, up to the first entry.
+    fn sh(text: &str) -> String {
+        #[expect(clippy::disallowed_methods, reason = "a program of ours is run as a host runs it")]
+        let output = std::process::Command::new("sh").args(["-c", text]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().find(|line| line.starts_with('{')).unwrap().to_owned()
     }
 }

@@ -1,18 +1,21 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154 # `Script::new` sets state, ledger and account before this text
 # shellcheck disable=SC2015 # `a && b || refuse`: whichever of the two fails, refuse is what must follow
-# The functions that fragments of a change script call, with as few processes as can be: on a host they are what takes time.
+# The functions that fragments of a change script call, with as few processes as can be: on a host they are
+# what takes time.
 #
-# Nothing here follows a link that another account has planted, and nothing is written by name in a folder that another
-# account can write to: `enter` goes into a folder part by part and holds on to it as the working directory, `stage` makes a
-# folder in it that is only ours, what is new is finished in there, and `place` renames it. A rename follows no link.
+# Nothing here follows a link that another account has planted, and nothing is written by name in a folder
+# that another account can write to: `enter` goes into a folder part by part and holds on to it as the working
+# directory, `stage` makes a folder in it that is only ours, what is new is finished in there, and `place`
+# renames it. A rename follows no link.
 
 set -eu
 umask 022
 me=$(id -u)
-open=
+open='' reload_due='' relabel_due=''
 
-# Ends a function of the kind `f() ( … )`: with an error where a host is changed, with a note where a change is undone.
+# Ends a function of the kind `f() ( … )`: with an error where a host is changed, with a note where a change
+# is undone.
 refuse() {
   [ -n "${undoing-}" ] || { echo "$1"; exit 1; }
   echo "@note $1"
@@ -73,13 +76,15 @@ sweep() {
   (
     here=${PWD%/}
     cd -P "./$1.provision-new" && [ "$PWD" = "$here/$1.provision-new" ] && is_private || exit 0
+    rm -f ./rest
     rm -f ./new 2>/dev/null || rmdir ./new
   )
   rmdir -- "./$1.provision-new" 2>/dev/null ||
     refuse "${PWD%/}/$1.provision-new is in the way and not ours: remove it, and run this again"
 }
 
-# Makes a folder in the one we are in, where nobody but us can put anything, and goes into it: the place to make a new $1.
+# Makes a folder in the one we are in, where only we can put anything, and goes into it: the place to
+# make a new $1.
 stage() {
   sweep "$1"
   here=${PWD%/}
@@ -89,27 +94,48 @@ stage() {
     refuse "$here/$1.provision-new was replaced meanwhile: look who can write to $here, and run this again"
 }
 
+# Leaves the folder that `stage` made, and removes it.
+leave() {
+  rm -rf ./new ./rest
+  cd -P .. && rmdir -- "./$1.provision-new"
+}
+
 # Gives up what is being made.
 scrap() {
-  rm -rf ./new
-  cd -P .. && rmdir -- "./$1.provision-new"
+  leave "$1"
   exit 1
 }
 
 # Puts what was made where it belongs.
 place() {
   mv -fT ./new "../$1" || scrap "$1"
-  cd -P ..
-  rmdir -- "./$1.provision-new"
-  ! command -v restorecon >/dev/null 2>&1 || restorecon "./$1" || :
+  leave "$1"
 }
 
 own() { [ -z "$2" ] || chown -- "$2" "$1"; }
 sum() { s=$(sha256sum <"$1") && echo "${s%% *}"; }
-reload() { case $1 in /etc/systemd/system/*) [ ! -d /run/systemd/system ] || systemctl daemon-reload ;; esac; }
 
-# Writes a line down before the change it tells of. The first one of all comes after a note of the account that the servers
-# run under, by which later runs know it. It begins a line of its own, since a power cut may have torn the last one.
+# Makes a label due for the path $1.
+relabel() {
+  relabel_due="$relabel_due$1
+"
+}
+
+# Runs the handlers that are due. They also run where a script ends early: a later run finds the files as they
+# should be.
+run_handlers() {
+  if [ -n "$relabel_due" ] && command -v restorecon >/dev/null 2>&1; then
+    printf %s "$relabel_due" | restorecon -f - || :
+  fi
+  relabel_due=
+  if [ -n "$reload_due" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  reload_due=
+}
+trap 'status=$?; set +e; run_handlers; exit "$status"' EXIT
+
+# Writes a line down before the change it tells of. The first one of all comes after a note of the account
+# that the servers run under, by which later runs know it. It begins a line of its own, since a power cut may
+# have torn the last one.
 ledger() {
   if [ -z "$open" ]; then
     [ -d "$state" ] || mkdir -p "$state"
@@ -126,23 +152,14 @@ ledger() {
   printf '%s\n' "$1" >>"$ledger"
 }
 
-# The text $1 as it stands between the quotes of a JSON string; a line of it may have any number of blanks and tabs.
+# The text $1 as it stands between the quotes of a JSON string; a line of it may have any number of blanks and
+# tabs.
 json() { printf '%s' "$1" | tr -s '[:space:][:cntrl:]' ' ' | sed 's/["\\]/\\&/g'; }
-
-# The value of the kernel setting in the file $1, its words one blank apart; of several choices the chosen one.
-setting() (
-  set -f
-  now=$(cat -- "$1" 2>/dev/null || :)
-  now=${now##*\[} now=${now%%\]*}
-  # shellcheck disable=SC2086 # its words
-  set -- $now
-  echo "$*"
-)
 
 # Refuses where something stands at $1 that was not there when the plan was made.
 absent() {
   if [ -e "$1" ] || [ -L "$1" ]; then
-    echo "$1 was put there by somebody else since the plan was made: look at it, and run this again"
+    echo "$1 appeared after the plan was made: look at it, and run this again"
     exit 1
   fi
 }
@@ -158,7 +175,7 @@ backup() (
   cp -pP -- "./$name" "$copy"
   [ -f "$copy" ] && [ ! -L "$copy" ] || refuse "$1 is no regular file any more: look at it, and run this again"
   [ -z "$3" ] || [ "$(sum "$copy")" = "$3" ] ||
-    refuse "$1 was changed by somebody else since the plan was made: look at it, and run this again"
+    refuse "$1 was changed after the plan was made: look at it, and run this again"
   if [ -e "$state/backup/$2" ]; then rm -f "$copy"; else mv -fT "$copy" "$state/backup/$2"; fi
 )
 
@@ -173,7 +190,6 @@ write() (
     if [ "${4-}" = raw ]; then cat; else base64 -d; fi >./new && own ./new "$3" && chmod "$2" ./new
   } || scrap "$name"
   place "$name"
-  reload "$1"
 )
 
 # Sees that the folder $1 is there, with mode $2 and owner $3 if they are given.

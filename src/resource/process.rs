@@ -1,13 +1,17 @@
 //! A running node: under systemd where that is PID 1, else a process of our own with a pid file.
 //!
-//! Restarts are level-triggered: what counts is not whether this run changed a file, but whether the process that
-//! runs now was started with the binary and the configuration that stand on disk. A file written at start says which.
+//! Restarts are level-triggered: what counts is not whether this run changed a file, but whether the process
+//! that runs now was started with the binary and the configuration that stand on disk. A file written at
+//! start says which.
 
 use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Difference, Entry, Kind, NodePaths, Observed, Questions, Script, quote};
+use super::{
+    Action, Answer, Answers, Difference, Entry, NodePaths, Observed, Obstacle, PortInUse, ProbeScript,
+    ResourceKind, Script, answers::decode, quote,
+};
 use crate::host::{Facts, minify};
 
 /// One node that must run.
@@ -24,104 +28,66 @@ pub struct Process {
     pub data: String,
     pub log: String,
     pub started: String,
-    /// The account it runs as; `None` is whoever runs the script.
+    /// The account it runs as; `None` is the account that runs the script.
     pub account: Option<String>,
     /// The systemd unit, where systemd starts it.
     pub unit: Option<String>,
 }
 
-/// Finds a node's process: by the file written at its start, else by its working directory, which is the node's own and
-/// which both ways must agree with: process ids come back. A zombie has no executable and does not count.
-const PROBE: &str = r#"
-started_at() { read -r line <"/proc/$1/stat" || return 1; line=${line##*) }; set -- $line; echo "${20}"; }
-# $1 process, $2 data folder
-is_node() { is_server "$(readlink "/proc/$1/exe" 2>/dev/null)" "$1" "$2"; }
-# $1 its executable, $2 process, $3 data folder
-is_server() { case $1 in *-server | *-server\ *) [ "/proc/$2/cwd" -ef "$3" ] ;; *) false ;; esac; }
-sum_of() { if [ $# -eq 1 ]; then sha256sum <"$1"; else cat -- "$@" | sha256sum; fi; }
-# The process that was started, server already or not yet. $1 started file, $2 unit or nothing
-find_started() {
-  pid= sum= start=
-  [ ! -r "$1" ] || read -r sum pid start <"$1" || :
-  if [ -n "$2" ]; then pid=$(systemctl show -p MainPID "$2" 2>/dev/null || :); pid=${pid#MainPID=}; [ "$pid" != 0 ] || pid=
-  elif [ -n "$pid" ] && [ "$(started_at "$pid" 2>/dev/null)" != "$start" ]; then pid=; fi
-  exe=; [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || :
-  [ -n "$exe" ]
+/// What a host says of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NodeAnswer {
+    pub running: Option<ProcessState>,
+    /// The node's ports, where it is not running.
+    pub ports_in_use: Vec<PortInUse>,
+    /// Its `nodes.conf`, where it is not running.
+    pub nodes_conf: Option<String>,
 }
-# $1 started file, $2 data folder, $3 unit or nothing
-find_node() {
-  ! find_started "$1" "$3" || ! is_server "$exe" "$pid" "$2" || return 0
-  sum= pid=
-  [ -z "$3" ] || return 1
-  for candidate in /proc/[0-9]*; do
-    [ "$candidate/cwd" -ef "$2" ] && is_node "${candidate#/proc/}" "$2" || continue
-    pid=${candidate#/proc/}
-    return 0
-  done
-  return 1
-}
-owner_of() {
-  for p in /proc/[0-9]*; do
-    if ls -l "$p/fd" 2>/dev/null | grep -q -F "socket:[$1]"; then read -r comm <"$p/comm"; echo "$comm (pid ${p#/proc/})"; return; fi
-  done
-  echo "a process of another user"
-}
-node() {
-  name=$1 started=$2 data=$3 unit=$4 pattern=$5 binary=$6; shift 6
-  if find_node "$started" "$data" "$unit"; then
-    now=$(sum_of "$@")
-    current=stale; [ "$sum" != "${now%% *}" ] || current=current
-    installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed
-    echo "=node $name $pid $current $installed"
-    [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
-    return
-  fi
-  grep -h -E "$pattern" /proc/net/tcp /proc/net/tcp6 | while read -r _ address _ _ _ _ _ _ _ inode _; do
-    echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
-  done
-  [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
-}
-"#;
 
-/// Starts a node in a session of its own, with an empty environment, and remembers what it was started with. Nothing is
-/// opened, written or believed in a folder the servers' account can write to: their log is theirs to create.
-const START: &str = r#"
-start_node() {
-  binary=$1 out=$2.out started=$2 account=$3; shift 3
-  now=$(sum_of "$@")
-  set -- "$binary" "$1"
-  [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
-  rm -f -- "$out"
-  ( cd /; umask 077; set -C; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
-  echo "${now%% *} $! $(started_at $!)" | write "$started" 0644 '' raw
+/// A running node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProcessState {
+    /// Another one after each restart.
+    #[serde(skip)]
+    pub pid: u32,
+    /// Whether its executable is the installed one, and not one that has been replaced since.
+    pub installed: bool,
+    /// Whether the configuration on disk is the one the process was started with.
+    pub current: bool,
+    /// Whether it would be there again after a reboot; `true` where that is not asked.
+    pub enabled: bool,
 }
-# What was started a moment ago is still on its way to be the server.
-arrive() {
-  tries=0
-  while find_started "$1" '' && ! is_node "$pid" "$2" && [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
-}
-# $3: seconds after which it is killed, or nothing
-stop_node() {
-  arrive "$1" "$2"
-  if find_node "$1" "$2" ''; then
-    tries=0
-    while [ -n "$(readlink "/proc/$pid/exe" 2>/dev/null)" ]; do
-      if [ $((tries % 200)) -eq 0 ]; then
-        [ $tries -eq 0 ] || echo "process $pid has not ended $((tries / 20)) s after SIGTERM"
-        kill -TERM "$pid" 2>/dev/null || :
-      fi
-      [ -z "$3" ] || [ $tries -lt $(($3 * 20)) ] || kill -KILL "$pid" 2>/dev/null || :
-      [ $tries -lt 6000 ] || { echo "process $pid cannot save its data and end: its log says why"; exit 1; }
-      tries=$((tries + 1))
-      sleep 0.05
-    done
-  fi
-  rm -f -- "$1" "$1.out"
-}
-"#;
 
-/// How long a node that is undone may take to save what nobody wants any more, in seconds.
+/// Finds the process of a node.
+const FIND: &str = include_str!("find_node.sh");
+
+/// Starts and stops a node that systemd does not start. It starts in a session of its own, with an empty
+/// environment. Nothing is opened, written or believed in a folder that the servers' account can write to:
+/// their log is theirs to create.
+const RUN: &str = include_str!("node_process.sh");
+
+/// How long a node that is undone may take to save its data, in seconds.
 const UNDO_GRACE: u32 = 10;
+
+/// The items are lines already: all of a node's question.
+fn question(nodes: &BTreeSet<String>, _: &Facts) -> String {
+    let nodes: String = nodes.iter().map(|node| format!("{node}\n")).collect();
+    format!("{}{nodes}", Process::probe())
+}
+
+impl Observed {
+    /// What the host said of a node, if it was asked.
+    pub fn node(&self, name: &str) -> Option<&NodeAnswer> {
+        match self.answer(&key(name)) {
+            Some(Answer::Process(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+}
+
+fn key(node: &str) -> String {
+    format!("node {node}")
+}
 
 impl Process {
     /// The name of what runs and where its files are.
@@ -142,11 +108,11 @@ impl Process {
     }
 
     /// The line of the probe that asks for it.
-    pub(super) fn question(&self) -> String {
+    fn question(&self) -> String {
         let unit = self.unit.as_deref().unwrap_or("");
         let pattern = listeners(self.ip, self.port, self.bus_port);
         format!(
-            "node {} {} {} {} {} {} {}\n",
+            "node {} {} {} {} {} {} {}",
             quote(&self.node),
             quote(&self.started),
             quote(&self.data),
@@ -159,14 +125,17 @@ impl Process {
 
     /// The fragment that stops it and waits until it is gone.
     pub fn stop(&self, script: &mut Script) {
-        match &self.unit {
-            Some(unit) => script.push(&format!("systemctl stop {}", quote(unit))),
-            None => script.push(&format!("stop_node {} {} ''", quote(&self.started), quote(&self.data))),
+        if let Some(unit) = &self.unit {
+            script.push(&format!("systemctl stop {}", quote(unit)));
+            return;
         }
+        functions(script);
+        script.push(&format!("stop_node {} {} ''", quote(&self.started), quote(&self.data)));
     }
 
-    /// The fragment that starts it, unless it runs. A unit is restarted, not started: a start would wait until
-    /// systemd's own restart of a crashed server is due. Forgetting the failure empties the count of starts as well.
+    /// The fragment that starts it, unless it runs. A unit is restarted, not started: a start would wait
+    /// until systemd's own restart of a crashed server is due. Forgetting the failure empties the count of
+    /// starts as well.
     pub fn start(&self, script: &mut Script) {
         if let Some(unit) = &self.unit {
             script.push(&format!(
@@ -176,6 +145,7 @@ impl Process {
             ));
             return;
         }
+        functions(script);
         script.push(&format!(
             "arrive {0} {1}; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
             quote(&self.started),
@@ -188,13 +158,7 @@ impl Process {
 
     /// The functions that find a running node, for read-only scripts.
     pub fn probe() -> String {
-        minify(PROBE)
-    }
-
-    /// The functions its fragments call; once a script.
-    pub fn functions(script: &mut Script) {
-        script.push(&Self::probe());
-        script.push(START);
+        minify(FIND)
     }
 
     fn files(&self) -> String {
@@ -202,17 +166,40 @@ impl Process {
     }
 }
 
-impl Kind for Process {
+fn functions(script: &mut Script) {
+    script.needs(FIND);
+    script.needs(RUN);
+}
+
+impl ResourceKind for Process {
+    type Answer = NodeAnswer;
+
     fn title(&self) -> String {
-        format!("node {}", self.node)
+        key(&self.node)
     }
 
-    fn ask(&self, questions: &mut Questions) {
-        questions.process(self);
+    fn ask(&self, probe: &mut ProbeScript) {
+        probe.group("node", question, self.question());
     }
 
-    fn compare(&self, seen: &Observed, changing: &BTreeSet<String>) -> Option<Difference> {
-        let Some(process) = seen.processes.get(&self.node) else {
+    fn read(&self, answers: &Answers) -> NodeAnswer {
+        let node = self.node.as_str();
+        let running = answers.of("node", node).find_map(|said| {
+            let mut words = said.split(' ');
+            let pid = words.next()?.parse().ok()?;
+            let (current, installed) = (words.next()? == "current", words.next()? == "installed");
+            Some(ProcessState { pid, installed, current, enabled: !answers.has("disabled", node) })
+        });
+        let ports_in_use = answers.of("taken", node).filter_map(|said| {
+            let (port, owner) = said.split_once(' ')?;
+            Some(PortInUse { node: node.to_owned(), port: port.parse().ok()?, owner: owner.to_owned() })
+        });
+        let ports_in_use = ports_in_use.collect();
+        NodeAnswer { running, ports_in_use, nodes_conf: answers.of("conf", node).find_map(decode) }
+    }
+
+    fn compare(&self, answer: &NodeAnswer, changing: &BTreeSet<String>) -> Option<Difference> {
+        let Some(process) = &answer.running else {
             return Some(Difference::new(Action::Start, "it is not running"));
         };
         let restart = |why: &str| Some(Difference::new(Action::Restart, why));
@@ -231,31 +218,35 @@ impl Kind for Process {
         None
     }
 
-    fn change(&self, _: &Difference, script: &mut Script) -> Result<(), crate::secret::Error> {
-        script.remember(&Entry::StartedNode {
+    fn obstacle(&self, answer: &NodeAnswer) -> Option<Obstacle> {
+        answer.ports_in_use.first().cloned().map(Obstacle::PortInUse)
+    }
+
+    fn change(&self, _: &Difference, script: &mut Script) {
+        script.record(&Entry::StartedNode {
             name: self.node.clone(),
             data: self.data.clone(),
             started: self.started.clone(),
             unit: self.unit.clone(),
         });
+        script.run_handlers();
         self.start(script);
-        Ok(())
     }
 }
 
 /// Stops the node.
-pub(super) fn undo(data: &str, started: &str, unit: Option<&str>) -> String {
-    match unit {
-        Some(unit) => format!(
-            "systemctl disable --quiet --no-reload --now {0} 2>/dev/null || :\nsystemctl reset-failed {0} 2>/dev/null || :",
-            quote(unit)
-        ),
-        None => format!("stop_node {} {} {UNDO_GRACE}", quote(started), quote(data)),
+pub(super) fn undo(data: &str, started: &str, unit: Option<&str>, script: &mut Script) {
+    if let Some(unit) = unit.map(quote) {
+        script.push(&format!("systemctl disable --quiet --no-reload --now {unit} 2>/dev/null || :"));
+        script.push(&format!("systemctl reset-failed {unit} 2>/dev/null || :"));
+        return;
     }
+    functions(script);
+    script.push(&format!("stop_node {} {} {UNDO_GRACE}", quote(started), quote(data)));
 }
 
-/// A pattern for lines of `/proc/net/tcp` and `tcp6` that listen (state 0A) where the node wants to: on its own
-/// address or on the unspecified one. Addresses stand there as the kernel's words, low byte first.
+/// A pattern for lines of `/proc/net/tcp` and `tcp6` that listen (state 0A) where the node wants to: on its
+/// own address or on the unspecified one. Addresses stand there as the kernel's words, low byte first.
 fn listeners(ip: IpAddr, port: u16, bus_port: u16) -> String {
     let mut hex = String::new();
     let any6 = "0".repeat(32);
@@ -281,6 +272,113 @@ fn listeners(ip: IpAddr, port: u16, bus_port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::{
+        Handler,
+        answers::tests::answers,
+        testing::{facts, layout, lines},
+    };
+
+    const UNIT: &str = "redis-orders@7001.service";
+
+    fn process(unit: Option<&str>) -> Process {
+        let at = |folder: &str| format!("/{folder}/orders/7001");
+        Process {
+            node: "7001".into(),
+            ip: "127.0.0.1".parse().unwrap(),
+            port: 7001,
+            bus_port: 17001,
+            binary: "/opt/redis-server".into(),
+            config: vec![at("etc")],
+            data: at("data"),
+            log: at("log"),
+            started: at("run"),
+            account: Some("provision-redis".into()),
+            unit: unit.map(str::to_owned),
+        }
+    }
+
+    fn difference(said: &[&str], changing: &[&str]) -> Option<(Action, String)> {
+        let process = process(Some(UNIT));
+        let changing = changing.iter().map(|path| (*path).to_owned()).collect();
+        let difference = process.compare(&process.read(&answers(said)), &changing)?;
+        Some((difference.action, difference.why))
+    }
+
+    #[test]
+    fn a_node_that_runs_what_is_on_disk_is_left_alone() {
+        assert_eq!(difference(&["=node 7001 412 current installed"], &["/etc/other"]), None);
+    }
+
+    #[test]
+    fn a_restart_is_due_by_what_runs_and_not_by_what_this_run_changed() {
+        let running = ["=node 7001 412 current installed"];
+        for (said, changing) in [
+            (["=node 7001 412 stale installed"], ""),
+            (["=node 7001 412 current other"], ""),
+            (running, "/etc/orders/7001"),
+            (running, "/opt/redis-server"),
+        ] {
+            assert_eq!(difference(&said, &[changing]).unwrap().0, Action::Restart, "{said:?} {changing}");
+        }
+        let disabled = ["=node 7001 412 current installed", "=disabled 7001"];
+        assert_eq!(difference(&disabled, &[]).unwrap().0, Action::Update);
+        assert_eq!(difference(&["=node 7002 412 current installed"], &[]).unwrap().0, Action::Start);
+    }
+
+    #[test]
+    fn what_a_stopped_node_left_and_who_has_its_port_is_read() {
+        let process = process(None);
+        let said = ["=taken 7001 17001 nginx (pid 412)", "=conf 7001 YWJjCg==", "=taken 7001 x y"];
+        let answer = process.read(&answers(&said));
+        assert_eq!(answer.nodes_conf.as_deref(), Some("abc\n"));
+        let port = PortInUse { node: "7001".into(), port: 17001, owner: "nginx (pid 412)".into() };
+        assert_eq!(answer.ports_in_use, std::slice::from_ref(&port));
+        assert_eq!(process.obstacle(&answer), Some(Obstacle::PortInUse(port)));
+    }
+
+    #[test]
+    fn another_process_id_is_no_other_state() {
+        let written = |said: &str| serde_json::to_string(&process(None).read(&answers(&[said]))).unwrap();
+        assert_eq!(written("=node 7001 1 current installed"), written("=node 7001 2 current installed"));
+        assert_ne!(written("=node 7001 1 current installed"), written("=node 7001 1 stale installed"));
+    }
+
+    #[test]
+    fn handlers_run_before_a_node_starts() {
+        for process in [process(None), process(Some(UNIT))] {
+            let mut script = Script::new(&layout());
+            script.notify(Handler::DaemonReload);
+            process.change(&Difference::new(Action::Start, ""), &mut script);
+            let all = lines(&script);
+            let at = |word: &str| all.iter().rposition(|line| line.starts_with(word)).unwrap();
+            let start = if process.unit.is_some() { "systemctl is-active" } else { "arrive /run" };
+            assert!(at("run_handlers") < at(start));
+            assert!(at("ledger '") < at("run_handlers"));
+        }
+    }
+
+    #[test]
+    fn the_functions_are_sent_once_for_all_nodes() {
+        let mut script = Script::new(&layout());
+        for process in [process(None), process(None)] {
+            process.stop(&mut script);
+            process.start(&mut script);
+        }
+        assert_eq!(script.text().unwrap().matches("\nstop_node() {").count(), 1);
+        let mut probe = ProbeScript::default();
+        process(None).ask(&mut probe);
+        Process { node: "7002".into(), ..process(None) }.ask(&mut probe);
+        let text = probe.script(&facts());
+        assert_eq!(text.matches("\nfind_node() {").count(), 1);
+        assert!(text.contains("\nnode 7001 ") && text.contains("\nnode 7002 "), "{text}");
+    }
+
+    #[test]
+    fn a_node_of_ipv6_is_looked_for_in_the_kernel_s_words() {
+        let pattern = listeners("fd77::11".parse().unwrap(), 7001, 17001);
+        assert!(pattern.contains("(000077FD000000000000000011000000|"), "{pattern}");
+        assert!(!pattern.contains("(00000000|"), "{pattern}");
+    }
 
     #[test]
     fn a_listener_is_looked_for_on_the_node_s_own_and_on_any_address() {

@@ -1,20 +1,35 @@
-//! Building the one script that changes a host: fragments with a begin and an end mark, and the functions they use.
+//! Building the one script that changes a host: fragments with a begin and an end mark, the functions they
+//! call, and the handlers they name.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{Entry, Layout, questions::TOUCHED, quote};
-use crate::host::minify;
+use super::{Content, Entry, Handler, Layout, probe_script::TOUCHED, quote};
+use crate::{host::minify, secret::Error};
 
 /// A script under construction.
 #[derive(Debug)]
 pub struct Script {
-    text: String,
+    parts: Vec<Part>,
+    /// The programs whose functions it has.
+    functions: BTreeSet<&'static str>,
+    /// The handlers that are due.
+    handlers: BTreeSet<Handler>,
     is_long: bool,
 }
 
-/// The functions fragments call.
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    /// A file whose content is secret: it is read when the script is sent.
+    Secret {
+        write: String,
+        content: Content,
+    },
+}
+
+/// The functions all fragments may call.
 const PRELUDE: &str = include_str!("prelude.sh");
 
 /// The functions that undo changes.
@@ -24,15 +39,17 @@ impl Script {
     pub fn new(layout: &Layout) -> Self {
         let (state, ledger) = (quote(&layout.state), quote(&layout.ledger()));
         let account = quote(layout.account.as_deref().unwrap_or(""));
-        let prelude = minify(PRELUDE);
-        let text = format!("state={state} ledger={ledger} account={account}\n{prelude}");
-        Self { text, is_long: false }
+        let (parts, functions, handlers) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut script = Self { parts, functions, handlers, is_long: false };
+        script.push(&format!("state={state} ledger={ledger} account={account}"));
+        script.needs(PRELUDE);
+        script
     }
 
     /// A script that undoes changes: what cannot be undone safely is left, and named.
     pub fn undoing(layout: &Layout) -> Self {
         let mut script = Self::new(layout);
-        script.push(&minify(UNDO));
+        script.needs(UNDO);
         script
     }
 
@@ -45,46 +62,88 @@ impl Script {
         self.is_long
     }
 
-    /// Lines of shell, taken as they are.
-    pub fn push(&mut self, lines: &str) {
-        self.text.push_str(lines);
-        self.text.push('\n');
+    /// Adds the functions of a program, once.
+    pub fn needs(&mut self, program: &'static str) {
+        if self.functions.insert(program) {
+            self.push(&minify(program));
+        }
     }
 
-    /// Writes down the digest of a file together with what the file looks like now.
-    pub fn seal(&mut self, path: &str, sha256: &str, seal: &str) {
-        let (path, seal) = (quote(path), quote(seal));
-        let _ = writeln!(self.text, "echo \"$({TOUCHED} -- {path}) {sha256}\" | write {seal} 0644 '' raw");
+    /// Lines of shell, taken as they are.
+    pub fn push(&mut self, lines: &str) {
+        self.parts.push(Part::Text(format!("{lines}\n")));
+    }
+
+    /// Names a handler; see [`Handler`] for when it runs.
+    pub fn notify(&mut self, handler: Handler) {
+        let line = handler.line();
+        if self.handlers.insert(handler) {
+            self.push(&line);
+        }
+    }
+
+    /// Runs the handlers that are due: what follows starts something.
+    pub fn run_handlers(&mut self) {
+        if !self.handlers.is_empty() {
+            self.handlers.clear();
+            self.push("run_handlers");
+        }
+    }
+
+    /// Writes the digest of a file into its digest cache, together with what the file looks like now.
+    pub fn cache_digest(&mut self, path: &str, sha256: &str, cache: &str) {
+        let (path, cache) = (quote(path), quote(cache));
+        self.push(&format!("echo \"$({TOUCHED} -- {path}) {sha256}\" | write {cache} 0644 '' raw"));
     }
 
     /// Marks where the change number `index` begins; see [`mark`].
     pub fn begin(&mut self, index: usize) {
-        let _ = writeln!(self.text, "echo '@begin {index}'");
+        self.push(&format!("echo '@begin {index}'"));
     }
 
     /// Marks where it ended well.
     pub fn end(&mut self, index: usize) {
-        let _ = writeln!(self.text, "echo '@end {index}'");
+        self.push(&format!("echo '@end {index}'"));
     }
 
-    /// Remembers a change before it is made, so that whatever is on the host can be undone.
-    pub fn remember(&mut self, entry: &Entry) {
+    /// Records a change before it is made, so that whatever is on the host can be undone.
+    pub fn record(&mut self, entry: &Entry) {
         let line = serde_json::to_string(entry).unwrap_or_default();
-        let _ = writeln!(self.text, "ledger {}", quote(&line));
+        self.push(&format!("ledger {}", quote(&line)));
     }
 
-    /// Writes a file atomically; the content travels inside the script, on standard input: never in an argument, nor in a
-    /// here-document, which shells keep in /tmp.
-    pub fn write(&mut self, path: &str, content: &[u8], mode: u32, owner: Option<&str>) {
-        let path = quote(path);
-        let owner = quote(owner.unwrap_or(""));
-        let body = BASE64_STANDARD.encode(content);
-        let _ = writeln!(self.text, "printf %s '{body}' | write {path} {mode:04o} {owner}");
+    /// Writes a file atomically. The content travels inside the script, on standard input: never in an
+    /// argument, nor in a here-document, which shells keep in /tmp.
+    pub fn write(&mut self, path: &str, content: &Content, mode: u32, owner: Option<&str>) {
+        let write = format!("write {} {mode:04o} {}", quote(path), quote(owner.unwrap_or("")));
+        match content {
+            Content::Text(text) => self.push(&piped(text.as_bytes(), &write)),
+            Content::Password(_) => self.parts.push(Part::Secret { write, content: content.clone() }),
+        }
+        Handler::of_file(path).for_each(|handler| self.notify(handler));
     }
 
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The whole script, with the secrets it sends and the handlers that are due at its end.
+    pub fn text(&self) -> Result<String, Error> {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(lines) => text.push_str(lines),
+                Part::Secret { write, content } => {
+                    let _ = writeln!(text, "{}", piped(&content.bytes()?, write));
+                }
+            }
+        }
+        if !self.handlers.is_empty() {
+            text.push_str("run_handlers\n");
+        }
+        Ok(text)
     }
+}
+
+/// A line that sends bytes to a command.
+fn piped(bytes: &[u8], command: &str) -> String {
+    format!("printf %s '{}' | {command}", BASE64_STANDARD.encode(bytes))
 }
 
 /// A mark in a script's output.
@@ -103,5 +162,101 @@ pub fn mark(line: &str) -> Option<Mark<'_>> {
         ("end", index) => index.parse().ok().map(Mark::End),
         ("note", text) => Some(Mark::Note(text)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{resource::testing::layout, secret::SecretSource};
+
+    /// What comes after the functions.
+    fn body(script: &Script, functions: &str) -> String {
+        let text = script.text().unwrap();
+        text.split_once(&minify(functions)).unwrap().1.trim_start().to_owned()
+    }
+
+    fn script() -> Script {
+        Script::new(&layout())
+    }
+
+    #[test]
+    fn a_script_knows_where_the_ledger_is_and_whose_servers_it_changes() {
+        let text = script().text().unwrap();
+        let first = text.lines().next().unwrap();
+        let state = "/var/lib/provision/orders";
+        assert_eq!(first, format!("state={state} ledger={state}/ledger.jsonl account=provision-redis"));
+    }
+
+    #[test]
+    fn a_handler_runs_once_at_the_end() {
+        let mut script = script();
+        script.notify(Handler::DaemonReload);
+        script.push("one");
+        script.notify(Handler::DaemonReload);
+        assert_eq!(body(&script, PRELUDE), "reload_due=1\none\nrun_handlers\n");
+    }
+
+    #[test]
+    fn handlers_run_before_a_start_and_again_only_where_something_is_due() {
+        let mut script = script();
+        script.run_handlers();
+        script.notify(Handler::DaemonReload);
+        script.run_handlers();
+        script.push("start");
+        assert_eq!(body(&script, PRELUDE), "reload_due=1\nrun_handlers\nstart\n");
+        script.notify(Handler::DaemonReload);
+        assert!(body(&script, PRELUDE).ends_with("start\nreload_due=1\nrun_handlers\n"));
+    }
+
+    #[test]
+    fn functions_are_sent_once_and_without_their_comments() {
+        let mut script = script();
+        script.needs("# why\nf() { :; }\n");
+        script.needs("# why\nf() { :; }\n");
+        assert_eq!(body(&script, PRELUDE).trim_end(), "f() { :; }");
+    }
+
+    #[test]
+    fn content_is_no_here_document_and_its_words_are_quoted() {
+        let mut script = script();
+        script.write("/a b", &Content::Text("it's\n".into()), 0o640, Some("root:redis"));
+        let body = body(&script, PRELUDE);
+        assert!(body.starts_with("printf %s 'aXQncwo=' | write '/a b' 0640 root:redis\n"), "{body}");
+        assert!(!script.text().unwrap().contains("<<"));
+    }
+
+    #[test]
+    fn a_secret_is_read_when_the_script_is_sent_and_shown_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("word");
+        let mut script = script();
+        script.write("/p", &Content::Password(SecretSource::File(path.clone())), 0o640, None);
+        assert!(script.text().is_err());
+        crate::atomic_file::write(&path, b"open sesame\n", crate::atomic_file::Mode::Private).unwrap();
+        assert!(
+            script.text().unwrap().contains(&BASE64_STANDARD.encode("requirepass \"open sesame\"")[..20])
+        );
+        assert!(!format!("{script:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn an_entry_is_recorded_as_one_word() {
+        let mut script = script();
+        script.record(&Entry::RanCommand { run: "echo 'a'\necho b".into() });
+        let body = body(&script, PRELUDE);
+        let line = shlex::split(body.lines().next().unwrap()).unwrap();
+        assert_eq!(line[0], "ledger");
+        assert_eq!(Entry::read(&line[1]).unwrap(), [Entry::RanCommand { run: "echo 'a'\necho b".into() }]);
+    }
+
+    #[test]
+    fn marks_are_told_from_what_commands_print() {
+        assert_eq!(mark("@begin 3"), Some(Mark::Begin(3)));
+        assert_eq!(mark("@end 12"), Some(Mark::End(12)));
+        assert_eq!(mark("@note a b"), Some(Mark::Note("a b")));
+        for line in ["begin 3", "@begin x", "@other 1", "@end"] {
+            assert_eq!(mark(line), None, "{line}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154 # prelude.sh comes first, which sets state, dir and name
 # shellcheck disable=SC2015 # `a && b || refuse`: whichever of the two fails, refuse is what must follow
-# What undoes changes, with the functions of prelude.sh. Each may run again; what somebody has changed since is left, and named.
+# What undoes changes, with the functions of prelude.sh. Each may run again; what was changed since
+# is left, and named.
 
 # shellcheck disable=SC2034 # `refuse` asks for it
 undoing=1
@@ -13,12 +14,13 @@ beside() {
   enter "$dir"
 }
 
-# Leaves the file $1 where it is not what we wrote: $2 has all digests that may be found, or nothing where they are unknown.
+# Leaves the file $1 where it is not what we wrote: $2 has all digests that may be found, or nothing where
+# they are unknown.
 still_ours() {
   [ ! -L "./$name" ] || refuse "$1 is left: it is a symbolic link now"
   [ ! -e "./$name" ] || [ -f "./$name" ] || refuse "$1 is left: it is no file any more"
   [ -n "$2" ] && [ -e "./$name" ] || return 0
-  case " $2 " in *" $(sum "./$name") "*) ;; *) refuse "$1 is left: somebody has changed it since" ;; esac
+  case " $2 " in *" $(sum "./$name") "*) ;; *) refuse "$1 is left: it was changed since" ;; esac
 }
 
 # Removes the file $1, whose digest is one of $2.
@@ -27,7 +29,6 @@ erase() (
   sweep "$name"
   still_ours "$1" "$2"
   rm -f -- "./$name"
-  reload "$1"
 )
 
 # Puts back the file $1 that was kept under the name $2, unless its digest is none of $3.
@@ -39,7 +40,6 @@ restore() (
   stage "$name"
   cp -p -- "$copy" ./new || scrap "$name"
   place "$name"
-  reload "$1"
 )
 
 # Removes the folder $1 if it is empty.

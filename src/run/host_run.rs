@@ -32,19 +32,19 @@ impl<'a> HostRun<'a> {
         changes: &[Planned],
         binaries: &BinarySource<'_>,
     ) -> Result<usize, Error> {
-        let titles: Vec<String> = changes.iter().map(|change| change.resource.kind().title()).collect();
-        let mut script = self.script(changes);
+        let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
+        let mut script = Script::new(&self.session.layout);
         let (mut done, mut starting) = (0, Vec::new());
         for (index, planned) in changes.iter().enumerate() {
             if planned.difference.action == Action::Restart {
                 continue;
             }
             script.begin(index);
-            planned.resource.kind().change(&planned.difference, &mut script)?;
+            planned.resource.change(&planned.difference, &mut script);
             match &planned.resource {
                 Resource::Binary(binary) => {
                     done += self.run(&script, &titles).await?;
-                    script = self.script(changes);
+                    script = Script::new(&self.session.layout);
                     self.install(binary, binaries, &mut script).await?;
                 }
                 Resource::Process(process) => starting.push(process),
@@ -59,26 +59,25 @@ impl<'a> HostRun<'a> {
 
     /// Restarts a node, and waits until it accepts connections.
     pub(super) async fn restart(&self, planned: &Planned, process: &Process) -> Result<(), Error> {
-        let mut script = self.script(std::slice::from_ref(planned));
+        let mut script = Script::new(&self.session.layout);
         script.begin(0);
         process.stop(&mut script);
-        planned.resource.kind().change(&planned.difference, &mut script)?;
+        planned.resource.change(&planned.difference, &mut script);
         script.end(0);
-        self.run(&script, &[format!("{} restarted", planned.resource.kind().title())]).await?;
+        self.run(&script, &[format!("{} restarted", planned.resource.title())]).await?;
         ready::wait_ready(self.session.probe(), &[process]).await
     }
 
     /// Undoes entries of the ledger, newest first, and at last the ledger itself.
     pub(super) async fn undo(&self, entries: &[Entry]) -> Result<usize, Error> {
         let titles: Vec<String> = entries.iter().map(Entry::title).collect();
-        let mut script = Script::new(&self.session.layout);
-        Process::functions(&mut script);
+        let mut script = Script::undoing(&self.session.layout);
         for (index, entry) in entries.iter().enumerate() {
             script.begin(index);
-            script.push(&entry.undo(entries));
+            entry.undo(entries, &mut script);
             script.end(index);
         }
-        script.push(&Entry::last(entries, &self.session.layout.shared()));
+        Entry::finish(entries, &self.session.layout.shared(), &mut script);
         self.run(&script, &titles).await
     }
 
@@ -94,23 +93,15 @@ impl<'a> HostRun<'a> {
             Some(Mark::Note(text)) => self.events.notice(text),
             None => self.events.log(line),
         };
-        let (host, what) = (&self.session.host, "the change script");
+        let (host, what, text) = (&self.session.host, "the change script", script.text()?);
         // A package manager that is killed with the link leaves the host's packages half configured.
         let ended = if script.is_long() {
-            host.run_detached(what, "change", script.text(), IDLE_TIMEOUT, &mut on_line).await
+            host.run_detached(what, "change", &text, IDLE_TIMEOUT, &mut on_line).await
         } else {
-            host.run(what, script.text(), IDLE_TIMEOUT, &mut on_line).await
+            host.run(what, &text, IDLE_TIMEOUT, &mut on_line).await
         };
         ended.map_err(|error| name_the_change(error, current))?;
         Ok(changed)
-    }
-
-    fn script(&self, changes: &[Planned]) -> Script {
-        let mut script = Script::new(&self.session.layout);
-        if changes.iter().any(|change| matches!(change.resource, Resource::Process(_))) {
-            Process::functions(&mut script);
-        }
-        script
     }
 
     async fn install(
@@ -124,7 +115,7 @@ impl<'a> HostRun<'a> {
         let upload = binaries.upload(&artifact)?;
         host.put(&upload, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artifact.provenance).unwrap_or_default();
-        binary.seal(&provenance, &artifact.sha256, script);
+        binary.finish(&provenance, &artifact.sha256, script);
         Ok(())
     }
 }

@@ -141,6 +141,12 @@ fn every_kind_of_step_is_read() {
         name = "conf"
         template = { path = "/etc/app.conf", source = "app.conf" }
         [[step]]
+        name = "vault"
+        line = { path = "/etc/hosts", line = "10.0.0.9 vault" }
+        [[step]]
+        name = "old-vault"
+        line = { path = "/etc/hosts", line = "10.0.0.8 vault", absent = true }
+        [[step]]
         name = "account"
         user = { name = "backup", home = "/srv/backup" }
         [[step]]

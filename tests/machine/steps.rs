@@ -412,3 +412,44 @@ fn the_lock_of_a_plain_user_is_no_link_of_another_account() {
     story.run(&build).ok();
     assert!(!Path::new(lock).exists());
 }
+
+#[test]
+fn a_line_comes_stays_is_repaired_and_goes_and_the_rest_of_its_file_is_not_ours() {
+    let story = Sandbox::new("lines", 7381);
+    let at = |path: &str| story.folder.path().join(path);
+    let read = |path: &str| std::fs::read_to_string(at(path)).unwrap();
+    let step = |name: &str, file: &str, rest: &str| {
+        format!(
+            "[[step]]\nname = \"{name}\"\ntags = [\"own\"]\nline = {{ path = \"{}\", {rest} }}\n",
+            at(file).display()
+        )
+    };
+    let all = [
+        step("vault", "hosts", "line = \"10.0.0.9 vault's \\\"x\\\"\""),
+        step("old", "hosts", "line = \"10.0.0.1 old\", absent = true"),
+        step("none", "hosts", "line = \"10.0.0.2 older\", absent = true"),
+        step("new", "d/new", "line = \"only\""),
+        step("gone", "gone", "line = \"x\", absent = true"),
+    ];
+    steps(&story, &all.concat());
+    std::fs::write(at("hosts"), "10.0.0.1 old\n10.0.0.3 other").unwrap();
+    std::fs::set_permissions(at("hosts"), std::fs::Permissions::from_mode(0o604)).unwrap();
+    story.run(&OWN).ok();
+    assert_eq!(read("hosts"), "10.0.0.3 other\n10.0.0.9 vault's \"x\"\n");
+    assert_eq!(std::fs::metadata(at("hosts")).unwrap().mode() & 0o7777, 0o604);
+    assert_eq!(read("d/new"), "only\n");
+    story.run(&OWN).ok().says("Nothing to change in the step own");
+    std::fs::write(at("hosts"), "10.0.0.1 old\n10.0.0.4 later\n").unwrap();
+    story.run(&["plan", "--tags", "own"]).code(2).says("it is missing").says("it stands there");
+    story.run(&OWN).ok();
+    assert_eq!(read("hosts"), "10.0.0.4 later\n10.0.0.9 vault's \"x\"\n");
+    story.destroy().ok();
+    assert_eq!(read("hosts"), "10.0.0.4 later\n10.0.0.1 old\n");
+    assert!(!at("d").exists() && !at("gone").exists());
+
+    // What others have added to a file that was made for a line stays.
+    story.run(&OWN).ok();
+    std::fs::write(at("d/new"), "only\nmore\n").unwrap();
+    story.destroy().ok();
+    assert_eq!(read("d/new"), "more\n");
+}

@@ -32,8 +32,7 @@ done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
-for folder in /var/lib/provision/*; do
-  [ -e "$folder/ledger.jsonl" ] || continue
-  account=; [ ! -r "$folder/account" ] || read -r account <"$folder/account"
-  echo "account.${folder##*/}=$account"
+for f in /var/lib/provision/*/ledger.jsonl; do
+  [ -e "$f" ] || break
+  a='' f=${f%/*}; [ ! -r "$f/account" ] || read -r a <"$f/account"; echo "account.${f##*/}=$a"
 done

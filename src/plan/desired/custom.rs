@@ -4,7 +4,7 @@ use super::target::{HostTarget, above};
 use crate::{
     plan::render::{self, Error},
     playbook::Action,
-    resource::{Command, Content, Directory, File, Package, Resource, Unit, User},
+    resource::{Command, Content, Directory, File, Line, Package, Resource, Unit, User},
 };
 
 impl HostTarget<'_> {
@@ -12,9 +12,9 @@ impl HostTarget<'_> {
     pub(super) fn user_step(&self, action: &Action) -> Result<Vec<Resource>, Error> {
         let Some(resource) = self.user_resource(action)? else { return Ok(Vec::new()) };
         let folders: Vec<Directory> = match &resource {
-            Resource::Directory(Directory { path, .. }) | Resource::File(File { path, .. }) => {
-                above(path).collect()
-            }
+            Resource::Directory(Directory { path, .. })
+            | Resource::File(File { path, .. })
+            | Resource::Line(Line { path, absent: false, .. }) => above(path).collect(),
             _ => Vec::new(),
         };
         Ok(folders.into_iter().map(Resource::Directory).chain([resource]).collect())
@@ -27,7 +27,7 @@ impl HostTarget<'_> {
                 Resource::Package(Package { names, distro })
             }
             Action::Directory { path, mode, owner } => {
-                Resource::Directory(Directory { path, mode: Some(mode), owner, ours: false })
+                Resource::Directory(Directory { path, mode: Some(mode), owner, recursive: false })
             }
             Action::File { path, content, mode, owner } => {
                 Resource::File(File { path, content: Content::Text(content), mode, owner })
@@ -36,6 +36,7 @@ impl HostTarget<'_> {
                 let text = render::template(&source, &template, self.fleet, self.host, self.layout)?;
                 Resource::File(File { path, content: Content::Text(text), mode, owner })
             }
+            Action::Line { path, line, absent } => Resource::Line(Line { path, line, absent }),
             Action::User { name, home } => Resource::User(User { name, home }),
             Action::Command { run, creates, unless } => Resource::Command(Command { run, creates, unless }),
             Action::Unit { name } => Resource::Unit(Unit { name }),

@@ -30,7 +30,7 @@ impl HostTarget<'_> {
     fn node(&self, node: &Node) -> Result<Vec<Resource>, Error> {
         let (paths, read, own) = (self.layout.node(node), self.readable(), self.owned());
         let folder = |path: &str, mode, owner: &Option<String>| {
-            Resource::Directory(Directory::ours(path, mode, owner.as_deref()))
+            Resource::Directory(Directory::recursive(path, mode, owner.as_deref()))
         };
         let mut resources = vec![
             folder(parent(&paths.config), 0o750, &read),

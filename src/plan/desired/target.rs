@@ -32,7 +32,7 @@ impl HostTarget<'_> {
 
 /// A folder of ours, after all the folders above it.
 pub(super) fn folders(path: &str, owner: Option<&str>, mode: u32) -> Vec<Resource> {
-    above(path).chain([Directory::ours(path, mode, owner)]).map(Resource::Directory).collect()
+    above(path).chain([Directory::recursive(path, mode, owner)]).map(Resource::Directory).collect()
 }
 
 /// The folders above a path, outermost first, without those that every host has.

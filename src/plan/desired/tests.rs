@@ -182,7 +182,7 @@ fn folders_above_a_path_come_outermost_first_without_those_every_host_has() {
     assert_eq!(paths("/var/lib/x/y"), ["/var/lib/x"]);
     assert_eq!(paths("/etc/motd"), [""; 0]);
     assert_eq!(paths("/motd"), [""; 0]);
-    assert!(above("/a/b/c").all(|directory| directory.mode.is_none() && !directory.ours));
+    assert!(above("/a/b/c").all(|directory| directory.mode.is_none() && !directory.recursive));
 }
 
 #[test]
@@ -206,7 +206,10 @@ fn the_state_folder_is_not_removed_whole() {
     let desired = of(&fleet(&["a"]), &facts());
     let directories = directories(step(&desired, "build"));
     let state = directories.last().unwrap();
-    assert_eq!((&*state.path, state.mode, state.ours), ("/var/lib/provision/orders", Some(0o755), false));
+    assert_eq!(
+        (&*state.path, state.mode, state.recursive),
+        ("/var/lib/provision/orders", Some(0o755), false)
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) fn change(host: &str, change: &Planned) -> Item {
         Resource::Unit(_) => "unit",
         _ => "",
     };
-    let title = change.resource.kind().title();
+    let title = change.resource.title();
     let subject = title.strip_prefix(noun).unwrap_or(&title).trim_start().to_owned();
     let difference = &change.difference;
     Item {
@@ -68,14 +68,14 @@ fn undo(host: &str, subject: String) -> Item {
 fn outermost(host: &HostUndo) -> impl Iterator<Item = &Entry> {
     let inside = |path: &str| {
         host.entries.iter().any(|entry| match entry {
-            Entry::CreatedDirectory { path: folder, ours: true } => {
+            Entry::CreatedDirectory { path: folder, recursive: true } => {
                 path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
             }
             _ => false,
         })
     };
     host.entries.iter().filter(move |entry| match entry {
-        Entry::CreatedDirectory { ours: false, .. } => false,
+        Entry::CreatedDirectory { recursive: false, .. } => false,
         Entry::CreatedDirectory { path, .. }
         | Entry::CreatedFile { path, .. }
         | Entry::ReplacedFile { path, .. } => !inside(path),

@@ -14,7 +14,7 @@ use crate::{
         failure::text,
         samples::{fleet, plain},
     },
-    resource::Listener,
+    resource::PortInUse,
     run, secret,
 };
 
@@ -116,7 +116,7 @@ fn errors_of_connections() {
 every!(errors_of_plans: plan::Error {
     plan::Error::PortTaken { .. } => plan::Error::PortTaken {
         host: word("n1"),
-        taken: Listener { node: word("7001"), port: 17001, owner: word("nginx (pid 412)") },
+        taken: PortInUse { node: word("7001"), port: 17001, owner: word("nginx (pid 412)") },
     },
     plan::Error::InTheWay { .. } => plan::Error::InTheWay {
         host: word("n1"), path: word("/etc/provision"), wanted: "directory", found: word("file"),

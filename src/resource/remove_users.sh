@@ -1,6 +1,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154 # prelude.sh comes first; `Script::new` sets state
-# The end of every undoing: accounts we created go with the last cluster of the host, each only if nothing else refers to it.
+# The end of every undoing: accounts we created go with the last cluster of the host, each only if nothing
+# else refers to it.
 
 # How long the search for files may take, in seconds.
 search_timeout=60
@@ -40,9 +41,9 @@ referred() {
   files "$2" "$3"
 }
 
-# Prints a file that belongs to the account or the group with these numbers, or why there is no answer. Network file systems,
-# read-only images and what containers stand on are not searched: numbers mean other accounts there. Of a file system that is
-# mounted several times each folder is searched once.
+# Prints a file that belongs to the account or the group with these numbers, or why there is no answer.
+# Network file systems, read-only images and what containers stand on are not searched: numbers mean other
+# accounts there. Of a file system that is mounted several times each folder is searched once.
 files() {
   local_types=' tmpfs overlay zfs aufs ' searched='' owned="-uid $1 -o -gid $2"
   [ -n "$1" ] || owned="-gid $2"
@@ -67,7 +68,8 @@ files() {
   esac
 }
 
-# Searches these file systems for what is $owned, within a time limit. A file that goes meanwhile is no failure.
+# Searches these file systems for what is $owned, within a time limit. A file that goes meanwhile is no
+# failure.
 search() {
   # shellcheck disable=SC2086 # words
   timeout $search_timeout find "$@" -xdev \( -path /var/lib/docker -o -path /var/lib/containers -o -path /var/lib/containerd \
@@ -84,7 +86,7 @@ is_elsewhere() {
   return 1
 }
 
-accounts() (
+remove_users() (
   users=${state%/*}/.users
   [ -d "$users" ] || exit 0
   for other in "${state%/*}"/*; do
