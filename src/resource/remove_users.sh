@@ -9,10 +9,14 @@ search_timeout=60
 # Prints what else refers to the account $1, whose numbers are $2 and $3 (nothing where there is none).
 referred() {
   user=${2:-none} group=${3:-none} blank='[[:space:]]'
-  process=$(grep -ls -e "^Uid:.*$blank$user\($blank\|\$\)" -e "^Gid:.*$blank$group\($blank\|\$\)" \
-    -e "^Groups:.*$blank$group\($blank\|\$\)" /proc/[0-9]*/status | head -n 1)
-  process=${process%/status}
-  [ -z "$process" ] || { echo "process ${process##*/} runs under it"; return; }
+  for process in $(grep -ls -e "^Uid:.*$blank$user\($blank\|\$\)" -e "^Gid:.*$blank$group\($blank\|\$\)" \
+    -e "^Groups:.*$blank$group\($blank\|\$\)" /proc/[0-9]*/status || :); do
+    process=${process%/status}
+    # In a container, which has another root, numbers mean other accounts. userdel counts alike.
+    [ "$process/root" -ef / ] || continue
+    echo "process ${process##*/} runs under it"
+    return
+  done
   while IFS=: read -r other _ _ primary _; do
     [ "$primary" != "$group" ] || [ "$other" = "$1" ] || { echo "$other is in its group"; return; }
   done </etc/passwd
@@ -68,12 +72,12 @@ files() {
   esac
 }
 
-# Searches these file systems for what is $owned, within a time limit. A file that goes meanwhile is no
+# Searches these file systems, without our own backups, for what is $owned, within a time limit. A file that goes meanwhile is no
 # failure.
 search() {
   # shellcheck disable=SC2086 # words
   timeout $search_timeout find "$@" -xdev \( -path /var/lib/docker -o -path /var/lib/containers -o -path /var/lib/containerd \
-    -o -path /var/lib/machines -o -path /var/lib/lxc \) -prune -o \( $owned \) -print
+    -o -path /var/lib/machines -o -path /var/lib/lxc -o -path "$state" \) -prune -o \( $owned \) -print
 }
 
 # Whether the path $1 is none, or in the tree of another system, which has accounts of its own.
