@@ -36,9 +36,11 @@ pub async fn observe<'a>(
 ) -> host::Result<Observed> {
     let resources: Vec<&Resource> = resources.collect();
     let mut script = ProbeScript::default();
-    resources.iter().for_each(|resource| resource.ask(&mut script));
+    for resource in &resources {
+        resource.ask(&mut script);
+    }
     let lines = probe.ask("the state of its resources", &script.script(facts)).await?;
-    Ok(Observed::read(resources.into_iter(), &lines))
+    Ok(Observed::read(resources, &lines))
 }
 
 /// How the inspection of one host ended, short of an error that ends the whole run.
