@@ -1,4 +1,5 @@
-//! The least a tool on this library can do: connect to hosts at once, log in with a key, run one command on each.
+//! The least a tool on this library can do: connect to all hosts at the same time, log in with a key, run one
+//! command on each.
 //!
 //! `floor KEY COMMAND ADDRESS…`
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use russh::{
     keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key},
 };
 
-struct Anybody;
+struct AnyKey;
 
-impl Handler for Anybody {
+impl Handler for AnyKey {
     type Error = russh::Error;
     async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         Ok(true)
@@ -41,10 +42,10 @@ async fn visit(
     config: Arc<client::Config>,
     command: String,
 ) -> Result<(), Failed> {
-    let mut handle = client::connect(config, (address, 22), Anybody).await?;
+    let mut handle = client::connect(config, (address, 22), AnyKey).await?;
     let key = PrivateKeyWithHashAlg::new(key, None::<HashAlg>);
     if !handle.authenticate_publickey("root", key).await?.success() {
-        return Err("not let in".into());
+        return Err("the login was refused".into());
     }
     let mut channel = handle.channel_open_session().await?;
     channel.exec(true, command).await?;

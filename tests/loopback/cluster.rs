@@ -130,7 +130,7 @@ async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lonely_node_with_keys_is_refused() {
+async fn a_single_node_with_keys_is_refused() {
     let lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.writer(&host);

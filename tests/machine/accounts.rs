@@ -1,9 +1,10 @@
-//! The account that servers run under: it is ours alone, and it is never taken from anything else that needs it.
+//! The account that servers run under: no package uses it, and `destroy` keeps an account that anything else
+//! refers to.
 
 use crate::support::{container::Container, inventory};
 
-/// Packages as small as can be. The first does what the distribution's redis-server does when it is installed: an account
-/// `redis`, a file of its own, and an entry in dpkg's statoverride.
+/// Packages as small as can be. The first does what the distribution's redis-server does when it is
+/// installed: an account `redis`, a file of its own, and an entry in dpkg's statoverride.
 const PACKAGES: &str = r#"
 package() {
   mkdir -p "/root/$1/DEBIAN"

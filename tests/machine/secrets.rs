@@ -1,4 +1,5 @@
-//! Secrets stay where they belong: whole runs with known ones, and a search of every place where they must not be.
+//! Secrets stay where they belong: whole runs with known ones, and a search of every place where they must
+//! not be.
 
 use std::{
     path::Path,
@@ -50,8 +51,8 @@ const ACCOUNT: &str = "useradd -m admin && mkdir /home/admin/.ssh && \
     cp /root/.ssh/authorized_keys /home/admin/.ssh/ && chown -R admin /home/admin/.ssh && \
     echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin && chpasswd </root/account && rm /root/account";
 
-/// Hosts with an account that needs a password for sudo, a key that needs a passphrase, and an inventory that reads
-/// these, and the password of the cluster, from files in `kept`.
+/// Hosts with an account that needs a password for sudo, a key that needs a passphrase, and an inventory that
+/// reads these, and the password of the cluster, from files in `kept`.
 fn protected_lab(kept: &Path) -> Lab {
     let lab = Lab::up("secrets", 6);
     let home = lab.home();
@@ -133,7 +134,7 @@ fn no_secret_is_seen_where_it_does_not_belong() {
         let text = run.text();
         assert!(!ALL.iter().any(|secret| text.contains(secret)), "{text}");
     }
-    // The search finds what is there: the files the secrets were written to, and none of the plan and the report.
+    // The search finds what is there: the files the secrets were written to, and neither plan nor report.
     let mut found = files_with_secrets(kept.path(), &["."]);
     found.sort();
     assert_eq!(found, ["./passphrase", "./password", "./sudo"]);

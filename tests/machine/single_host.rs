@@ -1,5 +1,5 @@
-//! The main job on one machine, as its users live it: real builds, real servers, the real binary.
-//! Long, since it is a list of stories: none depends on another.
+//! The main job on one machine, as a user does it: real builds, real servers, the real binary.
+//! Long, since it is a list of scenarios: none depends on another.
 
 use std::{
     collections::BTreeSet,
@@ -53,7 +53,7 @@ fn one_command_gives_a_cluster_that_an_independent_client_uses() {
 fn a_second_apply_starts_no_process_and_touches_no_file() {
     let sandbox = Sandbox::new("again", 7111);
     sandbox.apply().ok();
-    // What the servers write by themselves is their own business.
+    // What the servers write by themselves is left out.
     let ours = || -> tree::Tree {
         let of_servers = [sandbox.data(), Path::new("/var/log/provision").join(&sandbox.name)];
         sandbox
@@ -104,7 +104,7 @@ fn glob(folder: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn only_the_node_whose_file_somebody_edited_is_restarted() {
+fn only_the_node_whose_file_was_edited_is_restarted() {
     let sandbox = Sandbox::new("drift", 7131);
     sandbox.apply().ok();
     let before = sandbox.pids();
@@ -127,7 +127,7 @@ fn only_the_node_whose_file_somebody_edited_is_restarted() {
     assert_eq!(changed, ["7134"]);
     sandbox.verify().ok();
 
-    // Nor is a binary that somebody has spoilt, however like the old one it looks from outside.
+    // Nor does a binary stay that was changed, however like the old one it looks from outside.
     let binary = glob(Path::new("/opt/provision/drift"), "redis-server");
     let (spoilt, old) = (binary.with_extension("spoilt"), std::fs::metadata(&binary).unwrap());
     let mut bytes = std::fs::read(&binary).unwrap();
@@ -161,7 +161,7 @@ fn a_killed_node_is_named_and_comes_back_with_its_data() {
 }
 
 #[test]
-fn killing_provision_anywhere_in_a_cold_apply_is_mended_by_running_it_again() {
+fn after_a_kill_anywhere_in_a_cold_apply_a_second_run_finishes_it() {
     let sandbox = Sandbox::new("sweep", 7151);
     sandbox.apply().ok();
     sandbox.destroy().ok();
@@ -290,12 +290,9 @@ fn a_taken_port_names_the_process_that_has_it() {
 #[test]
 fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     let sandbox = Sandbox::new("locked", 7221);
-    // A shell that holds the lock as a run of provision does, until it is told to end.
+    // A shell that holds the lock as a run of provision does, until its input ends.
     let mut holder = Command::new("sh")
-        .args([
-            "-c",
-            "exec 9>>/run/provision-0-locked.lock; flock 9; echo 'somebody else, process 1' >&9; cat",
-        ])
+        .args(["-c", "exec 9>>/run/provision-0-locked.lock; flock 9; echo 'another run, process 1' >&9; cat"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -303,15 +300,15 @@ fn two_runs_at_once_do_not_mix_and_the_second_names_the_holder() {
     until("the lock is held", || {
         std::fs::read_to_string("/run/provision-0-locked.lock").is_ok_and(|text| text.contains("process 1"))
     });
-    sandbox.apply().code(1).says("is being changed by somebody else, process 1");
+    sandbox.apply().code(1).says("is being changed by another run, process 1");
     drop(holder.stdin.take());
     holder.wait().unwrap();
     sandbox.apply().ok();
 }
 
 #[test]
-fn news_that_nodes_still_have_to_tell_each_other_is_nothing_to_change() {
-    // No node lets half of this time pass without a word to every other one.
+fn what_gossip_has_yet_to_spread_is_nothing_to_change() {
+    // Every node pings every other one within half of this time.
     let text = inventory("news", 7481, "", "[cluster.config]\ncluster-node-timeout = 2000");
     let sandbox = Sandbox::with("news", 7481, &text);
     sandbox.apply().ok();
@@ -482,7 +479,7 @@ fn the_only_copy_of_keys_in_memory_is_not_restarted() {
         ["127.0.0.1:7361", "127.0.0.1:7362", "127.0.0.1:7363"].into_iter().all(down)
     });
     let masters: Vec<_> = sandbox.pids().into_iter().take(3).collect();
-    // Only the masters are due, so nothing brings their replicas back.
+    // Only the masters are due for a restart, so no replica attaches again.
     for node in ["7361", "7362", "7363"] {
         let file = sandbox.config(node);
         let text = std::fs::read_to_string(&file).unwrap();

@@ -1,4 +1,5 @@
-//! What a user adds to the flow, what of it is asked for, and plans that are kept: steps, templates, tags, saved plans.
+//! What a user adds to the flow, what of it is selected, and plans that are kept: steps, templates, tags,
+//! saved plans.
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -27,7 +28,7 @@ fn a_saved_plan_is_applied_and_refused_when_the_host_has_moved_on() {
     sandbox.run(&["plan", "-o", "plan.json"]).code(2);
     let file = sandbox.config("7211");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}# somebody was here\n")).unwrap();
+    std::fs::write(&file, format!("{text}# edited by hand\n")).unwrap();
     let run: crate::support::Run =
         sandbox.command(&["apply", "--yes", "--plan", "plan.json"]).output().unwrap().into();
     run.code(1).says("not the one the plan was made for");
@@ -59,7 +60,7 @@ fn a_playbook_adds_steps_and_a_template_is_overridden() {
         ask("127.0.0.1:7231", &["CONFIG", "GET", "slowlog-max-len"]),
         Reply::texts(&["slowlog-max-len", "77"])
     );
-    std::fs::write(folder.join("note"), "somebody else\n").unwrap();
+    std::fs::write(folder.join("note"), "edited by hand\n").unwrap();
     sandbox.run(&["apply", "--yes", "--tags", "extra"]).ok();
     assert_eq!(std::fs::read_to_string(folder.join("note")).unwrap(), "first\n");
     assert_eq!(std::fs::read_to_string(&mark).unwrap(), "ran\n");
@@ -96,7 +97,7 @@ fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
         .run(&["apply", "--yes", "--report", "nowhere/page.html"])
         .code(64)
         .says("could not write the report");
-    // A restart brings the formation step along, which puts the settings back that the engine needs meanwhile.
+    // With a restart comes the step `form`, which puts the settings back that the engine needs meanwhile.
     sandbox.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
     let only = ["--tags", "configure,start"];
     sandbox.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
@@ -127,7 +128,7 @@ fn what_stands_in_the_way_is_refused_before_anything_changes() {
     steps(&sandbox, &format!("[[step]]\nname = \"sub\"\ndirectory = {{ path = \"{path}/file/sub\" }}\n"));
     sandbox.apply().code(1).says(&format!("{path}/file must be a directory, and a file stands there"));
     assert!(!Path::new("/etc/provision/inway").exists() && !Path::new("/var/lib/provision/inway").exists());
-    // Steps that are left out are in nobody's way, and a link above a folder may lead where it wants.
+    // Steps that are not selected are not checked, and a link above a folder may lead anywhere.
     sandbox.run(&["plan", "--tags", "build"]).code(2);
     std::os::unix::fs::symlink(&folder, sandbox.folder.path().join("link")).unwrap();
     let link = sandbox.folder.path().join("link");
@@ -160,7 +161,8 @@ fn folders_above_a_step_s_own_go_with_it() {
     assert!(at("a/b/c").is_dir() && at("d/e/note").is_file());
     sandbox.destroy().ok();
     assert!(!at("a").exists() && !at("d").exists());
-    // On a fresh host there may be no account yet to own the configuration: what was made until then goes, too.
+    // On a fresh host there may be no account yet to own the configuration: what was made until then is
+    // undone, too.
     sandbox.run(&["apply", "--yes", "--tags", "configure"]);
     assert!(Path::new("/etc/provision/above").exists());
     sandbox.destroy().ok();
@@ -294,7 +296,7 @@ fn a_link_planted_where_a_file_is_about_to_be_written_leads_nowhere() {
         assert!(written.is_file() && written.mode() & 0o7777 == 0o640, "{planted}: {written:?}");
         assert_eq!(std::fs::read_to_string(stranger.at("x")).unwrap(), "ours\n");
     }
-    // A folder with somebody's things under that name is named, and not touched.
+    // A folder of that name with files of another account is named, and not touched.
     stranger
         .runs("rm -f x; mkdir x.provision-new; echo mine >x.provision-new/new; echo mine >x.provision-new/y");
     sandbox.run(&OWN).code(1).says("x.provision-new").says("remove it");

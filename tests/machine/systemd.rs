@@ -1,4 +1,4 @@
-//! Nodes as units: the stories of one machine again, where PID 1 is systemd.
+//! Nodes as units: the scenarios of one machine again, where PID 1 is systemd.
 use std::{path::PathBuf, time::Duration};
 
 use crate::support::{
@@ -118,9 +118,9 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
 }
 
 fn persistence(machine: &Container, node: u16, line: &str) -> bool {
-    let told = machine.redis(node, "INFO persistence\n");
-    told.iter().any(|told| told.trim() == "aof_rewrite_scheduled:0")
-        && told.iter().any(|told| told.trim() == line)
+    let answer = machine.redis(node, "INFO persistence\n");
+    answer.iter().any(|line| line.trim() == "aof_rewrite_scheduled:0")
+        && answer.iter().any(|other| other.trim() == line)
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     machine.apply().ok();
     fill(&machine);
 
-    // systemd would bring it back by itself, but not in this story.
+    // systemd would bring it back by itself, but not in this test.
     let later = "/etc/systemd/system/redis-units@7102.service.d";
     machine
         .sh(&format!("mkdir -p {later} && printf '[Service]\nRestartSec=3600\n' >{later}/later.conf && systemctl daemon-reload"))
@@ -153,14 +153,14 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     machine.sh("systemctl is-enabled redis-units@7105").ok();
     assert_eq!(pids(&machine), before);
 
-    // NoPrompt looks: systemd restarts it by itself. The proof tells, and does not fail for good.
+    // systemd restarts it by itself, without a run. The proof reports that, and does not fail for good.
     machine.sh("systemctl kill --kill-who=main -s KILL redis-units@7106").ok();
     until("systemd restarted it", || show(&machine, "NRestarts")[5] == "1");
     until("the cluster is whole again", || machine.run(&["verify"]).code == 0);
     machine.run(&["verify"]).ok().says("127.0.0.1:7106 crashed and was restarted 1 times");
     assert_eq!(count(&machine, 7106), KEYS);
 
-    // A unit somebody edited is put back, and what runs with it is restarted.
+    // A unit that was edited is put back, and what runs with it is restarted.
     machine.sh("sed -i 's/^LimitNOFILE=.*/LimitNOFILE=4096/' /etc/systemd/system/redis-units@.service").ok();
     machine.run(&["plan"]).code(2).says("+LimitNOFILE=65536").says("6 to start or restart");
     machine.apply().ok();
@@ -170,7 +170,7 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
 }
 
 #[test]
-fn a_server_that_is_slow_to_get_going_is_waited_for_and_one_that_ends_is_not() {
+fn a_server_that_is_slow_to_start_is_waited_for_and_one_that_ends_is_not() {
     let machine = boot("slow");
     machine.apply().ok();
     let before = |script: &str| {
@@ -210,7 +210,7 @@ fn after_a_reboot_everything_is_as_before() {
 #[test]
 fn destroy_leaves_no_trace() {
     let machine = boot("destroy");
-    // An old kernel's default. What a container cannot set is told, and is no change.
+    // An old kernel's default. What a container cannot set is reported, and is no change.
     machine.sh("echo 128 >/proc/sys/net/core/somaxconn").ok();
     let overcommit = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
     let plan = machine.run(&["plan"]).code(2);
@@ -244,7 +244,7 @@ fn destroy_leaves_no_trace() {
 fn a_server_that_refuses_its_configuration_is_named_with_its_words_and_passwords_work() {
     let text = |rest: &str| inventory("units", 7101, "auth = { file = \"word\" }", rest);
     let machine = Container::boot("refuse", &text("[cluster.config]\nmaxmemory = \"lots\""));
-    machine.sh("echo a-secret-of-the-story >/share/word").ok();
+    machine.sh("echo a-secret-of-the-test >/share/word").ok();
     machine.apply().code(1).says("ended right after its start").says("maxmemory lots");
     machine.write(&text(""));
     machine.apply().ok();

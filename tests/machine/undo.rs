@@ -1,4 +1,4 @@
-//! What was there before comes back: the ledger, its backups, and everything that could tear them.
+//! `destroy` restores what was there before: the ledger, its backups, and everything that could damage them.
 
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -25,7 +25,7 @@ fn a_file_that_was_replaced_before_anything_else_comes_back_with_its_mode_and_ow
     let note = sandbox.folder.path().join("note");
     std::fs::write(&note, "theirs\n").unwrap();
     std::fs::set_permissions(&note, std::fs::Permissions::from_mode(0o604)).unwrap();
-    // NoPrompt has this number: `stat` has no name for it, and `chown` takes it all the same.
+    // No account has this number: `stat` has no name for it, and `chown` takes it all the same.
     std::os::unix::fs::chown(&note, Some(4_242_424), Some(4_242_424)).unwrap();
     sandbox.apply().ok();
     assert_eq!(std::fs::read_to_string(&note).unwrap(), "ours\n");
@@ -76,13 +76,13 @@ fn a_ledger_of_a_newer_version_is_refused_and_kept() {
     sandbox.run(&["apply", "--yes", "--tags", "build"]).ok();
     let ledger = Path::new("/var/lib/provision/newer/ledger.jsonl");
     let text = std::fs::read_to_string(ledger).unwrap();
-    std::fs::write(ledger, format!("{text}{{\"did\":\"flew-to-the-moon\"}}\n")).unwrap();
-    sandbox.destroy().code(1).says("flew-to-the-moon").says("Nothing was changed");
+    std::fs::write(ledger, format!("{text}{{\"did\":\"unknown-to-this-version\"}}\n")).unwrap();
+    sandbox.destroy().code(1).says("unknown-to-this-version").says("Nothing was changed");
     std::fs::write(ledger, text).unwrap();
 }
 
 #[test]
-fn a_slip_in_a_command_is_the_error_of_that_step() {
+fn a_syntax_error_in_a_command_is_the_error_of_that_step() {
     let sandbox = with_steps("slip", 7441, |_| {
         "[[step]]\nname = \"odd\"\ntags = [\"odd\"]\ncommand = { run = \"echo )\", unless = \"echo don't\" }\n".to_owned()
     });
@@ -106,7 +106,7 @@ fn a_home_behind_a_link_is_no_drift() {
 fn the_account_goes_with_the_last_cluster_that_used_it() {
     let exists = || Command::new("id").args(["-u", "provision-valkey"]).output().unwrap().status.success();
     if exists() {
-        // Somebody's own account is never ours to remove.
+        // An account that was there before is never removed.
         let sandbox = Sandbox::with("keeps", 7461, &valkey("keeps", 7461));
         sandbox.run(&["apply", "--yes", "--tags", "build,install"]).ok();
         sandbox.destroy().ok();

@@ -31,7 +31,7 @@ struct Running {
 impl Container {
     /// Boots one that has the binary, a cache with the server, and this inventory.
     pub fn boot(name: &str, inventory: &str) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "these stories boot a systemd: run them as root");
+        assert!(rustix::process::geteuid().is_root(), "these tests boot a systemd: run them as root");
         let (root, artifacts) = prepared();
         let folder = tempfile::Builder::new().prefix("container-").tempdir_in(shared()).unwrap();
         let name = format!("{name}-{}", std::process::id());
@@ -145,7 +145,7 @@ impl Container {
         std::fs::write(self.path("share/inventory.toml"), inventory).unwrap();
     }
 
-    /// What an independent client is told, a line a command; it follows redirections.
+    /// The replies an independent client gets, a line a command; it follows redirections.
     pub fn redis(&self, port: u16, commands: &str) -> Vec<String> {
         let mut client = Command::new("nsenter")
             .arg(format!("--net=/run/netns/{}", self.name))
@@ -217,8 +217,9 @@ impl Drop for Container {
     }
 }
 
-/// Becomes nspawn in a control group of its own: two systemds in one would take each other's processes for their own.
-/// Where the test host runs systemd, nspawn gets one from there. The arguments: a file to note the groups in, a name.
+/// Becomes nspawn in a control group of its own: two systemds in one would take each other's processes for
+/// their own. Where the test host runs systemd, nspawn gets one from there. The arguments: a file to note the
+/// groups in, a name.
 const ENTER_CGROUP: &str = r#"
 noted=$1 name=$2; shift 2
 if [ ! -d /run/systemd/system ]; then
@@ -231,7 +232,8 @@ fi
 exec systemd-nspawn "$@"
 "#;
 
-/// The Debian all containers stand on, and a cache of builds made by a run on this machine; each is made once.
+/// The Debian all containers stand on, and a cache of builds made by a run on this machine; each is made
+/// once.
 fn prepared() -> &'static (PathBuf, PathBuf) {
     static PREPARED: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     PREPARED.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! A lab for stories: simulated hosts that the real binary brings up, in a folder of its own, gone without a trace when it is
-//! dropped.
+//! A lab for tests: simulated hosts that the real binary brings up, in a folder of its own, gone without a
+//! trace when it is dropped.
 
 use std::{
     io::Write,
@@ -110,7 +110,8 @@ impl Lab {
         self.sh(host, "journalctl --sync; journalctl -b -u ssh --no-pager -o cat").ok().stdout
     }
 
-    /// What an independent client in a namespace of its own is told by a node, a line a command; it follows redirections.
+    /// The replies an independent client in a namespace of its own gets from a node, a line a command; it
+    /// follows redirections.
     pub fn redis(&self, host: &str, port: u16, commands: &str) -> Vec<String> {
         let password = std::fs::read_to_string(self.home().join("inventory.auth")).unwrap_or_default();
         let client = Client::new(&self.id(), &self.address("n1"));

@@ -1,5 +1,5 @@
-//! A sandbox for stories: an inventory in a folder of its own, the real binary, and a clean host afterwards.
-#![allow(dead_code, unreachable_pub, reason = "each story uses a part of it")]
+//! A sandbox for tests: an inventory in a folder of its own, the real binary, and a clean host afterwards.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 pub mod container;
 pub mod lab;
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Stories on this machine share it: one at a time.
+/// Tests on this machine share it: one at a time.
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// A fleet on this machine.
@@ -22,7 +22,7 @@ pub struct Sandbox {
     pub folder: tempfile::TempDir,
     pub name: String,
     pub port: u16,
-    /// A plain user to run as; `None` is whoever runs the tests.
+    /// A plain user to run as; `None` is the user who runs the tests.
     pub uid: Option<u32>,
     _machine: MutexGuard<'static, ()>,
 }
@@ -85,7 +85,7 @@ impl Sandbox {
     /// A fleet as this inventory says.
     pub fn with(name: &str, port: u16, inventory: &str) -> Self {
         let machine = MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let folder = tempfile::Builder::new().prefix("provision-story-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("provision-test-").tempdir().unwrap();
         let sandbox = Self { folder, name: name.to_owned(), port, uid: None, _machine: machine };
         sandbox.write(inventory);
         sandbox
@@ -221,8 +221,8 @@ pub fn inventory(name: &str, port: u16, cluster: &str, rest: &str) -> String {
     )
 }
 
-/// One cache for all scenarios, so that the server is compiled once and the image of labs made once. Everything in it
-/// is named by what it was made from, so `PROVISION_TEST_CACHE` may keep it from one clone to the next.
+/// One cache for all tests, so that the server is compiled once and the image of labs made once. Everything
+/// in it is named by what it was made from, so `PROVISION_TEST_CACHE` may keep it from one clone to the next.
 pub fn shared_cache() -> PathBuf {
     let kept = std::env::var_os("PROVISION_TEST_CACHE").map(PathBuf::from);
     let shared = kept.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
@@ -230,7 +230,7 @@ pub fn shared_cache() -> PathBuf {
     shared
 }
 
-/// All running servers that provision installed on this machine itself: those of somebody's lab are in namespaces of
+/// All running servers that provision installed on this machine itself: those of a lab are in namespaces of
 /// their own.
 pub fn servers() -> Vec<u32> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();

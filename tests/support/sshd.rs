@@ -59,7 +59,7 @@ impl Sshd {
             .unwrap();
         self.child = Some(child);
         let address: SocketAddr = ([127, 0, 0, 1], self.port).into();
-        // Somebody else may listen there.
+        // Another process may listen there.
         until("sshd listens", || {
             self.count("Server listening") > before && TcpStream::connect(address).is_ok()
         });
@@ -73,13 +73,13 @@ impl Sshd {
         child.wait().unwrap();
     }
 
-    /// Ends all connections; new ones are welcome.
+    /// Ends all connections; new ones are accepted.
     pub fn drop_connections(&self) {
         drop_connections_of(self.child.as_ref().unwrap().id());
     }
 
-    /// Stops the processes of all connections where they are: their peers hear nothing any more, and they hold what they
-    /// hold. They end with the server.
+    /// Freezes the processes of all connections: their peers get no answer, and they keep what they hold.
+    /// They end with the server.
     pub fn freeze_connections(&self) {
         for child in children(self.child.as_ref().unwrap().id()) {
             let _ = Command::new("kill").args(["-STOP", &child]).stderr(Stdio::null()).status();
