@@ -21,6 +21,8 @@ FLOOR = ROOT / "target/release/examples/floor"
 RIVALS = ROOT / "target/rivals/bin"
 JOB = ROOT / "bench/job"
 CONFIG = "/etc/provision/bench/7001/redis.conf"
+# The account that servers run under. A reset leaves it: for no tool is it made in a measured run.
+ACCOUNT = "provision-redis"
 TEMPLATES = {
     "/etc/NetworkManager/system-connections/bench.nmconnection": "bench.nmconnection",
     "/etc/systemd/system/bench.service": "bench.service",
@@ -103,13 +105,15 @@ via = []
         ask = "redis-cli -h {0} -p 7001 cluster info | grep -q 'cluster_state:ok'"
         self.variables = {
             "job": str(rivals),
+            "account": ACCOUNT,
+            "home": "/var/lib/provision/bench/nodes",
             "server": str(self.work / "redis-server"),
             "binary": self.binary,
             "files": self.files,
             "folders": self.folders,
             "form": f"{ask.format(self.hosts.addresses[0])} || {{ {there}; redis-cli --cluster create {nodes} --cluster-replicas 1 --cluster-yes; }}",
         }
-        self.starts = f"setpriv --reuid=redis --regid=redis --clear-groups {self.binary} {CONFIG} --daemonize yes"
+        self.starts = f"setpriv --reuid={ACCOUNT} --regid={ACCOUNT} --clear-groups {self.binary} {CONFIG} --daemonize yes"
         (self.work / "ansible.ini").write_text(
             "".join(f"{n} ansible_host={a} ip={a}\n" for n, a in zip(self.hosts.names, self.hosts.addresses))
         )
@@ -175,7 +179,7 @@ ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthenticatio
             node = redis.Redis(address, 7001, socket_timeout=5, decode_responses=True)
             info = lambda: node.execute_command("CLUSTER INFO")
             assert (info()["cluster_state"], info()["cluster_slots_ok"]) == ("ok", "16384"), info()
-            # A tool that ends when its slots are served leaves nodes that have yet to hear of each other.
+            # A tool that ends when all slots are served may leave nodes that do not know each other yet.
             wait(lambda: info()["cluster_known_nodes"] == str(len(self.hosts.names)))
             node.close()
 

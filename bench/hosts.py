@@ -1,6 +1,6 @@
 """Light hosts: an sshd of its own behind an address of its own, in namespaces, over the files of this machine.
 
-/etc, /opt, /srv, /usr/local and /var are overlaid with memory, /root, /run and /tmp are empty: nothing a host does is seen outside, and all of it is gone with its processes. The hosts and whoever speaks to them are on a switch in a
+/etc, /opt, /srv, /usr/local and /var are overlaid with memory, /root, /run and /tmp are empty: nothing a host does is seen outside, and all of it is gone with its processes. The hosts and the tools are on a switch in a
 network namespace of its own; no packet leaves it.
 """
 
@@ -55,7 +55,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Hosts:
-    """So many hosts; the calling process moves to their network, and with it all it starts."""
+    """N hosts; the calling process moves to their network, and with it all it starts."""
 
     def __init__(self, count):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="provision-hosts-", dir="/var/tmp"))

@@ -5,7 +5,7 @@ from pyinfra.facts.server import Command
 from pyinfra.operations import files, server
 
 data = host.data
-server.user(name="the account", user="redis", system=True, shell="/usr/sbin/nologin", create_home=False, home="/var/lib/redis")
+server.user(name="the account", user=data.account, system=True, shell="/usr/sbin/nologin", create_home=False, home=data.home)
 for folder in data.folders:
     files.directory(name=folder["path"], path=folder["path"], user=folder["owner"], group=folder["owner"], mode=folder["mode"])
 files.put(name="the server", src=data.server, dest=data.binary, mode="0755")
