@@ -1,5 +1,5 @@
-//! The plan: the difference between what is desired and what was observed, as data. It is the contract: the
-//! executor reads nothing else, and a saved plan can be reviewed before it is applied.
+//! The plan: the difference between what is desired and what was observed, as data. It is the contract: a run
+//! changes what it names and nothing else, and a saved plan can be reviewed before it is applied.
 
 mod desired;
 mod diff;
