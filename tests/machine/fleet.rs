@@ -421,10 +421,10 @@ fn accounts_with_sudo_do_all_the_same() {
         lab.sh(&host, &format!("{script} printf '%s\\n%s\\n' '{rule}' '{tty}' >/etc/sudoers.d/admin")).ok();
     }
     lab.edit(|text| text.replace("user = \"root\"", "user = \"admin\""));
-    lab.run(&["plan"]).code(1).says("sudo").says("nobody is there to give it");
+    lab.run(&["plan"]).code(1).says("sudo").says("there is no terminal to type it on");
     std::fs::write(lab.home().join("sudo.txt"), "wrong\n").unwrap();
     lab.edit(|text| text.replace("via = []", "via = []\nsudo = { file = \"sudo.txt\" }"));
-    lab.run(&["plan"]).code(1).says("does not take the password of admin");
+    lab.run(&["plan"]).code(1).says("does not accept the password of admin");
     std::fs::write(lab.home().join("sudo.txt"), "open-sesame\n").unwrap();
     lab.apply().ok().says("37 invariants hold");
     let logins = lab.sshd_log("n3").lines().filter(|line| line.contains("Starting session: command")).count();
@@ -463,7 +463,7 @@ fn accounts_with_a_password_log_in_by_either_method() {
         lab.run(&["exec", "--", "id -un"]).code(1).says("authentication failed").says("the password");
     assert!(!refused.text().contains("sesame-open"), "{}", refused.text());
     lab.edit(|text| text.replace("{ file = \"password\" }", "\"ask\""));
-    lab.run(&["exec", "--", "id -un"]).code(1).says("nobody is there to give it");
+    lab.run(&["exec", "--", "id -un"]).code(1).says("there is no terminal to type it on");
 }
 
 #[test]
