@@ -42,8 +42,8 @@ pub struct Facts {
     pub compiler: String,
     /// Changes with every boot.
     pub boot_id: String,
-    /// The clusters with a ledger here, and the account that the servers of each run under; empty where an earlier version of
-    /// provision made the cluster.
+    /// The clusters with a ledger here, and the account that the servers of each run under; empty where an
+    /// earlier version of provision made the cluster.
     #[serde(default)]
     pub accounts: BTreeMap<String, String>,
 }

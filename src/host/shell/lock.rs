@@ -26,16 +26,16 @@ pub(super) fn lock_script(cluster: &str, holder: &str, retake: Retake) -> String
     format!(
         r#"
 while read -r key _ uid _; do [ "$key" != Uid: ] || break; done </proc/self/status
-lock_folder=/run
-[ "$uid" = 0 ] || lock_folder=/run/user/$uid
-[ -w "$lock_folder" ] || lock_folder=/tmp/provision-$uid
+f=/run none=:
+[ "$uid" = 0 ] || f=/run/user/$uid
+[ -w $f ] || f=/tmp/provision-$uid none=
 holder={holder}
-lock=$lock_folder/provision-$uid-{cluster}.lock
+lock=$f/provision-$uid-{cluster}.lock
 provision_lock() {{
   while :; do
-    case $lock_folder in /tmp/*) mkdir -m 700 "$lock_folder" 2>/dev/null ;; esac
-    [ ! -L "$lock_folder" ] && [ -O "$lock_folder" ] || {{ echo "$lock_folder is not ours: remove it"; return 1; }}
-    command exec 9>>"$lock" || {{ [ -d "$lock_folder" ] && return 1; continue; }}
+    $none mkdir -m 700 $f 2>/dev/null
+    [ ! -L $f ] && [ -O $f ] || {{ echo "$f is not ours: remove it"; return 1; }}
+    command exec 9>>"$lock" || {{ [ -d $f ] && return 1; continue; }}
     flock -n 9 || {{
       {end_own}
       printf 'locked by %s\n' "$(head -n 1 "$lock")"
@@ -44,7 +44,7 @@ provision_lock() {{
     [ /proc/self/fd/9 -ef "$lock" ] && break
   done
   printf '%s\n' "$holder" $$ >"$lock"
-  trap 'rm -f "$lock"; case $lock_folder in /tmp/*) rmdir "$lock_folder" 2>/dev/null ;; esac' EXIT
+  trap 'rm -f "$lock"; $none rmdir $f 2>/dev/null' EXIT
   trap 'exit 1' PIPE HUP TERM
 }}
 provision_lock </dev/null 2>&1"#
