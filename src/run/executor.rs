@@ -1,6 +1,6 @@
-//! The executor: takes a plan and carries it out. It reads no flags and no inventory; besides the plan only the
-//! cache, the pinned digests of sources, and the password where it is sent. Between two barriers hosts are
-//! independent of each other; at a barrier all must have finished.
+//! The executor: takes a plan and carries it out. It reads no flags and no inventory; besides the
+//! plan only the cache, the pinned digests of sources, and the password where it is sent. Between two
+//! barriers hosts are independent of each other; at a barrier all must have finished.
 
 use std::collections::BTreeSet;
 

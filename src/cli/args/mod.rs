@@ -271,7 +271,8 @@ pub(super) enum LabVerb {
     },
     /// Block the network between groups of hosts.
     Cut {
-        /// `a,b|c,d`: neither of a and b reaches c or d. A single group is cut off from all others and this machine.
+        /// `a,b|c,d`: neither of a and b reaches c or d. A single group is cut off from all others
+        /// and this machine.
         groups: String,
     },
     /// Undo all `cut`s.
