@@ -11,6 +11,13 @@ macro_rules! name {
         #[serde(transparent)]
         pub struct $name(String);
 
+        impl $name {
+            /// The name as plain text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)

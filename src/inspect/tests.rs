@@ -98,7 +98,7 @@ async fn a_host_without_a_session_must_be_unreachable() {
     let desired = |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(Desired::new());
     let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), desired).await;
     assert!(matches!(result, Err(Error::NoSession(NoSession { host })) if host == "here"));
-    let unreachable = BTreeMap::from([("here".to_owned(), "no route to host".to_owned())]);
+    let unreachable = BTreeMap::from([("here".into(), "no route to host".to_owned())]);
     let inspection = inspect(&fleet, &none, unreachable, &cache(), desired).await.unwrap();
     assert!(inspection.hosts.is_empty() && inspection.lost.is_empty());
     assert_eq!(inspection.unreachable["here"], "no route to host");

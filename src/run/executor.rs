@@ -16,6 +16,7 @@ use crate::{
     inspect,
     plan::{HostUndo, Plan, Stage, Work},
     redis::NodeReader,
+    units::HostName,
 };
 
 /// What a run did.
@@ -54,7 +55,7 @@ impl Executor<'_> {
             // The check is here, before further stages, because after the last one there is nothing to
             // interrupt.
             if let Some(last) = last.filter(|_| self.context.is_cancelled()) {
-                failed.push((String::new(), Error::Interrupted { after: last.step.clone() }));
+                failed.push((HostName::default(), Error::Interrupted { after: last.step.clone() }));
                 break;
             }
             if stages.iter().any(Stage::is_barrier) {
@@ -76,9 +77,9 @@ impl Executor<'_> {
     async fn pipelines(
         &mut self,
         stages: &[Stage],
-        failed: &[(String, Error)],
-    ) -> Result<Vec<(String, Error)>, Error> {
-        let excluded: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
+        failed: &[(HostName, Error)],
+    ) -> Result<Vec<(HostName, Error)>, Error> {
+        let excluded: BTreeSet<HostName> = failed.iter().map(|(host, _)| host.clone()).collect();
         let pipelines = HostPipelines::new(&self.context, self.plan, stages, &self.binaries, &excluded);
         let ended = pipelines.run().await;
         self.outcome.changed += ended.changed;

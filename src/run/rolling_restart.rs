@@ -12,6 +12,7 @@ use crate::{
     plan::{HostChanges, Plan, Planned},
     redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource},
+    units::HostName,
 };
 
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest
@@ -42,7 +43,7 @@ impl<'a> RollingRestart<'a> {
 
     /// Restarts nodes one at a time, replicas before masters; a master first hands over to a replica.
     pub(super) async fn restart(&self, hosts: &[HostChanges]) -> Result<usize, Error> {
-        let due: Vec<(&str, &Planned, &Process)> = hosts.iter().flat_map(due).collect();
+        let due: Vec<(&HostName, &Planned, &Process)> = hosts.iter().flat_map(due).collect();
         if due.is_empty() {
             return Ok(0);
         }
@@ -100,10 +101,10 @@ impl<'a> RollingRestart<'a> {
 }
 
 /// The restarts of one host.
-fn due(host: &HostChanges) -> impl Iterator<Item = (&str, &Planned, &Process)> {
+fn due(host: &HostChanges) -> impl Iterator<Item = (&HostName, &Planned, &Process)> {
     host.changes.iter().filter_map(|planned| match &planned.resource {
         Resource::Process(process) if planned.difference.action == Action::Restart => {
-            Some((host.host.as_str(), planned, process))
+            Some((&host.host, planned, process))
         }
         _ => None,
     })

@@ -72,13 +72,13 @@ impl Lab {
             } else {
                 address.port().to_string()
             },
-            host: "here".to_owned(),
+            host: "here".into(),
             address,
             simulated,
             config: BTreeMap::new(),
         };
         let host = Host {
-            name: "here".to_owned(),
+            name: "here".into(),
             address: Address::Local,
             ssh: Ssh::default(),
             zone: None,
@@ -173,7 +173,7 @@ impl Lab {
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {
         let binary = Some(server().display().to_string());
         let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
-        verify(reader, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
+        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)])).await
     }
 
     /// Verifies, and shows what failed where something did.

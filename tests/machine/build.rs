@@ -33,7 +33,7 @@ impl Bench {
     async fn new(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let host = Host {
-            name: "here".to_owned(),
+            name: "here".into(),
             address: Address::Local,
             ssh: Ssh::default(),
             zone: None,
@@ -65,13 +65,13 @@ impl Bench {
 
     async fn fetch(&self, want: &ArtifactSpec) -> Result<Tarball, Error> {
         let mut pins = Pins::load(&want.inventory)?;
-        let events = self.events.step("build", Some("here"));
+        let events = self.events.step("build", Some(&"here".into()));
         artifact::fetch(&self.context(want, &events), &mut pins).await
     }
 
     async fn build(&self, want: &ArtifactSpec) -> Result<Artifact, Error> {
         let mut pins = Pins::load(&want.inventory)?;
-        let events = self.events.step("build", Some("here"));
+        let events = self.events.step("build", Some(&"here".into()));
         artifact::build(&self.context(want, &events), &mut pins).await
     }
 

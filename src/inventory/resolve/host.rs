@@ -76,7 +76,7 @@ fn host<'a>(
     let own = ssh::resolve(table.ssh.as_ref(), &key("ssh"), resolver);
     let (address, ssh) = (address.unwrap_or(Address::Local), ssh::over(own, ssh));
     Found {
-        host: Host { name, address, ssh, zone, nodes: nodes.nodes },
+        host: Host { name: name.into(), address, ssh, zone, nodes: nodes.nodes },
         written: table,
         nodes_at: nodes.at,
         counted: nodes.counted,

@@ -184,5 +184,5 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, 
 }
 
 fn node(context: &HostContext<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
-    Node { name, host: context.name.to_owned(), address, simulated, config: context.config.clone() }
+    Node { name, host: context.name.into(), address, simulated, config: context.config.clone() }
 }

@@ -6,7 +6,7 @@ use super::{
     line::{Line, Wait},
     merged::Merged,
 };
-use crate::event::Event;
+use crate::{event::Event, units::HostName};
 
 /// How many hosts are shown by name.
 const SHOWN_HOSTS: usize = 3;
@@ -38,7 +38,7 @@ struct Step {
 /// A host in a step.
 #[derive(Debug)]
 struct Running {
-    host: String,
+    host: HostName,
     began: Instant,
     doing: Doing,
 }
@@ -66,10 +66,10 @@ impl Board {
                 let what = format!("{verb} {cluster} {environment} (provision {version})");
                 return vec![Line::Started { what }];
             }
-            Event::StepStarted { step, host } => self.started(step, host.as_deref(), now),
+            Event::StepStarted { step, host } => self.started(step, host.as_ref(), now),
             Event::Progress { step, host, what, done, total } => {
                 let amount = Amount { what: what.clone(), done: *done, total: *total };
-                self.doing(step, host.as_deref(), now).amount = Some(amount);
+                self.doing(step, host.as_ref(), now).amount = Some(amount);
             }
             Event::Changed { step, host: Some(host), what } if !self.step(step, now).is_open => {
                 let step = self.step(step, now);
@@ -77,7 +77,7 @@ impl Board {
                 step.doing.says(&format!("{host}: {what}"));
             }
             Event::Log { step, host, line: what } | Event::Changed { step, host, what } => {
-                self.doing(step, host.as_deref(), now).says(what);
+                self.doing(step, host.as_ref(), now).says(what);
             }
             Event::Waited { step, what, took_ms, floor_ms } => {
                 let slowest = &mut self.step(step, now).slowest_wait;
@@ -117,7 +117,7 @@ impl Board {
         self.merged.due(now)
     }
 
-    fn started(&mut self, step: &str, host: Option<&str>, now: Instant) {
+    fn started(&mut self, step: &str, host: Option<&HostName>, now: Instant) {
         self.steps.retain(|other| other.is_open || other.name == step);
         self.step(step, now).is_open = true;
         if let Some(host) = host {
@@ -125,16 +125,16 @@ impl Board {
         }
     }
 
-    fn doing(&mut self, step: &str, host: Option<&str>, now: Instant) -> &mut Doing {
+    fn doing(&mut self, step: &str, host: Option<&HostName>, now: Instant) -> &mut Doing {
         match host {
             Some(host) => &mut self.host(step, host, now).doing,
             None => &mut self.step(step, now).doing,
         }
     }
 
-    fn host_left(&mut self, step: &str, host: &str, now: Instant) -> &mut Step {
+    fn host_left(&mut self, step: &str, host: &HostName, now: Instant) -> &mut Step {
         let step = self.step(step, now);
-        step.running.retain(|running| running.host != host);
+        step.running.retain(|running| running.host != *host);
         step
     }
 
@@ -146,10 +146,10 @@ impl Board {
         &mut self.steps[at]
     }
 
-    fn host(&mut self, step: &str, host: &str, now: Instant) -> &mut Running {
+    fn host(&mut self, step: &str, host: &HostName, now: Instant) -> &mut Running {
         let running = &mut self.step(step, now).running;
-        let at = running.iter().position(|running| running.host == host).unwrap_or_else(|| {
-            running.push(Running { host: host.to_owned(), began: now, doing: Doing::default() });
+        let at = running.iter().position(|running| running.host == *host).unwrap_or_else(|| {
+            running.push(Running { host: host.clone(), began: now, doing: Doing::default() });
             running.len() - 1
         });
         &mut running[at]

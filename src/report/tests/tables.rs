@@ -19,7 +19,7 @@ use crate::{
 fn node(number: usize, state: &str, role: &str) -> NodeStatus {
     let up = matches!(state, "master" | "replica");
     NodeStatus {
-        host: format!("n{number}"),
+        host: format!("n{number}").into(),
         address: format!("10.77.0.{}:7001", 10 + number),
         state: state.to_owned(),
         role: role.to_owned(),
@@ -124,7 +124,7 @@ fn junit_is_xml_whatever_a_host_says() {
 fn events() -> Vec<Event> {
     let finished = |step: &str, host: Option<&str>, changed, took_ms| Event::StepFinished {
         step: step.to_owned(),
-        host: host.map(str::to_owned),
+        host: host.map(Into::into),
         changed,
         took_ms,
     };

@@ -5,12 +5,13 @@ use crate::{
     inventory::{Fleet, Host, Node},
     report::names::compressed,
     resource::Action,
+    units::HostName,
 };
 
 /// One change of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
-    pub(super) host: String,
+    pub(super) host: HostName,
     pub(super) action: Option<Action>,
     /// What kind of thing is changed (`file`); it gets a plural `s` where there are several.
     pub(super) noun: &'static str,
@@ -24,7 +25,7 @@ pub(super) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
     /// In the order of the inventory.
-    pub(super) hosts: Vec<String>,
+    pub(super) hosts: Vec<HostName>,
     /// The nodes whose names the subjects have, in the order of the inventory; empty where they name none.
     pub(super) nodes: Vec<String>,
     /// The first of the items.
@@ -76,7 +77,7 @@ impl Group {
 /// Groups items. Those of one host keep their order as far as their groups do: a group stands where its first
 /// item stood.
 pub(super) fn group(items: Vec<Item>, fleet: &Fleet) -> Vec<Group> {
-    let mut hosts: Vec<(String, Vec<Item>)> = Vec::new();
+    let mut hosts: Vec<(HostName, Vec<Item>)> = Vec::new();
     for item in items {
         match hosts.iter_mut().find(|(host, _)| *host == item.host) {
             Some((_, items)) => items.push(item),
@@ -166,7 +167,7 @@ fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
         [only] => Some(only),
         _ => None,
     });
-    let mut own = vec![(host.name.clone(), "{host}")];
+    let mut own = vec![(host.name.to_string(), "{host}")];
     if let Some(node) = node {
         own.push((node.name.clone(), "{node}"));
         own.push((node.ip().to_string(), "{ip}"));
