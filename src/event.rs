@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::units::HostName;
+use crate::units::{HostName, StepName};
 
 /// What the hosts of a fleet are: what holds in a lab need not hold on machines that fail independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,21 +35,21 @@ pub enum Event {
     /// A run began.
     RunStarted { verb: String, cluster: String, environment: Environment, version: String },
     /// A step of the playbook began on a host (or on the cluster as a whole: no host).
-    StepStarted { step: String, host: Option<HostName> },
+    StepStarted { step: StepName, host: Option<HostName> },
     /// The progress of the running step: `done` of `total`, in units the `what` names ("objects", "bytes").
-    Progress { step: String, host: Option<HostName>, what: String, done: u64, total: Option<u64> },
+    Progress { step: StepName, host: Option<HostName>, what: String, done: u64, total: Option<u64> },
     /// A line of output of a command that runs on a host.
-    Log { step: String, host: Option<HostName>, line: String },
+    Log { step: StepName, host: Option<HostName>, line: String },
     /// One resource was changed.
-    Changed { step: String, host: Option<HostName>, what: String },
+    Changed { step: StepName, host: Option<HostName>, what: String },
     /// A wait ended: what for, how long it took, and the engine's own lower bound for it where there is one.
-    Waited { step: String, what: String, took_ms: u64, floor_ms: Option<u64> },
+    Waited { step: StepName, what: String, took_ms: u64, floor_ms: Option<u64> },
     /// Something a user should know that does not stop the run.
     Notice { host: Option<HostName>, text: String },
     /// A step succeeded; `changed` resources in it differed.
-    StepFinished { step: String, host: Option<HostName>, changed: usize, took_ms: u64 },
+    StepFinished { step: StepName, host: Option<HostName>, changed: usize, took_ms: u64 },
     /// A step failed; the run ends with this error.
-    StepFailed { step: String, host: Option<HostName>, error: String },
+    StepFailed { step: StepName, host: Option<HostName>, error: String },
     /// The run ended.
     RunFinished { ok: bool, changed: usize, took_ms: u64 },
 }
@@ -71,8 +71,8 @@ impl Events {
     }
 
     /// A handle that stamps its events with a step and a host.
-    pub fn step(&self, step: &str, host: Option<&HostName>) -> StepEvents {
-        StepEvents { events: self.clone(), step: step.to_owned(), host: host.cloned() }
+    pub fn step(&self, step: &StepName, host: Option<&HostName>) -> StepEvents {
+        StepEvents { events: self.clone(), step: step.clone(), host: host.cloned() }
     }
 }
 
@@ -80,7 +80,7 @@ impl Events {
 #[derive(Debug, Clone)]
 pub struct StepEvents {
     events: Events,
-    step: String,
+    step: StepName,
     host: Option<HostName>,
 }
 

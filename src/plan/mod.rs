@@ -60,7 +60,7 @@ impl Plan {
     pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>, unreachable: BTreeMap<HostName, String>) -> Self {
         let empty = undo.iter().all(|host| host.entries.is_empty());
         let stages =
-            if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
+            if empty { Vec::new() } else { vec![Stage { step: "undo".into(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
         let rollout = Rollout::default();

@@ -6,13 +6,13 @@ use crate::{
     artifact::Builder,
     cluster::Topology,
     resource::{Action, Difference, Entry, Resource},
-    units::HostName,
+    units::{HostName, StepName},
 };
 
 /// The part of a plan that one step of the playbook gives. A step with nothing to do gives none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
-    pub step: String,
+    pub step: StepName,
     pub work: Work,
 }
 

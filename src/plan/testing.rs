@@ -300,7 +300,7 @@ pub(crate) fn show(plan: &Plan) -> Vec<String> {
         Work::Build(builders) => {
             format!("{} on {}", stage.step, names(builders.iter().map(|b| b.host.as_str()).collect()))
         }
-        Work::Form { .. } | Work::Verify | Work::Undo(_) => stage.step.clone(),
+        Work::Form { .. } | Work::Verify | Work::Undo(_) => stage.step.to_string(),
     };
     plan.stages.iter().map(line).collect()
 }

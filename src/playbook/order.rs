@@ -58,7 +58,7 @@ pub(super) fn arrange(
 
 fn index(flow: &[OrderedStep], position: &Position) -> Option<usize> {
     let target = position.target()?;
-    let at = flow.iter().position(|step| step.step.name == target.value)?;
+    let at = flow.iter().position(|step| step.step.name == target.value.as_str())?;
     if matches!(position, Position::Before(_)) {
         return Some(at);
     }
@@ -101,7 +101,7 @@ mod tests {
     use crate::playbook::Action;
 
     fn step(name: &str, position: Position) -> OrderedStep {
-        let step = Step { name: name.to_owned(), tags: Vec::new(), action: Action::Build };
+        let step = Step { name: name.into(), tags: Vec::new(), action: Action::Build };
         OrderedStep { step, name_at: 0..0, position }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     inventory::Fleet,
     redis::NodeWriter,
     secret,
-    units::HostName,
+    units::{HostName, StepName},
 };
 
 /// What every part of a run needs besides its plan: the sessions with the locked hosts, the cache, the stream
@@ -46,7 +46,7 @@ impl<'a> RunContext<'a> {
     }
 
     /// The events of a step, on one host or on the cluster as a whole.
-    pub(super) fn step(&self, step: &str, host: Option<&HostName>) -> StepEvents {
+    pub(super) fn step(&self, step: &StepName, host: Option<&HostName>) -> StepEvents {
         self.events.step(step, host)
     }
 

@@ -16,7 +16,7 @@ use crate::{
     inspect,
     plan::{HostUndo, Plan, Stage, Work},
     redis::NodeReader,
-    units::HostName,
+    units::{HostName, StepName},
 };
 
 /// What a run did.
@@ -55,7 +55,7 @@ impl Executor<'_> {
             // The check is here, before further stages, because after the last one there is nothing to
             // interrupt.
             if let Some(last) = last.filter(|_| self.context.is_cancelled()) {
-                failed.push((HostName::default(), Error::Interrupted { after: last.step.clone() }));
+                failed.push((HostName::default(), Error::Interrupted { after: last.step.to_string() }));
                 break;
             }
             if stages.iter().any(Stage::is_barrier) {
@@ -127,7 +127,7 @@ impl Executor<'_> {
         found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
     }
 
-    async fn form(&mut self, step: &str, topology: &Topology) -> Result<(), Error> {
+    async fn form(&mut self, step: &StepName, topology: &Topology) -> Result<(), Error> {
         let fleet = &self.plan.fleet;
         let writer = self.context.writer(fleet)?;
         let events = self.context.step(step, None);
@@ -150,7 +150,7 @@ impl Executor<'_> {
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }
     }
 
-    async fn undo(&mut self, step: &str, hosts: &[HostUndo]) -> Result<(), Error> {
+    async fn undo(&mut self, step: &StepName, hosts: &[HostUndo]) -> Result<(), Error> {
         let context = &self.context;
         let runs = hosts.iter().map(|undo| async move {
             let undone = match HostRun::new(context, step, &undo.host) {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     artifact::{self, Artifact, BuildContext, Builder, Pins},
     plan::{HostChanges, Plan, Stage, Work},
-    units::HostName,
+    units::{HostName, StepName},
 };
 
 /// The pipelines of all hosts between two barriers.
@@ -117,7 +117,7 @@ impl<'a> HostPipelines<'a> {
                     result = Err(error);
                 }
             }
-            last = Some(stage.step.clone());
+            last = Some(stage.step.to_string());
         }
         pipelines.for_each(|(_, progress)| progress.host_left());
         result
@@ -142,7 +142,7 @@ impl<'a> HostPipelines<'a> {
         }
     }
 
-    async fn change(&self, step: &str, host: &HostName, hosts: &[HostChanges]) -> Result<usize, Error> {
+    async fn change(&self, step: &StepName, host: &HostName, hosts: &[HostChanges]) -> Result<usize, Error> {
         let Some(changes) = hosts.iter().find(|changes| changes.host == *host) else { return Ok(0) };
         let run = HostRun::new(self.context, step, host)?;
         if changes.starts_nodes() {
@@ -152,7 +152,7 @@ impl<'a> HostPipelines<'a> {
     }
 
     /// Compiles. Directives the binary does not know are refused before any host gets it.
-    async fn build(&self, step: &str, host: &HostName) -> Result<Artifact, Error> {
+    async fn build(&self, step: &StepName, host: &HostName) -> Result<Artifact, Error> {
         let session = self.context.session(host)?;
         let fleet = &self.plan.fleet;
         let mut pins = Pins::load(&fleet.inventory)?;

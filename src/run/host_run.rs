@@ -9,7 +9,7 @@ use crate::{
     inspect::{NoSession, Session},
     plan::Planned,
     resource::{Action, Binary, Entry, Mark, Process, Resource, Script, mark},
-    units::HostName,
+    units::{HostName, StepName},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
@@ -23,7 +23,7 @@ pub(super) struct HostRun<'a> {
 
 impl<'a> HostRun<'a> {
     /// Fails where there is no session with the host, which would be a defect of provision.
-    pub(super) fn new(context: &RunContext<'a>, step: &str, host: &HostName) -> Result<Self, NoSession> {
+    pub(super) fn new(context: &RunContext<'a>, step: &StepName, host: &HostName) -> Result<Self, NoSession> {
         Ok(Self { session: context.session(host)?, events: context.step(step, Some(host)) })
     }
 

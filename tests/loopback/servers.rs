@@ -225,7 +225,7 @@ impl Drop for Lab {
 }
 
 pub(crate) fn silent() -> StepEvents {
-    Events::channel().0.step("form", None)
+    Events::channel().0.step(&"form".into(), None)
 }
 
 pub(crate) fn command(text: &str) -> Command {

@@ -3,14 +3,14 @@
 use owo_colors::OwoColorize;
 
 use super::super::{names::shortened, took};
-use crate::units::HostName;
+use crate::units::{HostName, StepName};
 
 /// One line that scrolls by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Started { what: String },
-    Finished { step: String, changed: usize, took_ms: u64, wait: Option<Wait> },
-    Failed { step: String, hosts: Vec<HostName> },
+    Finished { step: StepName, changed: usize, took_ms: u64, wait: Option<Wait> },
+    Failed { step: StepName, hosts: Vec<HostName> },
     Note { text: String, hosts: Vec<HostName> },
     Ended { changed: usize, took_ms: u64 },
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::line::Line;
-use crate::units::HostName;
+use crate::units::{HostName, StepName};
 
 /// How long a line waits for the same one of other hosts.
 const MERGE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,14 +31,12 @@ impl Merged {
     }
 
     /// Adds the failure of a step on a host, or of the step as a whole.
-    pub(super) fn failure(&mut self, host: Option<&HostName>, step: &str, now: Instant) {
+    pub(super) fn failure(&mut self, host: Option<&HostName>, step: &StepName, now: Instant) {
         let same = |line: &&mut Line| matches!(line, Line::Failed { step: other, .. } if other == step);
         match (self.waiting.iter_mut().find(same), host) {
             (Some(Line::Failed { hosts, .. }), Some(host)) if !hosts.is_empty() => join(hosts, host),
-            _ => self.push(
-                Line::Failed { step: step.to_owned(), hosts: host.cloned().into_iter().collect() },
-                now,
-            ),
+            _ => self
+                .push(Line::Failed { step: step.clone(), hosts: host.cloned().into_iter().collect() }, now),
         }
     }
 
