@@ -45,7 +45,7 @@ pub(in crate::cluster) fn hosts(nodes: &[usize], replicas: usize) -> Fleet {
     let hosts = nodes.iter().enumerate().map(|(index, count)| {
         let name = HostName::from(format!("h{index}"));
         let node = |n: usize| Node {
-            name: (7001 + n).to_string(),
+            name: (7001 + n).to_string().into(),
             host: name.clone(),
             address: at(&format!("{}:{}", index + 1, 7001 + n)),
             simulated: false,

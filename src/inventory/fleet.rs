@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::Environment,
     secret::{Credential, SecretSource},
-    units::HostName,
+    units::{HostName, NodeName},
 };
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -103,7 +103,7 @@ pub struct Ssh {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Names its files and its unit instance: `7001`, or `127.0.1.1-6379` where a host simulates addresses.
-    pub name: String,
+    pub name: NodeName,
     /// The host that carries it.
     pub host: HostName,
     /// The address clients and peers use. The bus listens on [`bus_port`](Self::bus_port).

@@ -58,7 +58,7 @@ pub(super) fn arrange(
 
 fn index(flow: &[OrderedStep], position: &Position) -> Option<usize> {
     let target = position.target()?;
-    let at = flow.iter().position(|step| step.step.name == target.value.as_str())?;
+    let at = flow.iter().position(|step| step.step.name == *target.value)?;
     if matches!(position, Position::Before(_)) {
         return Some(at);
     }

@@ -1,6 +1,11 @@
 //! Why a run stopped.
 
-use crate::{artifact, cluster, host, inspect::NoSession, secret, units::HostName};
+use crate::{
+    artifact, cluster, host,
+    inspect::NoSession,
+    secret,
+    units::{HostName, NodeName},
+};
 
 /// Why a run stopped. What was done until then is in the ledger, and running the same command again
 /// continues.
@@ -34,10 +39,10 @@ pub enum Error {
     #[diagnostic(help(
         "fix what the log names (usually a directive under [cluster.config]) and apply again"
     ))]
-    NodeEnded { host: HostName, node: String, log: String, lines: Vec<String> },
+    NodeEnded { host: HostName, node: NodeName, log: String, lines: Vec<String> },
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help("look at the machine's load and disk, then apply again"))]
-    NodeSilent { host: HostName, node: String, log: String, seconds: u64, lines: Vec<String> },
+    NodeSilent { host: HostName, node: NodeName, log: String, seconds: u64, lines: Vec<String> },
     #[error("{engine} {version} does not know the directive{} {}", if .names.len() == 1 { "" } else { "s" }, .names.join(", "))]
     #[diagnostic(help("remove it from [cluster.config], or use a version that has it; no node was touched"))]
     UnknownDirective { engine: String, version: String, names: Vec<String> },

@@ -68,9 +68,9 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let node = |address: SocketAddr| Node {
             name: if simulated {
-                format!("{}-{}", address.ip(), address.port())
+                format!("{}-{}", address.ip(), address.port()).into()
             } else {
-                address.port().to_string()
+                address.port().to_string().into()
             },
             host: "here".into(),
             address,

@@ -141,7 +141,7 @@ fn masters(
 pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
     let name = HostName::from("localhost");
     let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {
-        name: port.to_string(),
+        name: port.to_string().into(),
         host: name.clone(),
         address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
         simulated: false,

@@ -56,7 +56,7 @@ pub(super) fn undone(hosts: &[HostUndo]) -> Vec<Item> {
 pub(super) fn stopped(hosts: &[HostUndo]) -> Vec<Item> {
     let entries = hosts.iter().flat_map(|host| host.entries.iter().map(move |entry| (&host.host, entry)));
     let stop = |(host, entry): (&HostName, &Entry)| match entry {
-        Entry::StartedNode { name, .. } => Some(Item { noun: "node", ..undo(host, name.clone()) }),
+        Entry::StartedNode { name, .. } => Some(Item { noun: "node", ..undo(host, name.to_string()) }),
         _ => None,
     };
     entries.filter_map(stop).collect()

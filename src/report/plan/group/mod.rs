@@ -5,7 +5,7 @@ use crate::{
     inventory::{Fleet, Host, Node},
     report::names::compressed,
     resource::Action,
-    units::HostName,
+    units::{HostName, NodeName},
 };
 
 /// One change of one host.
@@ -27,11 +27,11 @@ pub(super) struct Group {
     /// In the order of the inventory.
     pub(super) hosts: Vec<HostName>,
     /// The nodes whose names the subjects have, in the order of the inventory; empty where they name none.
-    pub(super) nodes: Vec<String>,
+    pub(super) nodes: Vec<NodeName>,
     /// The first of the items.
     pub(super) first: Item,
     /// The node of that item.
-    pub(super) first_node: Option<String>,
+    pub(super) first_node: Option<NodeName>,
     /// Whether the diffs of the items differ in what is each host's and node's own.
     pub(super) varies: bool,
     key: Key,
@@ -55,7 +55,7 @@ impl Group {
     /// The subjects of a host, short: `/etc/provision/demo/7001…7006/redis.conf`.
     pub(super) fn subject(&self) -> String {
         let (before, after) = &self.key.around;
-        let names: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.nodes.iter().map(NodeName::as_str).collect();
         let names = compressed(&names);
         if names.contains(", ") && !after.is_empty() {
             return format!("{before}{{{names}}}{after}");
@@ -107,7 +107,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for item in items {
         let (mut key, node) = Key::new(&item, host);
-        let nodes: Vec<String> = node.iter().cloned().collect();
+        let nodes: Vec<NodeName> = node.iter().cloned().collect();
         loop {
             match groups.iter_mut().find(|group| group.key == key) {
                 None => {
@@ -124,7 +124,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
             }
         }
     }
-    let place = |name: &String| host?.nodes.iter().position(|node| node.name == *name);
+    let place = |name: &NodeName| host?.nodes.iter().position(|node| node.name == *name);
     for group in &mut groups {
         group.nodes.sort_by_key(place);
     }
@@ -133,7 +133,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
 
 impl Key {
     /// The key of an item, and the node whose name its subject has.
-    fn new(item: &Item, host: Option<&Host>) -> (Self, Option<String>) {
+    fn new(item: &Item, host: Option<&Host>) -> (Self, Option<NodeName>) {
         let split = host.and_then(|host| split(&item.subject, host));
         let node = split.map(|(_, node, _)| node);
         let around = match split {
@@ -169,7 +169,7 @@ fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
     });
     let mut own = vec![(host.name.to_string(), "{host}")];
     if let Some(node) = node {
-        own.push((node.name.clone(), "{node}"));
+        own.push((node.name.to_string(), "{node}"));
         own.push((node.ip().to_string(), "{ip}"));
         own.push((node.port().to_string(), "{port}"));
         own.push((node.bus_port().to_string(), "{bus}"));
