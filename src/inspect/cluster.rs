@@ -37,7 +37,7 @@ pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<
 pub async fn cluster_state<'a, H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    observed: impl Fn(&str) -> Option<&'a Observed>,
+    observed: impl Fn(&HostName) -> Option<&'a Observed>,
 ) -> Result<(cluster::Observed, ClusterState), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
     let disk = fleet.nodes().filter_map(|node| {
@@ -64,7 +64,7 @@ pub async fn cluster_state<'a, H: HostHandle>(
 fn refuse_auth_mismatch<'a, H>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    observed: impl Fn(&str) -> Option<&'a Observed>,
+    observed: impl Fn(&HostName) -> Option<&'a Observed>,
     seen: &cluster::Observed,
 ) -> Result<(), cluster::AuthMismatch> {
     let password_file = |node: &Node| {

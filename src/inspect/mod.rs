@@ -72,7 +72,7 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
             }
         }
     }
-    let observed = |host: &str| hosts.get(host).map(|host: &HostObservation<D>| &host.observed);
+    let observed = |host: &HostName| hosts.get(host).map(|host: &HostObservation<D>| &host.observed);
     let (cluster, cluster_state) = cluster_state(fleet, sessions, observed).await?;
     Ok(Inspection { hosts, cluster, cluster_state, unreachable, lost })
 }

@@ -87,8 +87,8 @@ impl<H> Default for Sessions<H> {
 impl<H> Sessions<H> {
     /// The session with a host that takes part; that there is none is an error, and never a reason to skip
     /// the host.
-    pub fn get(&self, host: &str) -> Result<&Session<H>, NoSession> {
-        self.0.get(host).ok_or_else(|| NoSession { host: host.into() })
+    pub fn get(&self, host: &HostName) -> Result<&Session<H>, NoSession> {
+        self.0.get(host).ok_or_else(|| NoSession { host: host.clone() })
     }
 
     pub fn insert(&mut self, host: HostName, session: Session<H>) {
@@ -96,7 +96,7 @@ impl<H> Sessions<H> {
     }
 
     /// Takes out a host that was lost.
-    pub fn remove(&mut self, host: &str) -> Option<Session<H>> {
+    pub fn remove(&mut self, host: &HostName) -> Option<Session<H>> {
         self.0.remove(host)
     }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_host_without_a_session_is_an_error_that_names_it_and_asks_for_a_report() {
         let sessions = LockedSessions::default();
-        let error = sessions.get("web-1").err().unwrap();
+        let error = sessions.get(&"web-1".into()).err().unwrap();
         assert_eq!(error, NoSession { host: "web-1".into() });
         assert!(error.to_string().starts_with("internal error: web-1 "), "{error}");
         let help = miette::Diagnostic::help(&error).unwrap().to_string();

@@ -115,7 +115,7 @@ fn step(
             .push(problem.help("remove this step, or `extends`, to write the whole flow yourself"));
     }
     let position = position(written, reader);
-    let step = Step { name: name?.as_str().into(), tags: reader.tags(&written.tags), action: action? };
+    let step = Step { name: name?.value.clone(), tags: reader.tags(&written.tags), action: action? };
     Some(OrderedStep { step, name_at: name?.span.clone(), position })
 }
 

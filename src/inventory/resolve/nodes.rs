@@ -16,7 +16,7 @@ use crate::{
         raw::{HostTable, Nodes, SimulatedTable},
         spanned::Spanned,
     },
-    units::NodeName,
+    units::{HostName, NodeName},
 };
 
 /// More nodes than this on one host is a slip.
@@ -25,7 +25,7 @@ const MAX_NODES: i64 = 1000;
 /// The host that carries the nodes.
 pub(super) struct HostContext<'a> {
     pub(super) index: usize,
-    pub(super) name: &'a str,
+    pub(super) name: &'a HostName,
     /// `None` where it is missing or wrong, which is reported already.
     pub(super) address: Option<&'a Address>,
     /// The address `hosts.network` gives it.
@@ -187,5 +187,5 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, 
 }
 
 fn node(context: &HostContext<'_>, name: NodeName, address: SocketAddr, simulated: bool) -> Node {
-    Node { name, host: context.name.into(), address, simulated, config: context.config.clone() }
+    Node { name, host: context.name.clone(), address, simulated, config: context.config.clone() }
 }
