@@ -4,7 +4,6 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::{json_line, result, terminal::harmless};
-
 use crate::units::HostName;
 
 /// One thing a host said.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Answers, PathState, ProbeScript, Script};
-
 use crate::units::NodeName;
 
 /// One kind of resource. Its file has everything about it: what it asks a host, how it reads the answer, how
