@@ -132,3 +132,21 @@ impl StepEvents {
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_line_of_json_are_plain_text() {
+        let (events, mut receiver) = Events::channel();
+        events.step(&"install".into(), Some(&"redis-1".into())).started();
+        let json = serde_json::to_string(&receiver.try_recv().unwrap()).unwrap();
+        assert_eq!(json, r#"{"event":"step-started","step":"install","host":"redis-1"}"#);
+        let host = Some("redis-1".into());
+        assert_eq!(
+            serde_json::from_str::<Event>(&json).unwrap(),
+            Event::StepStarted { step: "install".into(), host }
+        );
+    }
+}

@@ -1,4 +1,10 @@
 //! Names that must not be mixed up: each is a type of its own, and plain text wherever it is serialized.
+//!
+//! ```compile_fail,E0308
+//! # use provision::units::{HostName, NodeName};
+//! fn lock(host: &HostName) {}
+//! lock(&NodeName::from("7001")); // error: expected `&HostName`, found `&NodeName`
+//! ```
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 
