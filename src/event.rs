@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::units::{HostName, StepName};
+
 /// What the hosts of a fleet are: what holds in a lab need not hold on machines that fail independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,21 +35,21 @@ pub enum Event {
     /// A run began.
     RunStarted { verb: String, cluster: String, environment: Environment, version: String },
     /// A step of the playbook began on a host (or on the cluster as a whole: no host).
-    StepStarted { step: String, host: Option<String> },
+    StepStarted { step: StepName, host: Option<HostName> },
     /// The progress of the running step: `done` of `total`, in units the `what` names ("objects", "bytes").
-    Progress { step: String, host: Option<String>, what: String, done: u64, total: Option<u64> },
+    Progress { step: StepName, host: Option<HostName>, what: String, done: u64, total: Option<u64> },
     /// A line of output of a command that runs on a host.
-    Log { step: String, host: Option<String>, line: String },
+    Log { step: StepName, host: Option<HostName>, line: String },
     /// One resource was changed.
-    Changed { step: String, host: Option<String>, what: String },
+    Changed { step: StepName, host: Option<HostName>, what: String },
     /// A wait ended: what for, how long it took, and the engine's own lower bound for it where there is one.
-    Waited { step: String, what: String, took_ms: u64, floor_ms: Option<u64> },
+    Waited { step: StepName, what: String, took_ms: u64, floor_ms: Option<u64> },
     /// Something a user should know that does not stop the run.
-    Notice { host: Option<String>, text: String },
+    Notice { host: Option<HostName>, text: String },
     /// A step succeeded; `changed` resources in it differed.
-    StepFinished { step: String, host: Option<String>, changed: usize, took_ms: u64 },
+    StepFinished { step: StepName, host: Option<HostName>, changed: usize, took_ms: u64 },
     /// A step failed; the run ends with this error.
-    StepFailed { step: String, host: Option<String>, error: String },
+    StepFailed { step: StepName, host: Option<HostName>, error: String },
     /// The run ended.
     RunFinished { ok: bool, changed: usize, took_ms: u64 },
 }
@@ -69,8 +71,8 @@ impl Events {
     }
 
     /// A handle that stamps its events with a step and a host.
-    pub fn step(&self, step: &str, host: Option<&str>) -> StepEvents {
-        StepEvents { events: self.clone(), step: step.to_owned(), host: host.map(str::to_owned) }
+    pub fn step(&self, step: &StepName, host: Option<&HostName>) -> StepEvents {
+        StepEvents { events: self.clone(), step: step.clone(), host: host.cloned() }
     }
 }
 
@@ -78,8 +80,8 @@ impl Events {
 #[derive(Debug, Clone)]
 pub struct StepEvents {
     events: Events,
-    step: String,
-    host: Option<String>,
+    step: StepName,
+    host: Option<HostName>,
 }
 
 impl StepEvents {
@@ -129,4 +131,22 @@ impl StepEvents {
 /// Whole milliseconds; a run never lasts long enough to overflow.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_line_of_json_are_plain_text() {
+        let (events, mut receiver) = Events::channel();
+        events.step(&"install".into(), Some(&"redis-1".into())).started();
+        let json = serde_json::to_string(&receiver.try_recv().unwrap()).unwrap();
+        assert_eq!(json, r#"{"event":"step-started","step":"install","host":"redis-1"}"#);
+        let host = Some("redis-1".into());
+        assert_eq!(
+            serde_json::from_str::<Event>(&json).unwrap(),
+            Event::StepStarted { step: "install".into(), host }
+        );
+    }
 }

@@ -1,4 +1,10 @@
 //! Names that must not be mixed up: each is a type of its own, and plain text wherever it is serialized.
+//!
+//! ```compile_fail,E0308
+//! # use provision::units::{HostName, NodeName};
+//! fn lock(host: &HostName) {}
+//! lock(&NodeName::from("7001")); // error: expected `&HostName`, found `&NodeName`
+//! ```
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 
@@ -10,6 +16,13 @@ macro_rules! name {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(String);
+
+        impl $name {
+            /// The name as plain text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

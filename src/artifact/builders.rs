@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{libc, spec::ArtifactSpec};
-use crate::host::Facts;
+use crate::{host::Facts, units::HostName};
 
 /// A host that compiles the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Builder {
     /// The host's name in the inventory.
-    pub host: String,
+    pub host: HostName,
     /// The other hosts that get its binary.
-    pub consumers: Vec<String>,
+    pub consumers: Vec<HostName>,
     /// Why it must compile, for the plan.
     pub why: String,
 }
@@ -22,19 +22,19 @@ pub struct Builder {
 /// Chooses builders among hosts that lack the binary: in each group of one architecture and one kind of C
 /// library the host with the oldest one, because newer hosts run what older ones have compiled and never the
 /// other way. Among equals one that has a compiler already, then one with more cores, then the first by name.
-pub fn builders(spec: &ArtifactSpec, lacking: &BTreeMap<String, Facts>) -> Vec<Builder> {
-    let mut groups: BTreeMap<(&str, String), Vec<(&String, &Facts)>> = BTreeMap::new();
+pub fn builders(spec: &ArtifactSpec, lacking: &BTreeMap<HostName, Facts>) -> Vec<Builder> {
+    let mut groups: BTreeMap<(&str, String), Vec<(&HostName, &Facts)>> = BTreeMap::new();
     for (host, facts) in lacking {
         groups.entry((&facts.arch, libc::kind(&facts.libc))).or_default().push((host, facts));
     }
     let alone = groups.len() == 1;
-    let builder = |((arch, libc), mut group): ((&str, String), Vec<(&String, &Facts)>)| {
+    let builder = |((arch, libc), mut group): ((&str, String), Vec<(&HostName, &Facts)>)| {
         group.sort_by_key(|(host, facts)| {
             (libc::version(&facts.libc), facts.compiler.is_empty(), u32::MAX - facts.cores, *host)
         });
         let mut hosts = group.into_iter().map(|(host, _)| host.clone());
         let host = hosts.next()?;
-        let mut consumers: Vec<String> = hosts.collect();
+        let mut consumers: Vec<HostName> = hosts.collect();
         consumers.sort();
         let missing = format!("{} is neither installed nor in the cache", spec.title());
         let kind = if alone { String::new() } else { format!(" for {arch} with {libc}") };
@@ -81,8 +81,8 @@ pub(super) mod tests {
         }
     }
 
-    fn hosts(list: &[(&str, Facts)]) -> BTreeMap<String, Facts> {
-        list.iter().map(|(name, facts)| ((*name).to_owned(), facts.clone())).collect()
+    fn hosts(list: &[(&str, Facts)]) -> BTreeMap<HostName, Facts> {
+        list.iter().map(|(name, facts)| (HostName::from(*name), facts.clone())).collect()
     }
 
     #[test]
@@ -124,10 +124,10 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn every_host_is_served_once_by_one_it_can_run_after(
-            lacking in prop::collection::btree_map("[a-z]{1,4}", any_facts(), 0..12)
+            lacking in prop::collection::btree_map("[a-z]{1,4}".prop_map(HostName::from), any_facts(), 0..12)
         ) {
             let chosen = builders(&spec(), &lacking);
-            let mut served: Vec<&String> = chosen.iter().flat_map(|b| b.consumers.iter().chain([&b.host])).collect();
+            let mut served: Vec<&HostName> = chosen.iter().flat_map(|b| b.consumers.iter().chain([&b.host])).collect();
             served.sort();
             prop_assert_eq!(served, lacking.keys().collect::<Vec<_>>());
             for builder in &chosen {

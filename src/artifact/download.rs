@@ -229,7 +229,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("x.part");
         let (events, _heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         if let Some((url, headers)) = label {
             Part { url, path: &path, events: &step }.relabel(&headers).unwrap();
         }
@@ -253,7 +253,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("x.part");
         let (events, _heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         store::write(&path, "bytes of another file").unwrap();
         let part = Part { url: "http://a", path: &path, events: &step };
         part.relabel(&headers(&[(ETAG, "\"v2\"")])).unwrap();

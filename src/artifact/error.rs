@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use super::diagnose::Diagnosis;
-use crate::host;
+use crate::{host, units::HostName};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -44,16 +44,16 @@ pub enum Error {
     NotASource { file: String },
     #[error("{host}: could not extract {file}: {reason}")]
     #[diagnostic(help("look at the free space of the cache folder; a .tar.xz also needs xz on that host"))]
-    Extract { host: String, file: String, reason: String },
+    Extract { host: HostName, file: String, reason: String },
     #[error("{host}: {} needed to compile and not installed", missing.join(", "))]
     #[diagnostic(help("{help}"))]
-    Tools { host: String, missing: Vec<String>, help: String },
+    Tools { host: HostName, missing: Vec<String>, help: String },
     #[error("{host}: {title} did not compile: {}{}", diagnosis.line, because(diagnosis))]
     #[diagnostic(help("{}\nthe whole log is {}", diagnosis.fix, log.display()))]
-    Compile { host: String, title: String, diagnosis: Box<Diagnosis>, log: PathBuf },
+    Compile { host: HostName, title: String, diagnosis: Box<Diagnosis>, log: PathBuf },
     #[error("{host}: the compiled {title} does not run as it should: --version says {answer:?}")]
     #[diagnostic(help("the whole log is {}", log.display()))]
-    WrongBinary { host: String, title: String, answer: String, log: PathBuf },
+    WrongBinary { host: HostName, title: String, answer: String, log: PathBuf },
     #[error("another run has been building {title} for {} minutes", waited.as_secs() / 60)]
     #[diagnostic(help("wait for that run to end, or stop it"))]
     Busy { title: String, waited: Duration },
@@ -129,7 +129,7 @@ mod tests {
     fn a_cause_is_shown_only_where_it_is_known() {
         let diagnosis = |cause| Diagnosis { line: "x.c:1: error: y".to_owned(), cause, fix: "do z".into() };
         let compile = |cause| Error::Compile {
-            host: "h".to_owned(),
+            host: "h".into(),
             title: "redis 7.0.15".to_owned(),
             diagnosis: Box::new(diagnosis(cause)),
             log: "/log".into(),

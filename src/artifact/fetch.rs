@@ -164,7 +164,7 @@ impl Search<'_> {
 /// here.
 async fn this_machine() -> Option<(LockedHost, Facts)> {
     let host = Host {
-        name: "this machine".to_owned(),
+        name: "this machine".into(),
         address: Address::Local,
         ssh: Ssh::default(),
         zone: None,

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn progress_lags_behind_by_what_may_still_compile() {
         let (events, mut heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         let mut output = BuildOutput::new(&step, 2);
         let lines = ["provision: objects 4", "cc -c a.c", "cc -c b.c", "cc -c c.c", "LINK x", "cc -c d.c"];
         let expected = [0, 0, 0, 1, 2, 4].map(|done| (done, Some(4)));
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn more_compilations_than_announced_never_exceed_the_total() {
         let (events, mut heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         let mut output = BuildOutput::new(&step, 0);
         let lines = ["provision: objects 1", "cc -c a.c", "cc -c b.c"];
         let counts = counts(&mut output, &mut heard, &lines);
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn markers_become_facts_and_everything_is_in_the_log() {
         let (events, _heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         let mut output = BuildOutput::new(&step, 1);
         for line in [
             "provision: compiler cc (Debian 12.2.0) 12.2.0",
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_source_without_jemalloc_is_recorded_in_the_flags_and_said() {
         let (events, mut heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         let mut output = BuildOutput::new(&step, 1);
         let flags = || vec!["OPTIMIZATION=-O2".to_owned(), "MALLOC=jemalloc".to_owned()];
         assert_eq!(output.flags(flags()), flags());

@@ -8,6 +8,7 @@ use super::spec::ArtifactSpec;
 use crate::{
     digest,
     inventory::{Engine, Version},
+    units::HostName,
 };
 
 /// A built server binary in the store.
@@ -37,7 +38,7 @@ pub struct Provenance {
     pub libc: String,
     pub built_at: jiff::Timestamp,
     /// The host that compiled it.
-    pub host: String,
+    pub host: HostName,
     pub sha256: String,
     /// In bytes.
     pub size: u64,
@@ -80,7 +81,7 @@ pub(super) mod tests {
             arch: "x86_64".to_owned(),
             libc: "glibc 2.36".to_owned(),
             built_at: jiff::Timestamp::UNIX_EPOCH,
-            host: "redis-191".to_owned(),
+            host: "redis-191".into(),
             sha256: "cd".repeat(32),
             size: 7,
         }
@@ -108,7 +109,7 @@ pub(super) mod tests {
         let base = provenance();
         let source = SourceRecord { from: "another mirror".to_owned(), ..base.source.clone() };
         let built_at = jiff::Timestamp::now();
-        let other = Provenance { source, built_at, host: "x".to_owned(), size: 8, ..base.clone() };
+        let other = Provenance { source, built_at, host: "x".into(), size: 8, ..base.clone() };
         assert_eq!(other.key(), base.key());
     }
 

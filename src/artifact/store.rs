@@ -244,7 +244,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let store = ArtifactStore::new(CacheDir::at(home.path().join("new")));
         let (events, mut heard) = Events::channel();
-        let step = events.step("build", None);
+        let step = events.step(&"build".into(), None);
         let wanted = spec(Engine::Redis, "7.0.15");
         let source = store.lock(&wanted, "source", &step).await.unwrap();
         let other = store.lock(&wanted, "x86_64-glibc", &step).await.unwrap();

@@ -24,6 +24,7 @@ use crate::{
     report::{self, Detail},
     resource::Observed,
     run,
+    units::HostName,
 };
 
 pub(super) async fn run(args: Apply) -> Result<Exit, Failure> {
@@ -128,7 +129,7 @@ fn read(file: &Path) -> Result<Plan, Failure> {
 async fn verify_fingerprints(
     plan: &Plan,
     sessions: &LockedSessions,
-) -> Result<BTreeMap<String, Observed>, Failure> {
+) -> Result<BTreeMap<HostName, Observed>, Failure> {
     let mut all = BTreeMap::new();
     for (host, baseline) in &plan.hosts {
         let Ok(session) = sessions.get(host) else {

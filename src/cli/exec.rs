@@ -15,6 +15,7 @@ use crate::{
     host::{Probe, quote},
     inventory::{self, Fleet, Fold, select},
     report::{self, HostOutput},
+    units::HostName,
 };
 
 /// How long a command may print nothing: it is the user's own, and Ctrl-C ends it.
@@ -57,14 +58,14 @@ pub(super) fn selected(args: &Inventory, limit: &[String]) -> Result<Fleet, Fail
 }
 
 /// Runs a script on each host at the same time; a host whose script fails makes the whole a failure.
-pub(super) async fn run_on_all(runs: BTreeMap<String, (Probe, String)>, json: bool) -> Exit {
-    let width = runs.keys().map(String::len).max().unwrap_or(0);
+pub(super) async fn run_on_all(runs: BTreeMap<HostName, (Probe, String)>, json: bool) -> Exit {
+    let width = runs.keys().map(|host| host.len()).max().unwrap_or(0);
     let runs = runs.into_values().map(|(probe, script)| run_on_host(probe, script, width, json));
     if join_all(runs).await.into_iter().all(|good| good) { Exit::Done } else { Exit::Failed }
 }
 
 async fn run_on_host(probe: Probe, script: String, width: usize, json: bool) -> bool {
-    let host = probe.name().to_owned();
+    let host = probe.name().clone();
     let mut show = |line: &str| {
         if line != HEARTBEAT {
             report::host_output(&host, &HostOutput::Line(line), width, json);

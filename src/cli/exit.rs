@@ -138,12 +138,12 @@ mod tests {
     fn an_interrupted_run_is_not_a_failed_one() {
         let interrupted = run::Error::Interrupted { after: "build".to_owned() };
         assert_eq!(Failure::from(interrupted).exit, Exit::Interrupted);
-        assert_eq!(Failure::from(run::Error::Moved { host: "a".to_owned() }).exit, Exit::Failed);
+        assert_eq!(Failure::from(run::Error::Moved { host: "a".into() }).exit, Exit::Failed);
     }
 
     #[test]
     fn a_host_without_a_session_is_a_failure_that_asks_for_a_report() {
-        let error = run::Error::from(crate::inspect::NoSession { host: "a".to_owned() });
+        let error = run::Error::from(crate::inspect::NoSession { host: "a".into() });
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::Failed);
         let help = failure.report.help().unwrap().to_string();
@@ -155,7 +155,7 @@ mod tests {
         use crate::{inspect, plan, secret};
         let secret = || secret::Error::Unset("ORDERS_PASSWORD".to_owned());
         assert_eq!(Failure::from(inspect::Error::from(secret())).exit, Exit::Failed);
-        let nothing_built = plan::Error::NothingBuilt { host: "a".to_owned(), what: "redis".to_owned() };
+        let nothing_built = plan::Error::NothingBuilt { host: "a".into(), what: "redis".to_owned() };
         assert_eq!(Failure::from(nothing_built).exit, Exit::Failed);
         let fleet = plan::testing::fleet(&["a"]);
         let tag = plan::testing::playbook(&fleet, "").refuse_unknown(&["bild".to_owned()]).unwrap_err();

@@ -121,7 +121,7 @@ async fn dispatch(mut lab: Lab, verb: LabVerb) -> Result<Exit, Failure> {
             }
         }
         LabVerb::Cut { groups } => {
-            let words = |group: &str| group.split(',').map(|name| name.trim().to_owned()).collect();
+            let words = |group: &str| group.split(',').map(|name| name.trim().into()).collect();
             lab.cut(groups.split('|').map(words).collect()).await?;
             report::result(&format!("{title}: cut {groups}"));
         }

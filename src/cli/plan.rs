@@ -14,6 +14,7 @@ use super::{
 use crate::{
     plan::{Plan, PlanOptions},
     report::{self, Detail},
+    units::HostName,
 };
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
@@ -54,7 +55,7 @@ fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
         return format!("Nothing to change in the step{plural} {} of cluster {name}.", tags.join(", "));
     }
     if let Some(limit) = &options.limit {
-        let hosts: Vec<&str> = limit.iter().map(String::as_str).collect();
+        let hosts: Vec<&str> = limit.iter().map(HostName::as_str).collect();
         return format!("Nothing to change on {} of cluster {name}.", hosts.join(", "));
     }
     if !plan.unreachable.is_empty() {
@@ -71,7 +72,7 @@ mod tests {
 
     fn options(tags: &[&str], limit: &[&str]) -> PlanOptions {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
-        let limit = (!limit.is_empty()).then(|| words(limit).into_iter().collect());
+        let limit = (!limit.is_empty()).then(|| limit.iter().copied().map(HostName::from).collect());
         PlanOptions { tags: words(tags), limit, ..PlanOptions::default() }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     inspect::{HostHandle, LockedSessions, ProbeSessions, Session, Sessions},
     inventory::Fleet,
     report,
+    units::HostName,
 };
 
 /// Connects to all hosts at once. The run goes on with those that answer; at least one must.
@@ -17,7 +18,7 @@ pub(super) async fn connect(
     fleet: &Fleet,
     trust: Trust,
     unreachable: &mut Unreachable,
-) -> Result<BTreeMap<String, Probe>, Failure> {
+) -> Result<BTreeMap<HostName, Probe>, Failure> {
     let connector = Connector::new(fleet.known_hosts(), trust.accept_new, Box::new(Terminal));
     let pool = Pool::new(connector);
     let connecting = fleet.hosts.iter().map(|host| async {
@@ -49,7 +50,7 @@ pub(super) async fn open(
 /// no session.
 pub(super) async fn lock(
     fleet: &Fleet,
-    probes: BTreeMap<String, Probe>,
+    probes: BTreeMap<HostName, Probe>,
     unreachable: &mut Unreachable,
 ) -> Result<LockedSessions, Failure> {
     let holder = holder();
@@ -63,7 +64,7 @@ pub(super) async fn lock(
             ));
         }
     };
-    let (mut open, mut locked) = (probes, BTreeMap::<String, LockedHost>::new());
+    let (mut open, mut locked) = (probes, BTreeMap::<HostName, LockedHost>::new());
     while let Some(first) = open.pop_first() {
         // Of two runs that begin together one gets the first host, and with it all others: else each would
         // get some.
@@ -86,7 +87,7 @@ pub(super) async fn lock(
 
 async fn sessions<H: HostHandle>(
     fleet: &Fleet,
-    hosts: BTreeMap<String, H>,
+    hosts: BTreeMap<HostName, H>,
     unreachable: &mut Unreachable,
 ) -> Result<Sessions<H>, Failure> {
     let opening = hosts.into_iter().map(async |(name, host)| (name, Session::open(fleet, host).await));

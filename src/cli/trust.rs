@@ -70,7 +70,7 @@ async fn scan(fleet: &Fleet, json: bool, shown: &mut BTreeSet<String>) -> Result
             if !shown.insert(format!("{address} {port} {key}")) {
                 continue;
             }
-            let host = if *jump { address } else { &host };
+            let host = if *jump { address.as_str() } else { &host };
             report::host_key(&HostKey { host, address, port: *port, key, decision: &decision }, json);
             if decision == Decision::Unknown {
                 scanned.new.push(found.clone());

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::exit::{Exit, Failure};
-use crate::{host, report};
+use crate::{host, report, units::HostName};
 
 /// Hosts that could not be reached, or were lost, with the reason of each.
 #[derive(Default)]
-pub(super) struct Unreachable(BTreeMap<String, host::Error>);
+pub(super) struct Unreachable(BTreeMap<HostName, host::Error>);
 
 /// Runs a verb; when it has ended, well or not, reports each host it could not reach, with its reason and its
 /// fix.
@@ -23,17 +23,17 @@ pub(super) async fn reporting_unreachable(
 }
 
 impl Unreachable {
-    pub(super) fn add(&mut self, host: String, error: host::Error) {
+    pub(super) fn add(&mut self, host: HostName, error: host::Error) {
         self.0.insert(host, error);
     }
 
     /// Whether a host of the limit is missing; no limit means all hosts.
-    pub(super) fn is_partial(&self, limit: Option<&BTreeSet<String>>) -> bool {
+    pub(super) fn is_partial(&self, limit: Option<&BTreeSet<HostName>>) -> bool {
         self.0.keys().any(|host| limit.is_none_or(|limit| limit.contains(host)))
     }
 
     /// How the verb ends: a missing host of the limit makes it a failure.
-    pub(super) fn exit(&self, exit: Exit, limit: Option<&BTreeSet<String>>) -> Exit {
+    pub(super) fn exit(&self, exit: Exit, limit: Option<&BTreeSet<HostName>>) -> Exit {
         if self.is_partial(limit) { Exit::Failed } else { exit }
     }
 
@@ -48,7 +48,7 @@ impl Unreachable {
     /// Ends the verb if one of these hosts is missing, with the reason of the first one.
     pub(super) fn require_all<'a>(
         &mut self,
-        hosts: impl IntoIterator<Item = &'a String>,
+        hosts: impl IntoIterator<Item = &'a HostName>,
     ) -> Result<(), Failure> {
         match hosts.into_iter().find_map(|host| self.0.remove(host)) {
             Some(error) => Err(error.into()),
@@ -57,7 +57,7 @@ impl Unreachable {
     }
 
     /// The reasons, for the plan.
-    pub(super) fn reasons(&self) -> BTreeMap<String, String> {
+    pub(super) fn reasons(&self) -> BTreeMap<HostName, String> {
         self.0.iter().map(|(host, error)| (host.clone(), error.to_string())).collect()
     }
 }
@@ -69,15 +69,15 @@ mod tests {
     fn lost(hosts: &[&str]) -> Unreachable {
         let mut unreachable = Unreachable::default();
         for host in hosts {
-            let (name, what) = ((*host).to_owned(), "facts".to_owned());
+            let (name, what) = (HostName::from(*host), "facts".to_owned());
             let error = host::Error::ShellLost { host: name.clone(), what, said: String::new() };
             unreachable.add(name, error);
         }
         unreachable
     }
 
-    fn set(hosts: &[&str]) -> BTreeSet<String> {
-        hosts.iter().map(|host| (*host).to_owned()).collect()
+    fn set(hosts: &[&str]) -> BTreeSet<HostName> {
+        hosts.iter().copied().map(HostName::from).collect()
     }
 
     #[test]

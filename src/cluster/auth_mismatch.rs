@@ -8,6 +8,7 @@ use super::observe::{Observed, State};
 use crate::{
     inventory::{Fleet, Node},
     secret::SecretSource,
+    units::HostName,
 };
 
 /// A node that refuses the inventory's password.
@@ -40,7 +41,7 @@ pub fn auth_mismatch(
 }
 
 /// In what node and inventory differ, and how to fix it.
-fn difference(auth: Option<&SecretSource>, reason: &str, host: &str, copy: &str) -> (String, String) {
+fn difference(auth: Option<&SecretSource>, reason: &str, host: &HostName, copy: &str) -> (String, String) {
     let copy = format!("the copy of host {host} is in {copy}");
     let Some(auth) = auth else {
         let fix = format!("put `auth` back into the inventory ({copy})");

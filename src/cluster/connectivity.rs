@@ -10,15 +10,16 @@ use crate::{
     host,
     inventory::{Fleet, Host, Node},
     redis::NodeReader,
+    units::HostName,
 };
 
 /// A path that is blocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockedPath {
     /// The host that tried.
-    pub from: String,
+    pub from: HostName,
     /// The host that was not reached.
-    pub to: String,
+    pub to: HostName,
     pub port: u16,
     /// The kernel's reason, or that no answer came.
     pub why: String,

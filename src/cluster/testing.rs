@@ -25,7 +25,7 @@ use crate::{
         ClusterInfo, Info, KeyspaceInfo, NodeRow, PersistenceInfo, ReplicaLine, ReplicationInfo, Role,
         ServerInfo, SlotRange, StatsInfo, count_slots, parse_nodes,
     },
-    units::NodeId,
+    units::{HostName, NodeId},
 };
 
 /// An address: `7001`, `2:7001` or a whole one.
@@ -43,9 +43,9 @@ pub(in crate::cluster) fn id(text: &str) -> NodeId {
 /// A fleet with this many nodes on each host: h0 has 10.0.0.1:7001 and so on.
 pub(in crate::cluster) fn hosts(nodes: &[usize], replicas: usize) -> Fleet {
     let hosts = nodes.iter().enumerate().map(|(index, count)| {
-        let name = format!("h{index}");
+        let name = HostName::from(format!("h{index}"));
         let node = |n: usize| Node {
-            name: (7001 + n).to_string(),
+            name: (7001 + n).to_string().into(),
             host: name.clone(),
             address: at(&format!("{}:{}", index + 1, 7001 + n)),
             simulated: false,

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use super::connect_error::{ConnectError, Phase};
+use crate::units::HostName;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -11,13 +12,13 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("{host}: could not start a shell")]
     #[diagnostic(help("a POSIX `sh` must be in the PATH of that host"))]
-    NoShell { host: String, source: io::Error },
+    NoShell { host: HostName, source: io::Error },
     #[error("{host}: the shell ended in the middle of {what}{}", captured(said))]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
-    ShellLost { host: String, what: String, said: String },
+    ShellLost { host: HostName, what: String, said: String },
     #[error("{host} ({address}): {phase}: {reason}")]
     Unreachable {
-        host: String,
+        host: HostName,
         address: Box<str>,
         phase: Phase,
         reason: Box<str>,
@@ -28,35 +29,40 @@ pub enum Error {
     },
     #[error("{host}: no output for {}s while waiting for {what}", idle.as_secs())]
     #[diagnostic(help("check the host's load and disk, then run the same command again"))]
-    Silent { host: String, what: String, idle: Duration },
+    Silent { host: HostName, what: String, idle: Duration },
     #[error("{host}: {what} failed with status {status}{}", last_lines(output))]
     #[diagnostic(help("fix what the lines above say, then run the same command again"))]
-    Script { host: String, what: String, status: i32, output: Vec<String> },
+    Script { host: HostName, what: String, status: i32, output: Vec<String> },
     #[error("{host}: could not copy {what}: {reason}")]
     #[diagnostic(help(
         "check the free space and the permissions of the folder, then run the same command again"
     ))]
-    Copy { host: String, what: String, reason: String },
+    Copy { host: HostName, what: String, reason: String },
     #[error("{host}: could not connect to {address}")]
-    Dial { host: String, address: SocketAddr, source: io::Error },
+    Dial { host: HostName, address: SocketAddr, source: io::Error },
     #[error("{host}: cluster {cluster} is being changed by {holder}")]
     #[diagnostic(help("wait for that run to end, or stop it; its lock goes with it"))]
-    Locked { host: String, cluster: String, holder: String },
+    Locked { host: HostName, cluster: String, holder: String },
     #[error("{host}: the ledger {path} holds a line this version does not understand: {line}")]
     #[diagnostic(help(
         "a newer provision wrote it: destroy the cluster with that version. Nothing was changed"
     ))]
-    Ledger { host: String, path: String, line: String },
+    Ledger { host: HostName, path: String, line: String },
     #[error("{host}: its answer was not understood: {answer:?}")]
     #[diagnostic(help("please report this line together with the host's /etc/os-release"))]
-    Garbled { host: String, answer: String },
+    Garbled { host: HostName, answer: String },
 }
 
 impl Error {
     /// A host that could not be reached; `reproduce` is the command line that fails in the same way.
-    pub(super) fn unreachable(host: &str, address: &str, failed: &ConnectError, reproduce: &str) -> Self {
+    pub(super) fn unreachable(
+        host: &HostName,
+        address: &str,
+        failed: &ConnectError,
+        reproduce: &str,
+    ) -> Self {
         Self::Unreachable {
-            host: host.to_owned(),
+            host: host.clone(),
             address: address.into(),
             phase: failed.phase,
             reason: failed.reason.as_str().into(),
@@ -89,12 +95,12 @@ mod tests {
 
     fn unreachable() -> Error {
         let failed = ConnectError::new(Phase::Tcp, "10.0.0.7:22: refused").transient();
-        Error::unreachable("n1", "10.0.0.7", &failed, "ssh -v root@10.0.0.7")
+        Error::unreachable(&"n1".into(), "10.0.0.7", &failed, "ssh -v root@10.0.0.7")
     }
 
     /// One error of each kind but `Dial`, whose cause says what to do.
     fn all() -> Vec<Error> {
-        let (host, what) = ("n1".to_owned(), "the probe".to_owned());
+        let (host, what) = (HostName::from("n1"), "the probe".to_owned());
         let (idle, output) = (Duration::from_secs(90), vec!["why".to_owned()]);
         vec![
             unreachable(),

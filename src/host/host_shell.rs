@@ -12,7 +12,7 @@ use super::{
     ssh::{Pool, Ssh},
     transport::{RECONNECT_INTERVAL, RECONNECT_TIMEOUT, Transport},
 };
-use crate::inventory::Host;
+use crate::{inventory::Host, units::HostName};
 
 /// How long a shell may take to answer for the first time.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 /// One host, and the shell that all its scripts go through.
 pub(super) struct HostShell {
     /// The host's name in the inventory.
-    pub(super) name: String,
+    pub(super) name: HostName,
     pub(super) transport: Transport,
     shell: Mutex<Shell>,
     /// The cluster that is locked here, and the holder: what a new shell must lock again.

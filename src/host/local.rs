@@ -15,15 +15,15 @@ use super::{
     stream::Stream,
     upload::Upload,
 };
-use crate::hashed_copy::HashedCopy;
+use crate::{hashed_copy::HashedCopy, units::HostName};
 
 pub(super) struct Local;
 
 impl Local {
     /// Starts the shell. It gets a process group of its own, so that Ctrl-C reaches provision and not a
     /// script half-way through; it ends when its standard input closes.
-    pub(super) fn shell(host: &str) -> Result<Shell> {
-        let no_shell = |source| Error::NoShell { host: host.to_owned(), source };
+    pub(super) fn shell(host: &HostName) -> Result<Shell> {
+        let no_shell = |source| Error::NoShell { host: host.clone(), source };
         let mut child = sh()
             .arg("-s")
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@ use super::{
     probe::Probe,
     upload::Upload,
 };
+use crate::units::HostName;
 
 impl Probe {
     /// Takes the cluster's lock on this host, and with it the right to change it. This host's shell holds the
@@ -47,7 +48,7 @@ impl LockedHost {
     }
 
     /// The host's name in the inventory.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &HostName {
         self.probe.name()
     }
 

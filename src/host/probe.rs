@@ -9,7 +9,7 @@ use super::{
     ssh::Pool,
     stream::Stream,
 };
-use crate::inventory::Host;
+use crate::{inventory::Host, units::HostName};
 
 /// How long a question may stay unanswered.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(90);
@@ -27,7 +27,7 @@ impl Probe {
     }
 
     /// The host's name in the inventory.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &HostName {
         &self.host.name
     }
 
@@ -47,7 +47,7 @@ impl Probe {
             return Ok(facts.clone());
         }
         let lines = self.ask("facts", &facts::script()).await?;
-        Facts::parse(&lines).map_err(|answer| Error::Garbled { host: self.name().to_owned(), answer })
+        Facts::parse(&lines).map_err(|answer| Error::Garbled { host: self.name().clone(), answer })
     }
 
     /// Opens a byte stream to a server on the host, through the host's own connection.

@@ -8,7 +8,7 @@ use crate::inventory::{Address, Host, Ssh};
 const SOON: Duration = Duration::from_secs(10);
 
 fn host(address: Address, ssh: Ssh) -> Host {
-    Host { name: "n1".to_owned(), address, ssh, zone: None, nodes: Vec::new() }
+    Host { name: "n1".into(), address, ssh, zone: None, nodes: Vec::new() }
 }
 
 fn pool() -> Pool {
@@ -28,7 +28,7 @@ async fn locked(cluster: &str) -> LockedHost {
 #[tokio::test]
 async fn a_probe_asks_and_knows_the_facts() {
     let probe = probe().await;
-    assert_eq!((probe.name(), probe.is_remote()), ("n1", false));
+    assert_eq!((probe.name().as_str(), probe.is_remote()), ("n1", false));
     assert_eq!(probe.ask("two lines", "echo a; echo b").await.unwrap(), ["a", "b"]);
     let facts = probe.facts().await.unwrap();
     assert_eq!(probe.ask("the user", "id -u").await.unwrap(), [facts.uid.to_string()]);

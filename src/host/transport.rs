@@ -13,7 +13,10 @@ use super::{
     stream::Stream,
     upload::Upload,
 };
-use crate::inventory::{Address, Host};
+use crate::{
+    inventory::{Address, Host},
+    units::HostName,
+};
 
 /// How long a server may take to accept a connection.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +51,7 @@ impl Transport {
     }
 
     /// Opens a byte stream to a server on the host.
-    pub(super) async fn dial(&self, host: &str, address: SocketAddr) -> Result<Box<dyn Stream>> {
+    pub(super) async fn dial(&self, host: &HostName, address: SocketAddr) -> Result<Box<dyn Stream>> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5s");
         let dialling = async {
             match self {
@@ -58,14 +61,14 @@ impl Transport {
         };
         let dialled = tokio::time::timeout(DIAL_TIMEOUT, dialling).await.map_err(late);
         dialled.and_then(|stream| stream).map_err(|source| Error::Dial {
-            host: host.to_owned(),
+            host: host.clone(),
             address,
             source,
         })
     }
 
     /// Copies a file of the host to a local path, created atomically. Returns its SHA-256 in hex.
-    pub(super) async fn get(&self, host: &str, remote: &str, local: &Path) -> Result<String> {
+    pub(super) async fn get(&self, host: &HostName, remote: &str, local: &Path) -> Result<String> {
         match self {
             Self::Local(transport) => {
                 transport.get(remote, local).await.map_err(|reason| not_copied(host, remote, reason))
@@ -78,7 +81,7 @@ impl Transport {
     }
 
     /// Puts a file on the host, created atomically.
-    pub(super) async fn put(&self, host: &str, upload: &Upload, remote: &str, mode: u32) -> Result<()> {
+    pub(super) async fn put(&self, host: &HostName, upload: &Upload, remote: &str, mode: u32) -> Result<()> {
         match self {
             Self::Local(transport) => {
                 transport.put(upload, remote, mode).await.map_err(|reason| not_copied(host, remote, reason))
@@ -91,12 +94,12 @@ impl Transport {
     }
 }
 
-fn not_copied(host: &str, remote: &str, reason: String) -> Error {
-    Error::Copy { host: host.to_owned(), what: remote.to_owned(), reason }
+fn not_copied(host: &HostName, remote: &str, reason: String) -> Error {
+    Error::Copy { host: host.clone(), what: remote.to_owned(), reason }
 }
 
 /// What the copying command printed is about the file; all other errors are about the connection.
-fn copy_failed(host: &str, remote: &str, ssh: &Ssh, failed: ConnectError) -> Error {
+fn copy_failed(host: &HostName, remote: &str, ssh: &Ssh, failed: ConnectError) -> Error {
     match failed.phase {
         Phase::Channel if !failed.transient => not_copied(host, remote, failed.reason),
         _ => ssh.unreachable(&failed),
@@ -150,7 +153,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let Err(error) = Transport::Local(Local).dial("n1", address).await else { panic!("it is closed") };
+        let Err(error) = Transport::Local(Local).dial(&"n1".into(), address).await else {
+            panic!("it is closed")
+        };
         assert_eq!(error.to_string(), format!("n1: could not connect to {address}"));
     }
 }

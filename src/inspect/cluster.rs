@@ -14,6 +14,7 @@ use crate::{
     inventory::{Fleet, Node},
     redis::NodeReader,
     resource::{Binary, Observed, PASSWORD},
+    units::HostName,
 };
 
 /// How long to wait for news that nodes still have to hear of each other: each node pings one other a second.
@@ -21,12 +22,12 @@ const GOSSIP_TIMEOUT: Duration = Duration::from_secs(5);
 const GOSSIP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where `verify` looks on each host, and what must be there.
-pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<String, HostCheckTarget> {
+pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<HostName, HostCheckTarget> {
     let recipe = ArtifactSpec::of(fleet).recipe.id();
     let targets = sessions.iter().map(|(host, session)| {
         let layout = session.layout.clone();
         let binary = Some(Binary::new(fleet, &layout, &recipe).path());
-        (host.to_owned(), HostCheckTarget { layout, binary, units: session.facts.runs_units() })
+        (host.clone(), HostCheckTarget { layout, binary, units: session.facts.runs_units() })
     });
     targets.collect()
 }
@@ -36,7 +37,7 @@ pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<
 pub async fn cluster_state<'a, H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    observed: impl Fn(&str) -> Option<&'a Observed>,
+    observed: impl Fn(&HostName) -> Option<&'a Observed>,
 ) -> Result<(cluster::Observed, ClusterState), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
     let disk = fleet.nodes().filter_map(|node| {
@@ -63,7 +64,7 @@ pub async fn cluster_state<'a, H: HostHandle>(
 fn refuse_auth_mismatch<'a, H>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    observed: impl Fn(&str) -> Option<&'a Observed>,
+    observed: impl Fn(&HostName) -> Option<&'a Observed>,
     seen: &cluster::Observed,
 ) -> Result<(), cluster::AuthMismatch> {
     let password_file = |node: &Node| {

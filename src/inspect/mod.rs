@@ -22,21 +22,22 @@ use crate::{
     artifact::{ArtifactSpec, ArtifactStore},
     cluster::{ClusterState, Observed},
     inventory::{Fleet, Host},
+    units::HostName,
 };
 
 /// What was found on the hosts and in the cluster; `D` is what was desired of a host.
 #[derive(Debug)]
 pub struct Inspection<D> {
     /// By the host's name; hosts that could not be reached are not here.
-    pub hosts: BTreeMap<String, HostObservation<D>>,
+    pub hosts: BTreeMap<HostName, HostObservation<D>>,
     /// What the nodes said.
     pub cluster: Observed,
     /// What that makes of the cluster.
     pub cluster_state: ClusterState,
     /// Hosts that could not be reached, and why.
-    pub unreachable: BTreeMap<String, String>,
+    pub unreachable: BTreeMap<HostName, String>,
     /// Those of them that answered when the run began.
-    pub lost: BTreeMap<String, crate::host::Error>,
+    pub lost: BTreeMap<HostName, crate::host::Error>,
 }
 
 /// Inspects all hosts at once, then all servers at once. A host that is lost meanwhile joins the unreachable
@@ -47,7 +48,7 @@ pub struct Inspection<D> {
 pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    mut unreachable: BTreeMap<String, String>,
+    mut unreachable: BTreeMap<HostName, String>,
     store: &ArtifactStore,
     desired: impl Fn(&Host, &Session<H>, &[String]) -> Result<D, E>,
 ) -> Result<Inspection<D>, E> {
@@ -71,7 +72,7 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
             }
         }
     }
-    let observed = |host: &str| hosts.get(host).map(|host: &HostObservation<D>| &host.observed);
+    let observed = |host: &HostName| hosts.get(host).map(|host: &HostObservation<D>| &host.observed);
     let (cluster, cluster_state) = cluster_state(fleet, sessions, observed).await?;
     Ok(Inspection { hosts, cluster, cluster_state, unreachable, lost })
 }

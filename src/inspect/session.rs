@@ -7,6 +7,7 @@ use crate::{
     host::{self, Facts, LockedHost, Probe},
     inventory::Fleet,
     resource::Layout,
+    units::HostName,
 };
 
 /// A handle on a host that can at least ask: a [`Probe`], or a [`LockedHost`] where the host may be changed.
@@ -64,12 +65,12 @@ impl<H: HostHandle> Session<H> {
 ))]
 pub struct NoSession {
     /// Its name in the inventory.
-    pub host: String,
+    pub host: HostName,
 }
 
 /// The sessions of one run, by the host's name in the inventory.
 #[derive(Debug)]
-pub struct Sessions<H>(BTreeMap<String, Session<H>>);
+pub struct Sessions<H>(BTreeMap<HostName, Session<H>>);
 
 /// The sessions of a verb that only reads.
 pub type ProbeSessions = Sessions<Probe>;
@@ -86,16 +87,16 @@ impl<H> Default for Sessions<H> {
 impl<H> Sessions<H> {
     /// The session with a host that takes part; that there is none is an error, and never a reason to skip
     /// the host.
-    pub fn get(&self, host: &str) -> Result<&Session<H>, NoSession> {
-        self.0.get(host).ok_or_else(|| NoSession { host: host.to_owned() })
+    pub fn get(&self, host: &HostName) -> Result<&Session<H>, NoSession> {
+        self.0.get(host).ok_or_else(|| NoSession { host: host.clone() })
     }
 
-    pub fn insert(&mut self, host: String, session: Session<H>) {
+    pub fn insert(&mut self, host: HostName, session: Session<H>) {
         self.0.insert(host, session);
     }
 
     /// Takes out a host that was lost.
-    pub fn remove(&mut self, host: &str) -> Option<Session<H>> {
+    pub fn remove(&mut self, host: &HostName) -> Option<Session<H>> {
         self.0.remove(host)
     }
 
@@ -104,8 +105,8 @@ impl<H> Sessions<H> {
     }
 
     /// The sessions in the order of the hosts' names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Session<H>)> {
-        self.0.iter().map(|(host, session)| (host.as_str(), session))
+    pub fn iter(&self) -> impl Iterator<Item = (&HostName, &Session<H>)> {
+        self.0.iter()
     }
 
     /// The read-only sides, in the order of the hosts' names.
@@ -117,7 +118,7 @@ impl<H> Sessions<H> {
     }
 
     /// Ends the sessions, and gives back what they were made from.
-    pub fn into_hosts(self) -> impl Iterator<Item = (String, H)> {
+    pub fn into_hosts(self) -> impl Iterator<Item = (HostName, H)> {
         self.0.into_iter().map(|(name, session)| (name, session.host))
     }
 }
@@ -136,8 +137,8 @@ mod tests {
     #[test]
     fn a_host_without_a_session_is_an_error_that_names_it_and_asks_for_a_report() {
         let sessions = LockedSessions::default();
-        let error = sessions.get("web-1").err().unwrap();
-        assert_eq!(error, NoSession { host: "web-1".to_owned() });
+        let error = sessions.get(&"web-1".into()).err().unwrap();
+        assert_eq!(error, NoSession { host: "web-1".into() });
         assert!(error.to_string().starts_with("internal error: web-1 "), "{error}");
         let help = miette::Diagnostic::help(&error).unwrap().to_string();
         assert!(help.contains("please report this"), "{help}");

@@ -47,7 +47,7 @@ fn file(path: &str) -> Resource {
 async fn a_session_has_the_facts_of_its_host_and_the_layout_that_follows() {
     let fleet = fleet();
     let sessions = sessions(&fleet).await;
-    let session = sessions.get("here").unwrap();
+    let session = sessions.get(&"here".into()).unwrap();
     assert_eq!(session.probe().name(), "here");
     assert_eq!(session.facts.uid, rustix::process::getuid().as_raw());
     assert_eq!(session.layout, Layout::new(&fleet, &session.facts));
@@ -98,7 +98,7 @@ async fn a_host_without_a_session_must_be_unreachable() {
     let desired = |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(Desired::new());
     let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), desired).await;
     assert!(matches!(result, Err(Error::NoSession(NoSession { host })) if host == "here"));
-    let unreachable = BTreeMap::from([("here".to_owned(), "no route to host".to_owned())]);
+    let unreachable = BTreeMap::from([("here".into(), "no route to host".to_owned())]);
     let inspection = inspect(&fleet, &none, unreachable, &cache(), desired).await.unwrap();
     assert!(inspection.hosts.is_empty() && inspection.lost.is_empty());
     assert_eq!(inspection.unreachable["here"], "no route to host");
@@ -120,7 +120,7 @@ async fn verify_looks_where_the_layout_of_the_session_says() {
     let fleet = fleet();
     let sessions = sessions(&fleet).await;
     let targets = host_check_targets(&fleet, &sessions);
-    let (target, session) = (&targets["here"], sessions.get("here").unwrap());
+    let (target, session) = (&targets["here"], sessions.get(&"here".into()).unwrap());
     assert_eq!(target.layout, session.layout);
     assert_eq!(target.units, session.facts.runs_units());
     let binary = target.binary.as_deref().unwrap();

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     event::Environment,
     secret::{Credential, SecretSource},
+    units::{HostName, NodeName},
 };
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -57,7 +58,7 @@ pub type Directives = BTreeMap<String, Vec<String>>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// The name in the inventory, unique there.
-    pub name: String,
+    pub name: HostName,
     pub address: Address,
     pub ssh: Ssh,
     /// A failure domain above the host (rack, room); replicas avoid their master's.
@@ -102,9 +103,9 @@ pub struct Ssh {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Names its files and its unit instance: `7001`, or `127.0.1.1-6379` where a host simulates addresses.
-    pub name: String,
+    pub name: NodeName,
     /// The host that carries it.
-    pub host: String,
+    pub host: HostName,
     /// The address clients and peers use. The bus listens on [`bus_port`](Self::bus_port).
     pub address: SocketAddr,
     /// True where the node has an address of its own on a host with several: bind, source and announcement

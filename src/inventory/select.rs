@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wildmatch::WildMatch;
 
 use super::{fleet::Fleet, hints::did_you_mean};
+use crate::units::HostName;
 
 /// A word that means no host.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -16,12 +17,12 @@ pub struct UnknownHost {
 }
 
 /// The names of the hosts that the words mean: names, or globs with `*` and `?`. Empty words are left out.
-pub fn select(fleet: &Fleet, words: &[String]) -> Result<BTreeSet<String>, UnknownHost> {
+pub fn select(fleet: &Fleet, words: &[String]) -> Result<BTreeSet<HostName>, UnknownHost> {
     let mut chosen = BTreeSet::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
         let before = chosen.len();
         let meant = fleet.hosts.iter().filter(|host| glob(word, &host.name));
-        let meant: Vec<String> = meant.map(|host| host.name.clone()).collect();
+        let meant: Vec<HostName> = meant.map(|host| host.name.clone()).collect();
         let known = !meant.is_empty();
         chosen.extend(meant);
         if !known && chosen.len() == before {
@@ -62,7 +63,7 @@ mod tests {
             .unwrap()
     }
 
-    fn chosen(words: &[&str]) -> Vec<String> {
+    fn chosen(words: &[&str]) -> Vec<HostName> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         select(&fleet(), &words).unwrap().into_iter().collect()
     }

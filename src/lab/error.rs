@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use ipnet::Ipv4Net;
 
+use crate::units::HostName;
+
 /// What went wrong with a lab.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
@@ -52,10 +54,10 @@ pub enum Error {
     NoGuest { name: String, known: String },
     #[error("{name} is off")]
     #[diagnostic(help("`provision lab start {name}` boots it"))]
-    Off { name: String },
+    Off { name: HostName },
     #[error("{name} was not ready within {}s; the end of {}:{}", after.as_secs(), log.display(), tail)]
     #[diagnostic(help("see the log of its console; `provision lab down` removes what is there"))]
-    NoBoot { name: String, after: std::time::Duration, log: PathBuf, tail: String },
+    NoBoot { name: HostName, after: std::time::Duration, log: PathBuf, tail: String },
     #[error("{what} did not end within {}s", after.as_secs())]
     #[diagnostic(help("see what it waits for, then run the same command again"))]
     Late { what: String, after: std::time::Duration },

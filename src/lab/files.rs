@@ -26,7 +26,7 @@ pub(super) async fn write(folder: &Path, state: &State) -> Result<()> {
     let public = read(&folder.join(format!("{KEY}.pub")))?;
     let mut known = String::new();
     for guest in &state.guests {
-        let disk = hosts.join(&guest.name);
+        let disk = hosts.join(guest.name.as_str());
         let upper = disk.join("upper");
         for part in ["upper/etc/ssh", "upper/root/.ssh", "work", "root"] {
             let path = disk.join(part);
@@ -153,7 +153,7 @@ mod tests {
     use crate::inventory::{Fold, parse};
 
     fn state(hosts: u8) -> State {
-        let guest = |n| Guest { name: format!("n{n}"), address: Ipv4Addr::new(10, 77, 0, 10 + n) };
+        let guest = |n| Guest { name: format!("n{n}").into(), address: Ipv4Addr::new(10, 77, 0, 10 + n) };
         let subnet = "10.77.0.0/24".parse().unwrap();
         State::new("demo", Path::new("/labs/demo"), subnet, "/image".into(), (1..=hosts).map(guest).collect())
     }

@@ -118,7 +118,7 @@ fn no_boot(guest: &Guest, log: PathBuf) -> Error {
 }
 
 fn disk(folder: &Path, guest: &Guest) -> PathBuf {
-    folder.join(HOSTS).join(&guest.name)
+    folder.join(HOSTS).join(guest.name.as_str())
 }
 
 fn console(folder: &Path, guest: &Guest) -> PathBuf {

@@ -38,6 +38,8 @@ pub use image::Source;
 use state::State;
 pub use state::{Cut, Guest};
 
+use crate::units::HostName;
+
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The lock of a lab while another command changes it: booting hosts takes longest.
@@ -259,7 +261,7 @@ impl Lab {
 
     /// Cuts groups of hosts off from each other; a single group is cut off from all others and from this
     /// machine.
-    pub async fn cut(&mut self, groups: Vec<Vec<String>>) -> Result<()> {
+    pub async fn cut(&mut self, groups: Vec<Vec<HostName>>) -> Result<()> {
         for name in groups.iter().flatten() {
             self.guest(name)?;
         }
@@ -326,7 +328,7 @@ fn guests(subnet: Ipv4Net, hosts: u8) -> Result<Vec<Guest>> {
         return Err(Error::Narrow { subnet, hosts });
     }
     let guest = |number| Guest {
-        name: format!("n{number}"),
+        name: format!("n{number}").into(),
         address: Ipv4Addr::from(u32::from(subnet.network()) + 10 + u32::from(number)),
     };
     Ok((1..=hosts).map(guest).collect())

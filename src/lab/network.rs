@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs::File, net::Ipv4Addr, path::PathBuf, time::D
 use ipnet::Ipv4Net;
 
 use super::{Error, Result, state::State, tool};
+use crate::units::HostName;
 
 /// A batch of `ip` commands.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -70,7 +71,7 @@ pub(super) async fn is_up(state: &State) -> Result<bool> {
 
 /// Lays all cables that are missing. What an earlier command has begun and not finished is begun anew, but
 /// not under a host that is `running`.
-pub(super) async fn up(state: &State, running: &BTreeSet<String>) -> Result<()> {
+pub(super) async fn up(state: &State, running: &BTreeSet<HostName>) -> Result<()> {
     let (switch, id, prefix) = (state.switch(), &state.id, state.subnet.prefix_len());
     if running.is_empty() && !is_up(state).await? {
         down(state).await?;

@@ -8,6 +8,7 @@ use super::{
     state::{Cut, State},
     tool,
 };
+use crate::units::HostName;
 
 /// Loading a ruleset.
 const NFT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,7 +34,7 @@ fn ruleset(cuts: &[Cut]) -> String {
 /// Each group from each other one, both ways; a lone group from all that is not in it.
 fn rules(cut: &Cut) -> String {
     // The switch's end of a cable has the host's name: a cut holds whatever address the host sends from.
-    let set = |group: &Vec<String>| {
+    let set = |group: &Vec<HostName>| {
         let members: Vec<String> = group.iter().map(|name| format!("\"{name}\"")).collect();
         format!("{{ {} }}", members.join(", "))
     };
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     fn cut(groups: &[&[&str]]) -> Cut {
-        let names = |group: &&[&str]| group.iter().map(|name| (*name).to_owned()).collect();
+        let names = |group: &&[&str]| group.iter().copied().map(HostName::from).collect();
         Cut { groups: groups.iter().map(names).collect() }
     }
 
@@ -84,8 +85,8 @@ mod tests {
     #[test]
     fn each_pair_of_groups_has_two_rules() {
         for groups in 2..6usize {
-            let names: Vec<String> = (0..groups).map(|n| format!("n{n}")).collect();
-            let cut = Cut { groups: names.iter().map(|name| vec![name.clone()]).collect() };
+            let names = (0..groups).map(|n| HostName::from(format!("n{n}")));
+            let cut = Cut { groups: names.map(|name| vec![name]).collect() };
             assert_eq!(rules(&cut).lines().count(), groups * (groups - 1));
         }
     }

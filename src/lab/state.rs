@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Error, Result};
-use crate::atomic_file::{self, Mode};
+use crate::{
+    atomic_file::{self, Mode},
+    units::HostName,
+};
 
 /// The file in the lab's folder.
 pub(super) const FILE: &str = crate::inventory::LAB_STATE;
@@ -31,14 +34,14 @@ pub(super) struct State {
 /// One simulated host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
-    pub name: String,
+    pub name: HostName,
     pub address: Ipv4Addr,
 }
 
 /// Groups of hosts that cannot reach each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
-    pub groups: Vec<Vec<String>>,
+    pub groups: Vec<Vec<HostName>>,
 }
 
 impl State {
@@ -103,11 +106,11 @@ mod tests {
 
     fn state(folder: &Path) -> State {
         let guests = (1..=2)
-            .map(|n| Guest { name: format!("n{n}"), address: Ipv4Addr::new(10, 77, 3, 10 + n) })
+            .map(|n| Guest { name: format!("n{n}").into(), address: Ipv4Addr::new(10, 77, 3, 10 + n) })
             .collect();
         let mut state =
             State::new("demo", folder, "10.77.3.0/24".parse().unwrap(), "/cache/debian".into(), guests);
-        state.cuts.push(Cut { groups: vec![vec!["n1".to_owned()], vec!["n2".to_owned()]] });
+        state.cuts.push(Cut { groups: vec![vec!["n1".into()], vec!["n2".into()]] });
         state
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desired, Error, HostChanges, Job, Plan, PlanInput, Stage, Work};
+use crate::units::HostName;
 
 impl Plan {
     /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where
@@ -31,7 +32,7 @@ impl PlanInput<'_> {
         let Some(steps) = self.hosts.values().next().map(|snapshot| &snapshot.desired) else {
             return Vec::new();
         };
-        let mut changing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut changing: BTreeMap<&HostName, BTreeSet<String>> = BTreeMap::new();
         let mut stages = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let selected = self.options.is_selected(step);
@@ -48,7 +49,7 @@ impl PlanInput<'_> {
     fn changes<'s>(
         &'s self,
         step: usize,
-        changing: &mut BTreeMap<&'s str, BTreeSet<String>>,
+        changing: &mut BTreeMap<&'s HostName, BTreeSet<String>>,
     ) -> Vec<HostChanges> {
         let included = self.hosts.iter().filter(|(host, _)| self.options.includes(host));
         let hosts = included.filter_map(|(host, snapshot)| {

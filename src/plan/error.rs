@@ -1,25 +1,25 @@
 //! Why there is no plan: what is known to fail is refused before anything changes.
 
-use crate::resource::PortInUse;
+use crate::{resource::PortInUse, units::HostName};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
     #[diagnostic(help("stop that process, or set another `port` for the cluster in the inventory"))]
-    PortTaken { host: String, taken: PortInUse },
+    PortTaken { host: HostName, taken: PortInUse },
     #[error("{host}: {path} must be a {wanted}, and a {found} stands there")]
     #[diagnostic(help("move it away, or set another path in the step of the playbook; nothing was changed"))]
-    InTheWay { host: String, path: String, wanted: &'static str, found: String },
+    InTheWay { host: HostName, path: String, wanted: &'static str, found: String },
     #[error(
         "{host}: {what} is neither installed nor in the cache, and the step that compiles it is left out"
     )]
     #[diagnostic(help("add it with --tags, or leave --tags out"))]
-    NothingBuilt { host: String, what: String },
+    NothingBuilt { host: HostName, what: String },
     #[error("{host}: unit {unit} needs systemd, and PID 1 of this host is something else")]
     #[diagnostic(help("remove the unit step from the playbook, or use a command step with a guard"))]
-    NoSystemd { host: String, unit: String },
+    NoSystemd { host: HostName, unit: String },
     #[error("{host}: no package manager is known for this distribution, and the playbook wants {packages}")]
     #[diagnostic(help("install the packages by hand, or use a command step with a guard"))]
-    NoPackages { host: String, packages: String },
+    NoPackages { host: HostName, packages: String },
 }

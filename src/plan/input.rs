@@ -10,17 +10,18 @@ use crate::{
     inspect::{HostObservation, Inspection},
     inventory::Fleet,
     resource::Resource,
+    units::HostName,
 };
 
 /// Everything a plan is computed from. No connection, no clock, no environment.
 #[derive(Debug)]
 pub struct PlanInput<'a> {
     pub fleet: &'a Fleet,
-    pub hosts: BTreeMap<String, HostSnapshot>,
+    pub hosts: BTreeMap<HostName, HostSnapshot>,
     /// The hosts that compile the server, where it is neither installed nor in the cache.
     pub builders: Vec<Builder>,
     /// Hosts that could not be reached, and why.
-    pub unreachable: BTreeMap<String, String>,
+    pub unreachable: BTreeMap<HostName, String>,
     pub topology: Topology,
     /// What forming the cluster has to do, in words; `None` where it is formed.
     pub form: Option<String>,
@@ -30,7 +31,7 @@ pub struct PlanInput<'a> {
 impl<'a> PlanInput<'a> {
     /// The input that follows from an inspection.
     pub fn new(fleet: &'a Fleet, inspection: Inspection<Vec<Desired>>, options: &'a PlanOptions) -> Self {
-        let (mut hosts, mut missing_binary) = (BTreeMap::<_, _>::new(), BTreeMap::<String, Facts>::new());
+        let (mut hosts, mut missing_binary) = (BTreeMap::<_, _>::new(), BTreeMap::<HostName, Facts>::new());
         for (name, HostObservation { desired, observed, facts, missing_binary: lacks }) in inspection.hosts {
             hosts.insert(name.clone(), HostSnapshot { desired, observed, init: facts.init });
             if lacks && options.includes(&name) {
@@ -68,8 +69,8 @@ impl<'a> PlanInput<'a> {
         if stages.iter().any(|stage| stage.work.builds()) {
             return Ok(());
         }
-        let lacking = |host: &str| {
-            self.builders.iter().any(|b| b.host == host || b.consumers.iter().any(|served| served == host))
+        let lacking = |host: &HostName| {
+            self.builders.iter().any(|b| b.host == *host || b.consumers.iter().any(|served| served == host))
         };
         let lacking = stages.iter().flat_map(|stage| stage.work.changes()).find_map(|changes| {
             let ships = |change: &&Planned| matches!(change.resource, Resource::Binary(_));
@@ -79,8 +80,8 @@ impl<'a> PlanInput<'a> {
         lacking.map_or(Ok(()), Err)
     }
 
-    pub(super) fn notices(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut notices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    pub(super) fn notices(&self) -> BTreeMap<String, BTreeSet<HostName>> {
+        let mut notices: BTreeMap<String, BTreeSet<HostName>> = BTreeMap::new();
         for (host, snapshot) in &self.hosts {
             for notice in snapshot.notices() {
                 notices.entry(notice).or_default().insert(host.clone());
@@ -92,7 +93,7 @@ impl<'a> PlanInput<'a> {
     /// Whether every host will be as desired once the changes are made: a cluster with hosts that are not
     /// ready is neither formed nor verified.
     pub(super) fn is_complete(&self) -> bool {
-        let ready = |(name, snapshot): (&String, &HostSnapshot)| {
+        let ready = |(name, snapshot): (&HostName, &HostSnapshot)| {
             self.options.includes(name) || snapshot.is_as_desired()
         };
         self.unreachable.is_empty() && self.hosts.iter().all(ready)

@@ -26,7 +26,7 @@ pub use render::{Error as RenderError, Templates};
 pub use snapshot::HostSnapshot;
 pub use stage::{HostChanges, HostUndo, Planned, Stage, Work};
 
-use crate::{artifact::Builder, inventory::Fleet};
+use crate::{artifact::Builder, inventory::Fleet, units::HostName};
 
 /// Everything a run will do, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,15 +35,15 @@ pub struct Plan {
     pub provision: String,
     pub fleet: Fleet,
     /// What each host must be, and what it was when the plan was made.
-    pub hosts: BTreeMap<String, Baseline>,
+    pub hosts: BTreeMap<HostName, Baseline>,
     /// Hosts that could not be reached, and why. Nothing is changed on them, and nothing that depends on them
     /// is removed.
-    pub unreachable: BTreeMap<String, String>,
+    pub unreachable: BTreeMap<HostName, String>,
     /// What is not as desired and cannot be changed by a run, with the hosts it was found on.
-    pub notices: BTreeMap<String, BTreeSet<String>>,
+    pub notices: BTreeMap<String, BTreeSet<HostName>>,
     pub rollout: Rollout,
     /// The hosts of `--limit`; `None` means all.
-    pub limit: Option<BTreeSet<String>>,
+    pub limit: Option<BTreeSet<HostName>>,
     pub stages: Vec<Stage>,
 }
 
@@ -57,10 +57,10 @@ pub struct Baseline {
 
 impl Plan {
     /// A plan that undoes what the ledgers record, on the hosts that could be reached.
-    pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>, unreachable: BTreeMap<String, String>) -> Self {
+    pub fn undo(fleet: &Fleet, undo: Vec<HostUndo>, unreachable: BTreeMap<HostName, String>) -> Self {
         let empty = undo.iter().all(|host| host.entries.is_empty());
         let stages =
-            if empty { Vec::new() } else { vec![Stage { step: "undo".to_owned(), work: Work::Undo(undo) }] };
+            if empty { Vec::new() } else { vec![Stage { step: "undo".into(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
         let rollout = Rollout::default();

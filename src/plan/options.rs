@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Desired;
+use crate::units::HostName;
 
 /// How many hosts a run changes at a time, and when it stops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,13 +22,13 @@ pub struct PlanOptions {
     /// Steps to select, by name or tag; empty selects all.
     pub tags: Vec<String>,
     /// Hosts to change; `None` means all.
-    pub limit: Option<BTreeSet<String>>,
+    pub limit: Option<BTreeSet<HostName>>,
     pub rollout: Rollout,
 }
 
 impl PlanOptions {
     /// Whether `--limit` includes a host.
-    pub(super) fn includes(&self, host: &str) -> bool {
+    pub(super) fn includes(&self, host: &HostName) -> bool {
         self.limit.as_ref().is_none_or(|limit| limit.contains(host))
     }
 

@@ -7,6 +7,7 @@ use crate::{
     distro,
     host::InitSystem,
     resource::{Action, Observed, Obstacle, Resource},
+    units::HostName,
 };
 
 /// What is desired of a host, and what was observed there.
@@ -22,7 +23,7 @@ impl HostSnapshot {
     /// compiler.
     pub(super) fn changes(
         &self,
-        host: &str,
+        host: &HostName,
         step: usize,
         changing: &mut BTreeSet<String>,
         builds: bool,
@@ -38,7 +39,7 @@ impl HostSnapshot {
                 changes.push(Planned { resource: resource.clone(), difference });
             }
         }
-        (!changes.is_empty()).then(|| HostChanges { host: host.to_owned(), changes })
+        (!changes.is_empty()).then(|| HostChanges { host: host.clone(), changes })
     }
 
     /// Whether the host is as desired. Packages are for the build only, and some commands run every time.
@@ -58,8 +59,8 @@ impl HostSnapshot {
     }
 
     /// Refuses a resource that is known to fail before anything changes.
-    pub(super) fn check_preconditions(&self, host: &str, resource: &Resource) -> Result<(), Error> {
-        let host = host.to_owned();
+    pub(super) fn check_preconditions(&self, host: &HostName, resource: &Resource) -> Result<(), Error> {
+        let host = host.clone();
         match resource.obstacle(&self.observed) {
             Some(Obstacle::PortInUse(taken)) => return Err(Error::PortTaken { host, taken }),
             Some(Obstacle::InTheWay { path, wanted, found }) => {

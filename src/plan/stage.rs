@@ -6,12 +6,13 @@ use crate::{
     artifact::Builder,
     cluster::Topology,
     resource::{Action, Difference, Entry, Resource},
+    units::{HostName, StepName},
 };
 
 /// The part of a plan that one step of the playbook gives. A step with nothing to do gives none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
-    pub step: String,
+    pub step: StepName,
     pub work: Work,
 }
 
@@ -40,7 +41,7 @@ pub enum Work {
 /// The changes to one host, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostChanges {
-    pub host: String,
+    pub host: HostName,
     pub changes: Vec<Planned>,
 }
 
@@ -54,7 +55,7 @@ pub struct Planned {
 /// What will be undone on one host, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostUndo {
-    pub host: String,
+    pub host: HostName,
     pub entries: Vec<Entry>,
 }
 

@@ -14,6 +14,7 @@ use crate::{
     inventory::{self, Fleet, Fold, Host},
     playbook::{self, Playbook},
     resource::{Content, Layout, Observed, Resource},
+    units::HostName,
 };
 
 /// The facts of a Debian host with systemd, seen as root.
@@ -158,11 +159,11 @@ pub(crate) fn path(what: &str, mode: u32, owner: Option<&str>, path: &str) -> St
 /// A fleet at one moment, and the options of a plan for it.
 pub(crate) struct Scene {
     pub(crate) fleet: Fleet,
-    pub(crate) hosts: BTreeMap<String, HostSnapshot>,
+    pub(crate) hosts: BTreeMap<HostName, HostSnapshot>,
     /// What each host prints; read when a plan is made.
-    lines: BTreeMap<String, Vec<String>>,
+    lines: BTreeMap<HostName, Vec<String>>,
     builders: Vec<Builder>,
-    unreachable: BTreeMap<String, String>,
+    unreachable: BTreeMap<HostName, String>,
     form: Option<String>,
     options: PlanOptions,
 }
@@ -194,8 +195,8 @@ impl Scene {
     }
 
     pub(crate) fn builds(mut self, host: &str, consumers: &[&str]) -> Self {
-        let consumers = consumers.iter().map(|host| (*host).to_owned()).collect();
-        self.builders.push(Builder { host: host.to_owned(), consumers, why: "it is missing".to_owned() });
+        let consumers = consumers.iter().copied().map(HostName::from).collect();
+        self.builders.push(Builder { host: host.into(), consumers, why: "it is missing".to_owned() });
         self
     }
 
@@ -207,7 +208,7 @@ impl Scene {
     /// Loses a host before it was inspected.
     pub(crate) fn unreachable(mut self, host: &str) -> Self {
         self.hosts.remove(host);
-        self.unreachable.insert(host.to_owned(), format!("{host}: no route to host"));
+        self.unreachable.insert(host.into(), format!("{host}: no route to host"));
         self
     }
 
@@ -217,7 +218,7 @@ impl Scene {
     }
 
     pub(crate) fn limit(mut self, hosts: &[&str]) -> Self {
-        self.options.limit = Some(hosts.iter().map(|host| (*host).to_owned()).collect::<BTreeSet<_>>());
+        self.options.limit = Some(hosts.iter().copied().map(HostName::from).collect::<BTreeSet<_>>());
         self
     }
 
@@ -299,7 +300,7 @@ pub(crate) fn show(plan: &Plan) -> Vec<String> {
         Work::Build(builders) => {
             format!("{} on {}", stage.step, names(builders.iter().map(|b| b.host.as_str()).collect()))
         }
-        Work::Form { .. } | Work::Verify | Work::Undo(_) => stage.step.clone(),
+        Work::Form { .. } | Work::Verify | Work::Undo(_) => stage.step.to_string(),
     };
     plan.stages.iter().map(line).collect()
 }

@@ -9,6 +9,7 @@ use crate::{
     host::InitSystem,
     inspect::{HostObservation, Inspection},
     resource::{Action, Entry, Resource},
+    units::HostName,
 };
 
 const ALL: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
@@ -275,7 +276,7 @@ fn the_baseline_of_a_host_moves_with_what_was_observed_but_for_process_ids() {
 /// An inspection in which these hosts lack the binary.
 fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspection<Vec<Desired>> {
     let scene = Scene::converged(hosts);
-    let observation = |(name, host): (String, HostSnapshot)| {
+    let observation = |(name, host): (HostName, HostSnapshot)| {
         let missing_binary = lacking.contains(&name.as_str());
         let HostSnapshot { desired, observed, .. } = host;
         (name, HostObservation { desired, observed, facts: facts(), missing_binary })
@@ -293,9 +294,9 @@ fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspecti
 fn hosts_that_lack_the_binary_get_a_builder_within_the_limit() {
     let (fleet, all) = (fleet(&["a", "b", "c"]), PlanOptions::default());
     let input = PlanInput::new(&fleet, inspection(&["a", "b", "c"], &["b", "c"], ClusterState::Formed), &all);
-    assert_eq!((&*input.builders[0].host, &*input.builders[0].consumers), ("b", &["c".to_owned()][..]));
+    assert_eq!((&*input.builders[0].host, &*input.builders[0].consumers), ("b", &["c".into()][..]));
     assert!(input.form.is_none() && input.hosts.len() == 3);
-    let limited = PlanOptions { limit: Some(["c".to_owned()].into()), ..all };
+    let limited = PlanOptions { limit: Some(["c".into()].into()), ..all };
     let inspection = inspection(&["a", "b", "c"], &["b", "c"], ClusterState::Formed);
     let input = PlanInput::new(&fleet, inspection, &limited);
     assert_eq!((input.builders.len(), &*input.builders[0].host), (1, "c"));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::suggest;
+use crate::{inventory::suggest, units::StepName};
 
 /// A loaded flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,9 @@ pub struct UnknownTag {
 impl Playbook {
     /// Refuses a tag no step has: it would select no step, and a plan without steps looks like success.
     pub fn refuse_unknown(&self, tags: &[String]) -> Result<(), UnknownTag> {
-        let words = self.steps.iter().flat_map(|step| step.tags.iter().chain([&step.name]));
-        let known: BTreeSet<&str> = words.map(String::as_str).collect();
+        let tags_of_steps = self.steps.iter().flat_map(|step| &step.tags).map(String::as_str);
+        let names = self.steps.iter().map(|step| step.name.as_str());
+        let known: BTreeSet<&str> = tags_of_steps.chain(names).collect();
         let Some(tag) = tags.iter().find(|tag| !known.contains(tag.as_str())) else { return Ok(()) };
         let help = suggest(tag, &known.into_iter().collect::<Vec<_>>());
         Err(UnknownTag { playbook: self.name.clone(), tag: tag.clone(), help })
@@ -39,7 +40,7 @@ impl Playbook {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Unique in the playbook.
-    pub name: String,
+    pub name: StepName,
     /// Words of `--tags` that select it, besides its name.
     pub tags: Vec<String>,
     pub action: Action,

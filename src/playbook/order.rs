@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::flow::Step;
-use crate::inventory::{Problem, Spanned, did_you_mean};
+use crate::{
+    inventory::{Problem, Spanned, did_you_mean},
+    units::StepName,
+};
 
 /// A step, where its name is written, and its position.
 #[derive(Debug, Clone)]
@@ -17,12 +20,12 @@ pub(super) struct OrderedStep {
 pub(super) enum Position {
     /// In the order of the file.
     InFileOrder,
-    After(Spanned<String>),
-    Before(Spanned<String>),
+    After(Spanned<StepName>),
+    Before(Spanned<StepName>),
 }
 
 impl Position {
-    fn target(&self) -> Option<&Spanned<String>> {
+    fn target(&self) -> Option<&Spanned<StepName>> {
         match self {
             Self::InFileOrder => None,
             Self::After(target) | Self::Before(target) => Some(target),
@@ -101,12 +104,12 @@ mod tests {
     use crate::playbook::Action;
 
     fn step(name: &str, position: Position) -> OrderedStep {
-        let step = Step { name: name.to_owned(), tags: Vec::new(), action: Action::Build };
+        let step = Step { name: name.into(), tags: Vec::new(), action: Action::Build };
         OrderedStep { step, name_at: 0..0, position }
     }
 
-    fn target(name: &str) -> Spanned<String> {
-        Spanned { value: name.to_owned(), span: 0..1 }
+    fn target(name: &str) -> Spanned<StepName> {
+        Spanned { value: name.into(), span: 0..1 }
     }
 
     fn after(name: &str, other: &str) -> OrderedStep {

@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::inventory::{Item, OneOrMany, Spanned};
+use crate::{
+    inventory::{Item, OneOrMany, Spanned},
+    units::StepName,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -16,10 +19,10 @@ pub(super) struct RawPlaybook {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawStep {
-    pub(super) name: Option<Spanned<String>>,
+    pub(super) name: Option<Spanned<StepName>>,
     pub(super) tags: Vec<Spanned<String>>,
-    pub(super) after: Option<Spanned<String>>,
-    pub(super) before: Option<Spanned<String>>,
+    pub(super) after: Option<Spanned<StepName>>,
+    pub(super) before: Option<Spanned<StepName>>,
     pub(super) builtin: Option<Spanned<String>>,
     pub(super) package: Option<Spanned<OneOrMany<PackageName>>>,
     pub(super) directory: Option<Spanned<DirectoryTable>>,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::host;
+use crate::{host, units::HostName};
 
 /// Why a node could not be talked to.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -14,7 +14,7 @@ pub enum Error {
     Dial { node: SocketAddr, source: host::Error },
     #[error("{node}: there is no connection to its host {host}")]
     #[diagnostic(help("make the host reachable, then run the same command again"))]
-    NoHost { node: SocketAddr, host: String },
+    NoHost { node: SocketAddr, host: HostName },
     #[error("{node}: did not accept the connection: {reason}")]
     #[diagnostic(help("the password of the inventory must be the one the node was started with"))]
     Refused { node: SocketAddr, reason: String },

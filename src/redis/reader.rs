@@ -15,6 +15,7 @@ use crate::{
     host::Probe,
     inventory::{Fleet, Node},
     secret::{self, SecretSource, SecretString},
+    units::HostName,
 };
 
 /// How many nodes are asked at the same time: enough to hide latency, few enough for file descriptors and SSH
@@ -36,9 +37,10 @@ impl<'a> NodeReader<'a> {
     /// A reader over these hosts; the nodes of a host without a probe do not answer. A password that has not
     /// been generated yet is not generated here. Fails where the password cannot be read.
     pub fn new(fleet: &Fleet, probes: impl IntoIterator<Item = &'a Probe>) -> Result<Self, secret::Error> {
-        let probes: HashMap<&str, &Probe> = probes.into_iter().map(|probe| (probe.name(), probe)).collect();
+        let probes: HashMap<&HostName, &Probe> =
+            probes.into_iter().map(|probe| (probe.name(), probe)).collect();
         let auth = fleet.auth.as_ref().filter(|auth| !auth.is_missing());
-        let connection = |node: &Node| Connection::new(node, probes.get(node.host.as_str()).copied());
+        let connection = |node: &Node| Connection::new(node, probes.get(&node.host).copied());
         Ok(Self {
             connections: fleet.nodes().map(connection).collect(),
             secret: auth.map(SecretSource::reveal).transpose()?,
@@ -52,8 +54,8 @@ impl<'a> NodeReader<'a> {
     }
 
     /// The read-only capability at a host; `None` where it could not be reached.
-    pub fn probe(&self, host: &str) -> Option<&'a Probe> {
-        self.connections.iter().find(|connection| connection.node.host == host)?.probe
+    pub fn probe(&self, host: &HostName) -> Option<&'a Probe> {
+        self.connections.iter().find(|connection| connection.node.host == *host)?.probe
     }
 
     /// Asks one node, in one round trip; a reply for each query.
@@ -75,7 +77,7 @@ impl<'a> NodeReader<'a> {
     pub(super) async fn pipeline(&self, node: SocketAddr, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         let Some(connection) = self.connections.iter().find(|connection| connection.node.address == node)
         else {
-            return Err(Error::NoHost { node, host: "(not in the inventory)".to_owned() });
+            return Err(Error::NoHost { node, host: "(not in the inventory)".into() });
         };
         let _turn = self.turns.acquire().await;
         connection.pipeline(commands, self.secret.as_ref()).await

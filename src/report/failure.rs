@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn equal_errors_of_many_hosts_are_one() {
-        let moved = |host: &str| run::Error::Moved { host: host.to_owned() };
+        let moved = |host: &str| run::Error::Moved { host: host.into() };
         let other = run::Error::ArtifactGone { what: "redis 7.0.15".to_owned() };
-        let hosts: Vec<String> = ["n1", "n2", "n3", "n4"].map(str::to_owned).to_vec();
+        let hosts = ["n1", "n2", "n3", "n4"].map(crate::units::HostName::from).to_vec();
         let errors = vec![moved("n1"), moved("n2"), moved("n3"), other];
         let text = plain(&text(&run::Error::Hosts { hosts, errors }.into(), 80));
         assert_eq!(text.matches("its state is not the one").count(), 1, "{text}");

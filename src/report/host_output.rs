@@ -4,6 +4,7 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::{json_line, result, terminal::harmless};
+use crate::units::HostName;
 
 /// One thing a host said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub enum HostOutput<'a> {
 }
 
 /// Prints it under the host's name, which is given so much room.
-pub fn host_output(host: &str, said: &HostOutput<'_>, width: usize, json: bool) {
+pub fn host_output(host: &HostName, said: &HostOutput<'_>, width: usize, json: bool) {
     match (said, json) {
         (HostOutput::Line(line), true) => json_line(&json!({ "host": host, "line": line })),
         (HostOutput::Status(status), true) => json_line(&json!({ "host": host, "status": status })),

@@ -44,7 +44,7 @@ pub(super) fn plan(fleet: &Fleet, stages: Vec<Stage>) -> Plan {
 }
 
 pub(super) fn stage(step: &str, work: Work) -> Stage {
-    Stage { step: step.to_owned(), work }
+    Stage { step: step.into(), work }
 }
 
 /// The same changes for each host.

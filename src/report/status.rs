@@ -10,6 +10,7 @@ use crate::{
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
+    units::HostName,
 };
 
 /// The state of a fleet.
@@ -29,7 +30,7 @@ pub struct Status {
 /// The state of one node.
 #[derive(Debug, Serialize)]
 pub struct NodeStatus {
-    pub host: String,
+    pub host: HostName,
     pub address: String,
     /// `master`, `replica`, `loading`, `down`; `unknown` where its host cannot be reached.
     pub state: String,
@@ -147,7 +148,7 @@ impl NodeStatus {
     fn row(&self) -> [String; 7] {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         [
-            self.host.clone(),
+            self.host.to_string(),
             self.address.clone(),
             self.state.clone(),
             self.role.clone(),

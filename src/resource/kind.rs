@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Answers, PathState, ProbeScript, Script};
+use crate::units::NodeName;
 
 /// One kind of resource. Its file has everything about it: what it asks a host, how it reads the answer, how
 /// the answer differs from what is desired, the change, and what undoes the change.
@@ -85,7 +86,7 @@ pub enum Action {
 /// A process already listening on a port a node needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PortInUse {
-    pub node: String,
+    pub node: NodeName,
     pub port: u16,
     /// `nginx (pid 412)`, or why that cannot be told.
     pub owner: String,

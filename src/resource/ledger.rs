@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::NodeName;
+
 /// One change we made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "did", rename_all = "kebab-case")]
@@ -59,7 +61,7 @@ pub enum Entry {
         set: String,
     },
     StartedNode {
-        name: String,
+        name: NodeName,
         data: String,
         started: String,
         unit: Option<String>,

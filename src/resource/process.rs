@@ -12,13 +12,16 @@ use super::{
     Action, Answer, Answers, Difference, Entry, NodePaths, Observed, Obstacle, PortInUse, ProbeScript,
     ResourceKind, Script, answers::decode, quote,
 };
-use crate::host::{Facts, minify};
+use crate::{
+    host::{Facts, minify},
+    units::NodeName,
+};
 
 /// One node that must run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The node's name.
-    pub node: String,
+    pub node: NodeName,
     pub ip: IpAddr,
     pub port: u16,
     pub bus_port: u16,
@@ -77,7 +80,7 @@ fn question(nodes: &BTreeSet<String>, _: &Facts) -> String {
 
 impl Observed {
     /// What the host said of a node, if it was asked.
-    pub fn node(&self, name: &str) -> Option<&NodeAnswer> {
+    pub fn node(&self, name: &NodeName) -> Option<&NodeAnswer> {
         match self.answer(&key(name)) {
             Some(Answer::Process(answer)) => Some(answer),
             _ => None,
@@ -85,7 +88,7 @@ impl Observed {
     }
 }
 
-fn key(node: &str) -> String {
+fn key(node: &NodeName) -> String {
     format!("node {node}")
 }
 
@@ -192,7 +195,7 @@ impl ResourceKind for Process {
         });
         let ports_in_use = answers.of("taken", node).filter_map(|said| {
             let (port, owner) = said.split_once(' ')?;
-            Some(PortInUse { node: node.to_owned(), port: port.parse().ok()?, owner: owner.to_owned() })
+            Some(PortInUse { node: self.node.clone(), port: port.parse().ok()?, owner: owner.to_owned() })
         });
         let ports_in_use = ports_in_use.collect();
         NodeAnswer { running, ports_in_use, nodes_conf: answers.of("conf", node).find_map(decode) }

@@ -11,6 +11,7 @@ use super::Error;
 use crate::{
     artifact::{Artifact, ArtifactSpec, ArtifactStore, Builder},
     host::{Facts, Upload},
+    units::HostName,
 };
 
 /// What a builder will publish. Once the publisher is dropped, nothing more will come.
@@ -21,9 +22,9 @@ pub(super) struct BinarySource<'a> {
     spec: ArtifactSpec,
     store: &'a ArtifactStore,
     /// By the host that waits: its builder, and what that builder will publish.
-    pending: BTreeMap<String, (String, PendingArtifact)>,
+    pending: BTreeMap<HostName, (HostName, PendingArtifact)>,
     /// By builder; taken when its pipeline begins.
-    publishers: Mutex<BTreeMap<String, watch::Sender<Option<Artifact>>>>,
+    publishers: Mutex<BTreeMap<HostName, watch::Sender<Option<Artifact>>>>,
     /// What was read from disk, by digest: one copy for all hosts.
     uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
 }
@@ -50,12 +51,12 @@ impl<'a> BinarySource<'a> {
     }
 
     /// The publisher of a builder. Dropping it ends the wait of all its consumers.
-    pub(super) fn publisher(&self, host: &str) -> Option<watch::Sender<Option<Artifact>>> {
+    pub(super) fn publisher(&self, host: &HostName) -> Option<watch::Sender<Option<Artifact>>> {
         self.publishers.lock().unwrap_or_else(PoisonError::into_inner).remove(host)
     }
 
     /// The binary for a host; waits for its builder where there is one.
-    pub(super) async fn artifact(&self, host: &str, facts: &Facts) -> Result<Artifact, Error> {
+    pub(super) async fn artifact(&self, host: &HostName, facts: &Facts) -> Result<Artifact, Error> {
         let title = || self.spec.title();
         let Some((builder, receiver)) = self.pending.get(host) else {
             return self.store.find(&self.spec, facts).ok_or_else(|| Error::ArtifactGone { what: title() });
@@ -63,13 +64,13 @@ impl<'a> BinarySource<'a> {
         let mut receiver = receiver.clone();
         let published = receiver.wait_for(Option::is_some).await.ok().and_then(|artifact| artifact.clone());
         let artifact = published.ok_or_else(|| Error::NotBuilt {
-            host: host.to_owned(),
+            host: host.clone(),
             what: title(),
             builder: builder.clone(),
         })?;
         let fits = self.store.fits(&artifact, facts);
         fits.map_err(|why| Error::Incompatible {
-            host: host.to_owned(),
+            host: host.clone(),
             what: title(),
             builder: builder.clone(),
             why,
@@ -102,8 +103,8 @@ mod tests {
     };
 
     fn builder(host: &str, consumers: &[&str]) -> Builder {
-        let consumers = consumers.iter().map(|host| (*host).to_owned()).collect();
-        Builder { host: host.to_owned(), consumers, why: String::new() }
+        let consumers = consumers.iter().copied().map(HostName::from).collect();
+        Builder { host: host.into(), consumers, why: String::new() }
     }
 
     fn source<'a>(cache: &'a ArtifactStore, builders: &[Builder]) -> BinarySource<'a> {
@@ -122,7 +123,7 @@ mod tests {
             arch: "x86_64".to_owned(),
             libc: String::new(),
             built_at: jiff::Timestamp::UNIX_EPOCH,
-            host: "a".to_owned(),
+            host: "a".into(),
             sha256: sha256.to_owned(),
             size: 1,
         };
@@ -133,7 +134,7 @@ mod tests {
     async fn without_a_builder_the_cache_must_have_it() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache_at(folder.path());
-        let result = source(&cache, &[]).artifact("a", &facts()).await;
+        let result = source(&cache, &[]).artifact(&"a".into(), &facts()).await;
         assert!(matches!(&result, Err(Error::ArtifactGone { what }) if what == "redis 7.0.15"), "{result:?}");
     }
 
@@ -142,9 +143,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache_at(folder.path());
         let source = source(&cache, &[builder("a", &["b"]), builder("c", &[])]);
-        let publisher = source.publisher("a").unwrap();
+        let publisher = source.publisher(&"a".into()).unwrap();
         let facts = facts();
-        let waiting = source.artifact("b", &facts);
+        let b = "b".into();
+        let waiting = source.artifact(&b, &facts);
         let (result, ()) = tokio::join!(waiting, async { drop(publisher) });
         let Err(Error::NotBuilt { host, builder, .. }) = result else { panic!("{result:?}") };
         assert_eq!((&*host, &*builder), ("b", "a"));
@@ -154,9 +156,9 @@ mod tests {
     fn a_publisher_is_taken_once_and_only_builders_have_one() {
         let cache = cache_at("/nonexistent");
         let source = source(&cache, &[builder("a", &["b"])]);
-        assert!(source.publisher("b").is_none());
-        let publisher = source.publisher("a");
-        assert!(publisher.is_some() && source.publisher("a").is_none());
+        assert!(source.publisher(&"b".into()).is_none());
+        let publisher = source.publisher(&"a".into());
+        assert!(publisher.is_some() && source.publisher(&"a".into()).is_none());
     }
 
     #[tokio::test]
@@ -164,9 +166,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache_at(folder.path());
         let source = source(&cache, &[builder("a", &["b"])]);
-        let publisher = source.publisher("a").unwrap();
+        let publisher = source.publisher(&"a".into()).unwrap();
         publisher.send_replace(Some(artifact(&folder.path().join("missing"), "ab")));
-        let result = source.artifact("b", &facts()).await;
+        let result = source.artifact(&"b".into(), &facts()).await;
         let Err(Error::Incompatible { host, builder, .. }) = result else { panic!("{result:?}") };
         assert_eq!((&*host, &*builder), ("b", "a"));
     }

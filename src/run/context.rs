@@ -9,6 +9,7 @@ use crate::{
     inventory::Fleet,
     redis::NodeWriter,
     secret,
+    units::{HostName, StepName},
 };
 
 /// What every part of a run needs besides its plan: the sessions with the locked hosts, the cache, the stream
@@ -36,7 +37,7 @@ impl<'a> RunContext<'a> {
     }
 
     /// The session with a host that the plan names; that there is none is an error of provision's own.
-    pub(super) fn session(&self, host: &str) -> Result<&'a Session<LockedHost>, NoSession> {
+    pub(super) fn session(&self, host: &HostName) -> Result<&'a Session<LockedHost>, NoSession> {
         self.sessions.get(host)
     }
 
@@ -45,7 +46,7 @@ impl<'a> RunContext<'a> {
     }
 
     /// The events of a step, on one host or on the cluster as a whole.
-    pub(super) fn step(&self, step: &str, host: Option<&str>) -> StepEvents {
+    pub(super) fn step(&self, step: &StepName, host: Option<&HostName>) -> StepEvents {
         self.events.step(step, host)
     }
 

@@ -1,6 +1,11 @@
 //! Why a run stopped.
 
-use crate::{artifact, cluster, host, inspect::NoSession, secret};
+use crate::{
+    artifact, cluster, host,
+    inspect::NoSession,
+    secret,
+    units::{HostName, NodeName},
+};
 
 /// Why a run stopped. What was done until then is in the ledger, and running the same command again
 /// continues.
@@ -34,10 +39,10 @@ pub enum Error {
     #[diagnostic(help(
         "fix what the log names (usually a directive under [cluster.config]) and apply again"
     ))]
-    NodeEnded { host: String, node: String, log: String, lines: Vec<String> },
+    NodeEnded { host: HostName, node: NodeName, log: String, lines: Vec<String> },
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help("look at the machine's load and disk, then apply again"))]
-    NodeSilent { host: String, node: String, log: String, seconds: u64, lines: Vec<String> },
+    NodeSilent { host: HostName, node: NodeName, log: String, seconds: u64, lines: Vec<String> },
     #[error("{engine} {version} does not know the directive{} {}", if .names.len() == 1 { "" } else { "s" }, .names.join(", "))]
     #[diagnostic(help("remove it from [cluster.config], or use a version that has it; no node was touched"))]
     UnknownDirective { engine: String, version: String, names: Vec<String> },
@@ -46,22 +51,22 @@ pub enum Error {
     ArtifactGone { what: String },
     #[error("{host}: {what} was to come from {builder}, which did not compile it")]
     #[diagnostic(help("see what stopped {builder}, then run the same command again"))]
-    NotBuilt { host: String, what: String, builder: String },
+    NotBuilt { host: HostName, what: String, builder: HostName },
     #[error("{host}: the {what} that {builder} compiled does not run here: {why}")]
     #[diagnostic(help(
         "nothing of it was sent; run the same command again: this host then compiles for itself"
     ))]
-    Incompatible { host: String, what: String, builder: String, why: String },
+    Incompatible { host: HostName, what: String, builder: HostName, why: String },
     #[error("{} hosts failed: {}", .errors.len(), .hosts.join(", "))]
     #[diagnostic(help("fix each, then run the same command again: it continues where each host stopped"))]
     Hosts {
-        hosts: Vec<String>,
+        hosts: Vec<HostName>,
         #[related]
         errors: Vec<Error>,
     },
     #[error("{host}: its state is not the one the plan was made for")]
     #[diagnostic(help("make a new plan: `provision plan INVENTORY -o FILE`"))]
-    Moved { host: String },
+    Moved { host: HostName },
     #[error("the plan was made by provision {theirs}, and this is {ours}")]
     #[diagnostic(help("make a new plan with this version: `provision plan INVENTORY -o FILE`"))]
     OtherVersion { theirs: String, ours: String },
@@ -74,7 +79,7 @@ impl Error {
     /// The error of a run in which these hosts failed. A host that only lacked what another should have
     /// compiled adds nothing, nor does one that stopped because the user asked for it; the name of a host is
     /// empty where the run as a whole was interrupted.
-    pub(super) fn of_hosts(mut failed: Vec<(String, Self)>) -> Result<(), Self> {
+    pub(super) fn of_hosts(mut failed: Vec<(HostName, Self)>) -> Result<(), Self> {
         let adds_nothing = |error: &Self| matches!(error, Self::NotBuilt { .. } | Self::Interrupted { .. });
         if failed.iter().any(|(_, error)| !adds_nothing(error)) {
             failed.retain(|(_, error)| !adds_nothing(error));
@@ -102,7 +107,7 @@ mod tests {
     use super::*;
 
     fn not_built(host: &str) -> Error {
-        Error::NotBuilt { host: host.to_owned(), what: "redis".to_owned(), builder: "a".to_owned() }
+        Error::NotBuilt { host: host.into(), what: "redis".to_owned(), builder: "a".into() }
     }
 
     fn interrupted(after: &str) -> Error {
@@ -110,11 +115,11 @@ mod tests {
     }
 
     fn failed(host: &str) -> Error {
-        Error::Moved { host: host.to_owned() }
+        Error::Moved { host: host.into() }
     }
 
     fn of(errors: Vec<(&str, Error)>) -> Result<(), Error> {
-        Error::of_hosts(errors.into_iter().map(|(host, error)| (host.to_owned(), error)).collect())
+        Error::of_hosts(errors.into_iter().map(|(host, error)| (host.into(), error)).collect())
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
     inspect,
     plan::{HostUndo, Plan, Stage, Work},
     redis::NodeReader,
+    units::{HostName, StepName},
 };
 
 /// What a run did.
@@ -55,7 +56,7 @@ impl Executor<'_> {
             // The check is here, before further stages, because after the last one there is nothing to
             // interrupt.
             if let Some(last) = last.filter(|_| self.context.is_cancelled()) {
-                failed.push((String::new(), Error::Interrupted { after: last.step.clone() }));
+                failed.push((HostName::default(), Error::Interrupted { after: last.step.to_string() }));
                 break;
             }
             if stages.iter().any(Stage::is_barrier) {
@@ -77,9 +78,9 @@ impl Executor<'_> {
     async fn pipelines(
         &mut self,
         stages: &[Stage],
-        failed: &[(String, Error)],
-    ) -> Result<Vec<(String, Error)>, Error> {
-        let excluded: BTreeSet<String> = failed.iter().map(|(host, _)| host.clone()).collect();
+        failed: &[(HostName, Error)],
+    ) -> Result<Vec<(HostName, Error)>, Error> {
+        let excluded: BTreeSet<HostName> = failed.iter().map(|(host, _)| host.clone()).collect();
         let pipelines = HostPipelines::new(&self.context, self.plan, stages, &self.binaries, &excluded);
         let ended = pipelines.run().await;
         self.outcome.changed += ended.changed;
@@ -127,7 +128,7 @@ impl Executor<'_> {
         found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
     }
 
-    async fn form(&mut self, step: &str, topology: &Topology) -> Result<(), Error> {
+    async fn form(&mut self, step: &StepName, topology: &Topology) -> Result<(), Error> {
         let fleet = &self.plan.fleet;
         let writer = self.context.writer(fleet)?;
         let events = self.context.step(step, None);
@@ -150,7 +151,7 @@ impl Executor<'_> {
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }
     }
 
-    async fn undo(&mut self, step: &str, hosts: &[HostUndo]) -> Result<(), Error> {
+    async fn undo(&mut self, step: &StepName, hosts: &[HostUndo]) -> Result<(), Error> {
         let context = &self.context;
         let runs = hosts.iter().map(|undo| async move {
             let undone = match HostRun::new(context, step, &undo.host) {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     artifact::{self, Artifact, BuildContext, Builder, Pins},
     plan::{HostChanges, Plan, Stage, Work},
+    units::{HostName, StepName},
 };
 
 /// The pipelines of all hosts between two barriers.
@@ -25,7 +26,7 @@ pub(super) struct HostPipelines<'a> {
     stages: &'a [Stage],
     steps: Vec<StepProgress>,
     binaries: &'a BinarySource<'a>,
-    hosts: Vec<&'a str>,
+    hosts: Vec<&'a HostName>,
     /// When the first node was started: the engine's own delays count from there.
     started: OnceCell<Instant>,
 }
@@ -35,7 +36,7 @@ pub(super) struct PipelineOutcome {
     pub(super) changed: usize,
     pub(super) started: Option<Instant>,
     /// The hosts that failed, and how.
-    pub(super) failed: Vec<(String, Error)>,
+    pub(super) failed: Vec<(HostName, Error)>,
 }
 
 impl<'a> HostPipelines<'a> {
@@ -45,9 +46,9 @@ impl<'a> HostPipelines<'a> {
         plan: &'a Plan,
         stages: &'a [Stage],
         binaries: &'a BinarySource<'a>,
-        excluded: &BTreeSet<String>,
+        excluded: &BTreeSet<HostName>,
     ) -> Self {
-        let hosts: BTreeSet<&str> =
+        let hosts: BTreeSet<&HostName> =
             stages.iter().flat_map(hosts_of).filter(|host| !excluded.contains(*host)).collect();
         // No host must wait for what an excluded builder does not compile any more.
         for host in excluded {
@@ -71,13 +72,13 @@ impl<'a> HostPipelines<'a> {
             // Only what is left to do can be interrupted.
             if let (true, Some(stage)) = (begun && self.context.is_cancelled(), self.stages.last()) {
                 let after = format!("{} on some hosts", stage.step);
-                failed.push((String::new(), Error::Interrupted { after }));
+                failed.push((HostName::default(), Error::Interrupted { after }));
                 break;
             }
             begun = true;
             let pipelines = batch.iter().map(|host| async { (*host, self.host(host).await) });
             for (host, result) in join_all(pipelines).await {
-                failed.extend(result.err().map(|error| (host.to_owned(), error)));
+                failed.extend(result.err().map(|error| (host.clone(), error)));
             }
             if failed.len() > rollout.max_failures {
                 break;
@@ -87,8 +88,8 @@ impl<'a> HostPipelines<'a> {
         PipelineOutcome { changed, started: self.started.get().copied(), failed }
     }
 
-    async fn host(&self, host: &str) -> Result<(), Error> {
-        let builds = self.stages.iter().flat_map(builders_of).any(|builder| builder.host == host);
+    async fn host(&self, host: &HostName) -> Result<(), Error> {
+        let builds = self.stages.iter().flat_map(builders_of).any(|builder| builder.host == *host);
         let publisher = if builds { self.binaries.publisher(host) } else { None };
         let takes_part = |(stage, _): &(&Stage, &StepProgress)| hosts_of(stage).any(|other| other == host);
         let mut pipelines = self.stages.iter().zip(&self.steps).filter(takes_part);
@@ -116,7 +117,7 @@ impl<'a> HostPipelines<'a> {
                     result = Err(error);
                 }
             }
-            last = Some(stage.step.clone());
+            last = Some(stage.step.to_string());
         }
         pipelines.for_each(|(_, progress)| progress.host_left());
         result
@@ -125,7 +126,7 @@ impl<'a> HostPipelines<'a> {
     async fn stage(
         &self,
         stage: &Stage,
-        host: &str,
+        host: &HostName,
         publisher: Option<&Sender<Option<Artifact>>>,
     ) -> Result<usize, Error> {
         match &stage.work {
@@ -141,8 +142,8 @@ impl<'a> HostPipelines<'a> {
         }
     }
 
-    async fn change(&self, step: &str, host: &str, hosts: &[HostChanges]) -> Result<usize, Error> {
-        let Some(changes) = hosts.iter().find(|changes| changes.host == host) else { return Ok(0) };
+    async fn change(&self, step: &StepName, host: &HostName, hosts: &[HostChanges]) -> Result<usize, Error> {
+        let Some(changes) = hosts.iter().find(|changes| changes.host == *host) else { return Ok(0) };
         let run = HostRun::new(self.context, step, host)?;
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
@@ -151,7 +152,7 @@ impl<'a> HostPipelines<'a> {
     }
 
     /// Compiles. Directives the binary does not know are refused before any host gets it.
-    async fn build(&self, step: &str, host: &str) -> Result<Artifact, Error> {
+    async fn build(&self, step: &StepName, host: &HostName) -> Result<Artifact, Error> {
         let session = self.context.session(host)?;
         let fleet = &self.plan.fleet;
         let mut pins = Pins::load(&fleet.inventory)?;
@@ -171,10 +172,10 @@ impl<'a> HostPipelines<'a> {
 }
 
 /// The hosts a stage has something to do on.
-fn hosts_of(stage: &Stage) -> impl Iterator<Item = &str> {
+fn hosts_of(stage: &Stage) -> impl Iterator<Item = &HostName> {
     let changing: &[HostChanges] = if let Work::Change(hosts) = &stage.work { hosts } else { &[] };
-    let building = builders_of(stage).map(|builder| builder.host.as_str());
-    changing.iter().map(|changes| changes.host.as_str()).chain(building)
+    let building = builders_of(stage).map(|builder| &builder.host);
+    changing.iter().map(|changes| &changes.host).chain(building)
 }
 
 fn builders_of(stage: &Stage) -> impl Iterator<Item = &Builder> {

@@ -9,6 +9,7 @@ use crate::{
     inspect::{NoSession, Session},
     plan::Planned,
     resource::{Action, Binary, Entry, Mark, Process, Resource, Script, mark},
+    units::{HostName, StepName},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
@@ -22,7 +23,7 @@ pub(super) struct HostRun<'a> {
 
 impl<'a> HostRun<'a> {
     /// Fails where there is no session with the host, which would be a defect of provision.
-    pub(super) fn new(context: &RunContext<'a>, step: &str, host: &str) -> Result<Self, NoSession> {
+    pub(super) fn new(context: &RunContext<'a>, step: &StepName, host: &HostName) -> Result<Self, NoSession> {
         Ok(Self { session: context.session(host)?, events: context.step(step, Some(host)) })
     }
 
@@ -147,7 +148,7 @@ mod tests {
 
     fn script(output: &[&str]) -> host::Error {
         let output = output.iter().map(|line| (*line).to_owned()).collect();
-        Failed { host: "a".to_owned(), what: "the change script".to_owned(), status: 1, output }
+        Failed { host: "a".into(), what: "the change script".to_owned(), status: 1, output }
     }
 
     #[test]
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_lost_and_a_silent_shell_are_named_by_their_change() {
-        let (host, what, said) = ("a".to_owned(), "the change script".to_owned(), String::new());
+        let (host, what, said) = (HostName::from("a"), "the change script".to_owned(), String::new());
         let lost = named(ShellLost { host: host.clone(), what: what.clone(), said });
         assert!(matches!(&lost, ShellLost { what, .. } if what == "file /etc/motd"), "{lost}");
         let silent = named(Silent { host, what, idle: IDLE_TIMEOUT });
@@ -175,7 +176,7 @@ mod tests {
             matches!(name_the_change(script(&[]), None), Failed { what, .. } if what == "the change script")
         );
         let source = std::io::ErrorKind::TimedOut.into();
-        let dial = Dial { host: "a".to_owned(), address: ([10, 0, 0, 1], 7001).into(), source };
+        let dial = Dial { host: "a".into(), address: ([10, 0, 0, 1], 7001).into(), source };
         assert!(matches!(named(dial), Dial { .. }));
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     plan::{HostChanges, Plan, Planned},
     redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource},
+    units::{HostName, StepName},
 };
 
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest
@@ -27,7 +28,7 @@ const REPLICA_WAIT_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct RollingRestart<'a> {
     context: &'a RunContext<'a>,
     fleet: &'a Fleet,
-    step: &'a str,
+    step: &'a StepName,
     /// Whether nothing was missing in the cluster when the plan was made.
     was_healthy: bool,
     /// Whether hosts cannot be reached: the state of the cluster there is unknown.
@@ -35,14 +36,14 @@ pub(super) struct RollingRestart<'a> {
 }
 
 impl<'a> RollingRestart<'a> {
-    pub(super) fn new(context: &'a RunContext<'a>, plan: &'a Plan, step: &'a str) -> Self {
+    pub(super) fn new(context: &'a RunContext<'a>, plan: &'a Plan, step: &'a StepName) -> Self {
         let (was_healthy, partial) = (plan.is_whole(), !plan.unreachable.is_empty());
         Self { context, fleet: &plan.fleet, step, was_healthy, partial }
     }
 
     /// Restarts nodes one at a time, replicas before masters; a master first hands over to a replica.
     pub(super) async fn restart(&self, hosts: &[HostChanges]) -> Result<usize, Error> {
-        let due: Vec<(&str, &Planned, &Process)> = hosts.iter().flat_map(due).collect();
+        let due: Vec<(&HostName, &Planned, &Process)> = hosts.iter().flat_map(due).collect();
         if due.is_empty() {
             return Ok(0);
         }
@@ -53,7 +54,7 @@ impl<'a> RollingRestart<'a> {
                 continue;
             };
             if self.context.is_cancelled() {
-                return Err(Error::Interrupted { after: self.step.to_owned() });
+                return Err(Error::Interrupted { after: self.step.to_string() });
             }
             let run = HostRun::new(self.context, self.step, host)?;
             self.hand_over(&writer, address).await?;
@@ -100,10 +101,10 @@ impl<'a> RollingRestart<'a> {
 }
 
 /// The restarts of one host.
-fn due(host: &HostChanges) -> impl Iterator<Item = (&str, &Planned, &Process)> {
+fn due(host: &HostChanges) -> impl Iterator<Item = (&HostName, &Planned, &Process)> {
     host.changes.iter().filter_map(|planned| match &planned.resource {
         Resource::Process(process) if planned.difference.action == Action::Restart => {
-            Some((host.host.as_str(), planned, process))
+            Some((&host.host, planned, process))
         }
         _ => None,
     })

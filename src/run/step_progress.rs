@@ -65,7 +65,7 @@ mod tests {
 
     fn step(hosts: usize) -> (StepProgress, UnboundedReceiver<Event>) {
         let (events, receiver) = Events::channel();
-        (StepProgress::new(events.step("install", None), hosts), receiver)
+        (StepProgress::new(events.step(&"install".into(), None), hosts), receiver)
     }
 
     /// What was emitted: `started`, or the number of changes of a finished step.

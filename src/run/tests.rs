@@ -36,7 +36,7 @@ fn failures(events: &[Event]) -> Vec<(&str, &str)> {
 
 fn undo(hosts: &[&str]) -> Plan {
     let entries = vec![Entry::CreatedFile { path: "/etc/motd".to_owned(), sha256: None }];
-    let undo = |host: &&str| HostUndo { host: (*host).to_owned(), entries: entries.clone() };
+    let undo = |host: &&str| HostUndo { host: (*host).into(), entries: entries.clone() };
     Plan::undo(&Scene::converged(&["a"]).fleet, hosts.iter().map(undo).collect(), BTreeMap::new())
 }
 

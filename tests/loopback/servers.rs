@@ -68,17 +68,17 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let node = |address: SocketAddr| Node {
             name: if simulated {
-                format!("{}-{}", address.ip(), address.port())
+                format!("{}-{}", address.ip(), address.port()).into()
             } else {
-                address.port().to_string()
+                address.port().to_string().into()
             },
-            host: "here".to_owned(),
+            host: "here".into(),
             address,
             simulated,
             config: BTreeMap::new(),
         };
         let host = Host {
-            name: "here".to_owned(),
+            name: "here".into(),
             address: Address::Local,
             ssh: Ssh::default(),
             zone: None,
@@ -173,7 +173,7 @@ impl Lab {
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {
         let binary = Some(server().display().to_string());
         let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
-        verify(reader, &self.fleet, &BTreeMap::from([("here".to_owned(), side)])).await
+        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)])).await
     }
 
     /// Verifies, and shows what failed where something did.
@@ -225,7 +225,7 @@ impl Drop for Lab {
 }
 
 pub(crate) fn silent() -> StepEvents {
-    Events::channel().0.step("form", None)
+    Events::channel().0.step(&"form".into(), None)
 }
 
 pub(crate) fn command(text: &str) -> Command {

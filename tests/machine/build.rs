@@ -33,7 +33,7 @@ impl Bench {
     async fn new(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let host = Host {
-            name: "here".to_owned(),
+            name: "here".into(),
             address: Address::Local,
             ssh: Ssh::default(),
             zone: None,
@@ -65,13 +65,13 @@ impl Bench {
 
     async fn fetch(&self, want: &ArtifactSpec) -> Result<Tarball, Error> {
         let mut pins = Pins::load(&want.inventory)?;
-        let events = self.events.step("build", Some("here"));
+        let events = self.events.step(&"build".into(), Some(&"here".into()));
         artifact::fetch(&self.context(want, &events), &mut pins).await
     }
 
     async fn build(&self, want: &ArtifactSpec) -> Result<Artifact, Error> {
         let mut pins = Pins::load(&want.inventory)?;
-        let events = self.events.step("build", Some("here"));
+        let events = self.events.step(&"build".into(), Some(&"here".into()));
         artifact::build(&self.context(want, &events), &mut pins).await
     }
 
@@ -230,7 +230,7 @@ async fn two_runs_build_once_and_a_third_needs_neither_source_nor_compiler() {
     let tarball = bench.tree("small", "7.7.7", SERVER).await;
     let want = bench.want(Engine::Redis, "7.7.7", file(&tarball));
     let mut pins = Pins::load(&want.inventory).unwrap();
-    let step = other.events.step("build", None);
+    let step = other.events.step(&"build".into(), None);
     let context = BuildContext { store: &bench.store, ..other.context(&want, &step) };
     let second = artifact::build(&context, &mut pins);
     let (one, two) = tokio::join!(bench.build(&want), second);

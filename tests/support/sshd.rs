@@ -146,7 +146,7 @@ impl Sshd {
         };
         change(&mut ssh);
         let address = Address::Remote("127.0.0.1".to_owned());
-        Host { name: "n1".to_owned(), address, ssh, zone: None, nodes: Vec::new() }
+        Host { name: "n1".into(), address, ssh, zone: None, nodes: Vec::new() }
     }
 }
 

@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_node_that_is_down_says_what_was_tried_and_the_cause() {
         let source = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
-        let source = host::Error::Dial { host: "h0".to_owned(), address: at("7001"), source };
+        let source = host::Error::Dial { host: "h0".into(), address: at("7001"), source };
         let down = state(at("7001"), Err(Error::Dial { node: at("7001"), source }));
         assert_eq!(down, State::Down("could not connect: connection refused".to_owned()));
         let silent = Error::Silent {

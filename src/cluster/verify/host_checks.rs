@@ -10,6 +10,7 @@ use crate::{
     inventory::{Fleet, Host},
     redis::NodeReader,
     resource::Layout,
+    units::HostName,
 };
 
 /// Where to look on a host, and what should be there.
@@ -48,7 +49,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) fn of(targets: &BTreeMap<String, HostCheckTarget>) -> Self {
+    pub(super) fn of(targets: &BTreeMap<HostName, HostCheckTarget>) -> Self {
         Self {
             hosts: !targets.is_empty(),
             binary: targets.values().any(|target| target.binary.is_some()),
@@ -68,7 +69,7 @@ pub(super) async fn ask(
     reader: &NodeReader<'_>,
     fleet: &Fleet,
     observed: &Observed,
-    targets: &BTreeMap<String, HostCheckTarget>,
+    targets: &BTreeMap<HostName, HostCheckTarget>,
 ) -> HostFacts {
     let questions = fleet.hosts.iter().filter_map(|host| {
         let target = targets.get(&host.name)?;

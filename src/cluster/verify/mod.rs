@@ -34,6 +34,7 @@ use crate::{
     event::millis,
     inventory::{Environment, Fleet},
     redis::NodeReader,
+    units::HostName,
 };
 
 /// How long gossip may take to make an invariant hold. A master that was away is called failed for twice the
@@ -48,7 +49,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(30);
 pub async fn verify(
     reader: &NodeReader<'_>,
     fleet: &Fleet,
-    targets: &BTreeMap<String, HostCheckTarget>,
+    targets: &BTreeMap<HostName, HostCheckTarget>,
 ) -> Evidence {
     let began = Instant::now();
     let topology = Topology::place(fleet);

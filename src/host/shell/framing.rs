@@ -15,7 +15,10 @@ use super::{
     lock::{Retake, holder_of, lock_script},
     script::{framed, minify},
 };
-use crate::host::error::{Error, Result};
+use crate::{
+    host::error::{Error, Result},
+    units::HostName,
+};
 
 /// How long taking the lock may take: `flock -w`, and a margin for a host that is busy.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
@@ -130,16 +133,16 @@ impl Shell {
         self.is_lost = true;
     }
 
-    fn lost(&mut self, host: &str, what: &str) -> Error {
+    fn lost(&mut self, host: &HostName, what: &str) -> Error {
         self.is_lost = true;
-        Error::ShellLost { host: host.to_owned(), what: what.to_owned(), said: self.captured_output() }
+        Error::ShellLost { host: host.clone(), what: what.to_owned(), said: self.captured_output() }
     }
 
     /// Runs one script to its end; returns its exit status and output. `idle` bounds the time between two
     /// lines.
     pub(in crate::host) async fn run(
         &mut self,
-        host: &str,
+        host: &HostName,
         what: &str,
         script: &str,
         idle: Duration,
@@ -156,7 +159,7 @@ impl Shell {
     /// the lock stayed held.
     pub(in crate::host) async fn lock(
         &mut self,
-        host: &str,
+        host: &HostName,
         cluster: &str,
         holder: &str,
         on_wait: &(dyn Fn(&str) + Sync),
@@ -172,7 +175,7 @@ impl Shell {
         match output.iter().rev().find_map(|line| holder_of(line)) {
             Some(other) => Ok(Some(other)),
             None => Err(Error::Script {
-                host: host.to_owned(),
+                host: host.clone(),
                 what: "taking the cluster's lock".to_owned(),
                 status,
                 output,
@@ -181,15 +184,15 @@ impl Shell {
     }
 
     /// The next line of output.
-    async fn read_line(&mut self, host: &str, what: &str, idle: Duration) -> Result<String> {
-        let silent = || Error::Silent { host: host.to_owned(), what: what.to_owned(), idle };
+    async fn read_line(&mut self, host: &HostName, what: &str, idle: Duration) -> Result<String> {
+        let silent = || Error::Silent { host: host.clone(), what: what.to_owned(), idle };
         let line = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
         line.ok_or_else(|| self.lost(host, what))
     }
 
     async fn send(
         &mut self,
-        host: &str,
+        host: &HostName,
         what: &str,
         text: &str,
         idle: Duration,

@@ -34,11 +34,11 @@ fn output(script: &str) -> String {
 
 /// A shell of this machine, behind the framing.
 fn shell() -> Shell {
-    crate::host::local::Local::shell("n1").unwrap()
+    crate::host::local::Local::shell(&"n1".into()).unwrap()
 }
 
 async fn run(shell: &mut Shell, script: &str) -> (i32, Vec<String>) {
-    shell.run("n1", "a script", script, SOON, &mut |_| {}).await.unwrap()
+    shell.run(&"n1".into(), "a script", script, SOON, &mut |_| {}).await.unwrap()
 }
 
 /// A shell whose output the test writes, with a sentinel that is known.
@@ -109,7 +109,7 @@ async fn lines_are_reported_as_they_come() {
     let seen = Mutex::new(Vec::new());
     let mut on_line = |line: &str| seen.lock().unwrap().push(line.to_owned());
     let script = "echo one; echo; echo two";
-    shell().run("n1", "a script", script, SOON, &mut on_line).await.unwrap();
+    shell().run(&"n1".into(), "a script", script, SOON, &mut on_line).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), ["one", "", "two"]);
 }
 
@@ -117,7 +117,7 @@ async fn lines_are_reported_as_they_come() {
 async fn a_script_that_timed_out_does_not_answer_for_the_next_one() {
     let mut shell = shell();
     let short = Duration::from_millis(50);
-    let late = shell.run("n1", "a script", "sleep 0.3; echo late; exit 7", short, &mut |_| {}).await;
+    let late = shell.run(&"n1".into(), "a script", "sleep 0.3; echo late; exit 7", short, &mut |_| {}).await;
     assert!(matches!(late, Err(Error::Silent { host, what, .. }) if host == "n1" && what == "a script"));
     assert_eq!(run(&mut shell, "echo mine").await, (0, vec!["mine".into()]));
 }
@@ -126,7 +126,7 @@ async fn a_script_that_timed_out_does_not_answer_for_the_next_one() {
 async fn a_shell_that_ends_is_lost_and_a_line_that_was_cut_off_is_dropped() {
     let mut shell = scripted("whole\ncut o");
     let mut seen = Vec::new();
-    let lost = shell.run("n1", "a script", ":", SOON, &mut |line| seen.push(line.to_owned())).await;
+    let lost = shell.run(&"n1".into(), "a script", ":", SOON, &mut |line| seen.push(line.to_owned())).await;
     assert!(matches!(lost, Err(Error::ShellLost { .. })), "{lost:?}");
     assert_eq!(seen, ["whole"]);
     assert!(shell.has_ended());
@@ -278,7 +278,7 @@ fn the_holder_of_a_lock_is_named_without_control_characters() {
 
 /// A lock of a cluster that no other test uses.
 async fn lock(shell: &mut Shell, cluster: &str, holder: &str) -> Result<Option<String>, Error> {
-    shell.lock("n1", cluster, holder, &|_| {}, Retake::No).await
+    shell.lock(&"n1".into(), cluster, holder, &|_| {}, Retake::No).await
 }
 
 #[tokio::test]
@@ -288,7 +288,8 @@ async fn a_lock_is_held_by_one_shell_until_that_shell_ends() {
     assert_eq!(lock(&mut first, &cluster, "the first run").await.unwrap(), None);
     let waited = Mutex::new(Vec::new());
     let on_wait = |holder: &str| waited.lock().unwrap().push(holder.to_owned());
-    let taking = second.lock("n1", &cluster, "the second run", &on_wait, Retake::No);
+    let host = "n1".into();
+    let taking = second.lock(&host, &cluster, "the second run", &on_wait, Retake::No);
     let ending = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         first.close().await;

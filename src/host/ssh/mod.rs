@@ -37,12 +37,12 @@ use super::{
     stream::Stream,
     upload::Upload,
 };
-use crate::inventory::Host;
+use crate::{inventory::Host, units::HostName};
 
 /// One host: one connection, whatever runs over it. A connection that was lost is opened again.
 pub(super) struct Ssh {
     /// The host's name in the inventory.
-    name: String,
+    name: HostName,
     launcher: Launcher,
     /// Whether sshd does not forward here, so that streams go through a command.
     relays: AtomicBool,

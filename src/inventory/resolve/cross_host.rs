@@ -7,12 +7,15 @@ use std::{
 };
 
 use super::{cluster, host::Found, resolver::Resolver};
-use crate::inventory::{
-    fleet::{Address, Host, Node, Ssh},
-    ports,
-    problem::Problem,
-    raw::Inventory,
-    spanned::Spanned,
+use crate::{
+    inventory::{
+        fleet::{Address, Host, Node, Ssh},
+        ports,
+        problem::Problem,
+        raw::Inventory,
+        spanned::Spanned,
+    },
+    units::HostName,
 };
 
 pub(super) fn check(
@@ -136,16 +139,16 @@ fn masters(
 /// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written
 /// under.
 pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
-    let name = "localhost";
+    let name = HostName::from("localhost");
     let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {
-        name: port.to_string(),
-        host: name.to_owned(),
+        name: port.to_string().into(),
+        host: name.clone(),
         address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
         simulated: false,
         config: node.config,
     });
     vec![Host {
-        name: name.to_owned(),
+        name: name.clone(),
         address: Address::Local,
         ssh: Ssh::default(),
         zone: None,

@@ -39,7 +39,7 @@ mod tests {
             other => Address::Remote(other.to_owned()),
         };
         let host = |text| Host {
-            name: "h".to_owned(),
+            name: "h".into(),
             address: address(text),
             ssh: Ssh::default(),
             zone: None,

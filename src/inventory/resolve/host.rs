@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use super::{cluster, config, network, nodes, resolver::Resolver, ssh};
-use crate::inventory::{
-    fleet::{Address, Host, Ssh},
-    problem::Problem,
-    range,
-    raw::HostTable,
-    spanned::Spanned,
+use crate::{
+    inventory::{
+        fleet::{Address, Host, Ssh},
+        problem::Problem,
+        range,
+        raw::HostTable,
+        spanned::Spanned,
+    },
+    units::HostName,
 };
 
 /// A host, and where its parts are written.
@@ -84,7 +87,7 @@ fn host<'a>(
     }
 }
 
-fn name(name: &Spanned<String>, resolver: &mut Resolver<'_>) -> String {
+fn name(name: &Spanned<String>, resolver: &mut Resolver<'_>) -> HostName {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let good = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !good || name.len() > 63 || !name.chars().all(plain) {
@@ -94,7 +97,7 @@ fn name(name: &Spanned<String>, resolver: &mut Resolver<'_>) -> String {
             problem.at(&name.span, rule).help("such as \"redis-191\"; it need not be the machine's own name"),
         );
     }
-    name.value.clone()
+    name.as_str().into()
 }
 
 fn address(written: &Spanned<String>, resolver: &mut Resolver<'_>) -> Option<Address> {

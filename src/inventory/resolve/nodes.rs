@@ -6,14 +6,17 @@ use std::{
 };
 
 use super::{cluster, resolver::Resolver};
-use crate::inventory::{
-    fleet::{Address, Directives, Node},
-    one_or_many::OneOrMany,
-    ports,
-    problem::Problem,
-    range,
-    raw::{HostTable, Nodes, SimulatedTable},
-    spanned::Spanned,
+use crate::{
+    inventory::{
+        fleet::{Address, Directives, Node},
+        one_or_many::OneOrMany,
+        ports,
+        problem::Problem,
+        range,
+        raw::{HostTable, Nodes, SimulatedTable},
+        spanned::Spanned,
+    },
+    units::{HostName, NodeName},
 };
 
 /// More nodes than this on one host is a slip.
@@ -22,7 +25,7 @@ const MAX_NODES: i64 = 1000;
 /// The host that carries the nodes.
 pub(super) struct HostContext<'a> {
     pub(super) index: usize,
-    pub(super) name: &'a str,
+    pub(super) name: &'a HostName,
     /// `None` where it is missing or wrong, which is reported already.
     pub(super) address: Option<&'a Address>,
     /// The address `hosts.network` gives it.
@@ -96,7 +99,7 @@ fn counted(
     let ports =
         (0..count).map(|step| context.cluster.port.saturating_add(u16::try_from(step).unwrap_or(u16::MAX)));
     ports
-        .map(|port| (node(context, port.to_string(), SocketAddr::new(ip, port), false), span.clone()))
+        .map(|port| (node(context, port.to_string().into(), SocketAddr::new(ip, port), false), span.clone()))
         .collect()
 }
 
@@ -157,7 +160,7 @@ fn simulated(
         let port = port.unwrap_or(context.cluster.port);
         found.extend(range.into_iter().map(|ip| {
             let name = format!("{ip}-{port}").replace(':', "_");
-            (node(context, name, SocketAddr::new(ip, port), true), span.clone())
+            (node(context, name.into(), SocketAddr::new(ip, port), true), span.clone())
         }));
     }
     found
@@ -183,6 +186,6 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, 
     );
 }
 
-fn node(context: &HostContext<'_>, name: String, address: SocketAddr, simulated: bool) -> Node {
-    Node { name, host: context.name.to_owned(), address, simulated, config: context.config.clone() }
+fn node(context: &HostContext<'_>, name: NodeName, address: SocketAddr, simulated: bool) -> Node {
+    Node { name, host: context.name.clone(), address, simulated, config: context.config.clone() }
 }

@@ -69,7 +69,7 @@ fn folding_keeps_the_nodes_and_their_directives_on_consecutive_ports() {
     assert_eq!(ports, (7001..=7006).collect::<Vec<_>>());
     let limited: Vec<bool> = fleet.nodes().map(|node| node.config.contains_key("maxmemory")).collect();
     assert_eq!(limited, [false, false, false, false, false, true], "the last host has set it");
-    assert!(fleet.nodes().all(|node| node.host == "localhost" && node.name == node.port().to_string()));
+    assert!(fleet.nodes().all(|node| node.host == "localhost" && node.name == *node.port().to_string()));
 }
 
 #[test]

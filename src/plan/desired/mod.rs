@@ -16,12 +16,13 @@ use crate::{
     inventory::{Fleet, Host},
     playbook::{Action, Playbook, Step},
     resource::{Binary, Directory, Layout, Package, Resource, User},
+    units::StepName,
 };
 
 /// What one step of the playbook desires of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
-    pub step: String,
+    pub step: StepName,
     pub tags: Vec<String>,
     pub job: Job,
     pub resources: Vec<Resource>,
@@ -30,7 +31,7 @@ pub struct Desired {
 impl Desired {
     /// Whether this word of `--tags` selects the step.
     pub fn answers_to(&self, tag: &str) -> bool {
-        self.step == tag || self.tags.iter().any(|own| own == tag)
+        self.step == *tag || self.tags.iter().any(|own| own == tag)
     }
 }
 

@@ -4,10 +4,11 @@ pub(super) use super::group::Item;
 use crate::{
     plan::{HostUndo, Planned},
     resource::{Action, Entry, Resource},
+    units::HostName,
 };
 
 /// A change of a host.
-pub(super) fn change(host: &str, change: &Planned) -> Item {
+pub(super) fn change(host: &HostName, change: &Planned) -> Item {
     let noun = match &change.resource {
         Resource::Directory(_) => "directory",
         Resource::File(_) => "file",
@@ -19,7 +20,7 @@ pub(super) fn change(host: &str, change: &Planned) -> Item {
     let subject = title.strip_prefix(noun).unwrap_or(&title).trim_start().to_owned();
     let difference = &change.difference;
     Item {
-        host: host.to_owned(),
+        host: host.clone(),
         action: Some(difference.action),
         noun,
         subject,
@@ -34,14 +35,14 @@ pub(super) fn is_new_directory(change: &Planned) -> bool {
 }
 
 /// The new directories of a host as a number.
-pub(super) fn directories(host: &str, count: usize) -> Option<Item> {
+pub(super) fn directories(host: &HostName, count: usize) -> Option<Item> {
     let subject = match count {
         0 => return None,
         1 => "one directory".to_owned(),
         n => format!("{n} directories"),
     };
     let (why, diff) = (String::new(), None);
-    Some(Item { host: host.to_owned(), action: Some(Action::Create), noun: "", subject, why, diff })
+    Some(Item { host: host.clone(), action: Some(Action::Create), noun: "", subject, why, diff })
 }
 
 /// What is undone besides stopping nodes, without what goes together with the folder it is in.
@@ -54,15 +55,15 @@ pub(super) fn undone(hosts: &[HostUndo]) -> Vec<Item> {
 /// The nodes that are stopped.
 pub(super) fn stopped(hosts: &[HostUndo]) -> Vec<Item> {
     let entries = hosts.iter().flat_map(|host| host.entries.iter().map(move |entry| (&host.host, entry)));
-    let stop = |(host, entry): (&String, &Entry)| match entry {
-        Entry::StartedNode { name, .. } => Some(Item { noun: "node", ..undo(host, name.clone()) }),
+    let stop = |(host, entry): (&HostName, &Entry)| match entry {
+        Entry::StartedNode { name, .. } => Some(Item { noun: "node", ..undo(host, name.to_string()) }),
         _ => None,
     };
     entries.filter_map(stop).collect()
 }
 
-fn undo(host: &str, subject: String) -> Item {
-    Item { host: host.to_owned(), action: None, noun: "", subject, why: String::new(), diff: None }
+fn undo(host: &HostName, subject: String) -> Item {
+    Item { host: host.clone(), action: None, noun: "", subject, why: String::new(), diff: None }
 }
 
 fn outermost(host: &HostUndo) -> impl Iterator<Item = &Entry> {

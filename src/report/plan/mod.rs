@@ -19,6 +19,7 @@ use crate::{
     inventory::Fleet,
     plan::{HostChanges, Plan, Work},
     resource::Action,
+    units::HostName,
 };
 
 /// How much of a plan to show.
@@ -145,7 +146,7 @@ impl Group {
     }
 
     fn host_names(&self) -> String {
-        let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.hosts.iter().map(HostName::as_str).collect();
         if self.first.action == Some(Action::Restart) || self.first.action.is_none() {
             // What is restarted or removed is named in full.
             return compressed(&names);

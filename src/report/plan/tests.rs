@@ -74,9 +74,9 @@ fn hosts_that_cannot_be_reached() {
     }
     plan.stages.truncate(2);
     for (host, address) in [("n4", "10.77.0.14"), ("n5", "10.77.0.15")] {
-        plan.unreachable.insert(host.to_owned(), format!("{host}: no TCP connection to {address}:22"));
+        plan.unreachable.insert(host.into(), format!("{host}: no TCP connection to {address}:22"));
     }
-    plan.unreachable.insert("n6".to_owned(), "n6: authentication failed".to_owned());
+    plan.unreachable.insert("n6".into(), "n6: authentication failed".to_owned());
     assert_snapshot!(brief(&plan));
     let mut undo = undo(&fleet);
     for stage in &mut undo.stages {

@@ -6,7 +6,10 @@ use super::{
     line::{Line, Wait},
     merged::Merged,
 };
-use crate::event::Event;
+use crate::{
+    event::Event,
+    units::{HostName, StepName},
+};
 
 /// How many hosts are shown by name.
 const SHOWN_HOSTS: usize = 3;
@@ -23,7 +26,7 @@ pub(super) struct Board {
 /// A running step.
 #[derive(Debug)]
 struct Step {
-    name: String,
+    name: StepName,
     began: Instant,
     /// Whether its end will be told; what comes after the end of a step is shown until the next one begins.
     is_open: bool,
@@ -38,7 +41,7 @@ struct Step {
 /// A host in a step.
 #[derive(Debug)]
 struct Running {
-    host: String,
+    host: HostName,
     began: Instant,
     doing: Doing,
 }
@@ -66,10 +69,10 @@ impl Board {
                 let what = format!("{verb} {cluster} {environment} (provision {version})");
                 return vec![Line::Started { what }];
             }
-            Event::StepStarted { step, host } => self.started(step, host.as_deref(), now),
+            Event::StepStarted { step, host } => self.started(step, host.as_ref(), now),
             Event::Progress { step, host, what, done, total } => {
                 let amount = Amount { what: what.clone(), done: *done, total: *total };
-                self.doing(step, host.as_deref(), now).amount = Some(amount);
+                self.doing(step, host.as_ref(), now).amount = Some(amount);
             }
             Event::Changed { step, host: Some(host), what } if !self.step(step, now).is_open => {
                 let step = self.step(step, now);
@@ -77,7 +80,7 @@ impl Board {
                 step.doing.says(&format!("{host}: {what}"));
             }
             Event::Log { step, host, line: what } | Event::Changed { step, host, what } => {
-                self.doing(step, host.as_deref(), now).says(what);
+                self.doing(step, host.as_ref(), now).says(what);
             }
             Event::Waited { step, what, took_ms, floor_ms } => {
                 let slowest = &mut self.step(step, now).slowest_wait;
@@ -117,39 +120,39 @@ impl Board {
         self.merged.due(now)
     }
 
-    fn started(&mut self, step: &str, host: Option<&str>, now: Instant) {
-        self.steps.retain(|other| other.is_open || other.name == step);
+    fn started(&mut self, step: &StepName, host: Option<&HostName>, now: Instant) {
+        self.steps.retain(|other| other.is_open || other.name == *step);
         self.step(step, now).is_open = true;
         if let Some(host) = host {
             self.host(step, host, now);
         }
     }
 
-    fn doing(&mut self, step: &str, host: Option<&str>, now: Instant) -> &mut Doing {
+    fn doing(&mut self, step: &StepName, host: Option<&HostName>, now: Instant) -> &mut Doing {
         match host {
             Some(host) => &mut self.host(step, host, now).doing,
             None => &mut self.step(step, now).doing,
         }
     }
 
-    fn host_left(&mut self, step: &str, host: &str, now: Instant) -> &mut Step {
+    fn host_left(&mut self, step: &StepName, host: &HostName, now: Instant) -> &mut Step {
         let step = self.step(step, now);
-        step.running.retain(|running| running.host != host);
+        step.running.retain(|running| running.host != *host);
         step
     }
 
-    fn step(&mut self, name: &str, now: Instant) -> &mut Step {
-        let at = self.steps.iter().position(|step| step.name == name).unwrap_or_else(|| {
+    fn step(&mut self, name: &StepName, now: Instant) -> &mut Step {
+        let at = self.steps.iter().position(|step| step.name == *name).unwrap_or_else(|| {
             self.steps.push(Step::new(name, now));
             self.steps.len() - 1
         });
         &mut self.steps[at]
     }
 
-    fn host(&mut self, step: &str, host: &str, now: Instant) -> &mut Running {
+    fn host(&mut self, step: &StepName, host: &HostName, now: Instant) -> &mut Running {
         let running = &mut self.step(step, now).running;
-        let at = running.iter().position(|running| running.host == host).unwrap_or_else(|| {
-            running.push(Running { host: host.to_owned(), began: now, doing: Doing::default() });
+        let at = running.iter().position(|running| running.host == *host).unwrap_or_else(|| {
+            running.push(Running { host: host.clone(), began: now, doing: Doing::default() });
             running.len() - 1
         });
         &mut running[at]
@@ -194,9 +197,9 @@ impl Board {
 }
 
 impl Step {
-    fn new(name: &str, began: Instant) -> Self {
+    fn new(name: &StepName, began: Instant) -> Self {
         let (running, doing) = (Vec::new(), Doing::default());
-        Self { name: name.to_owned(), began, is_open: false, running, done: 0, doing, slowest_wait: None }
+        Self { name: name.clone(), began, is_open: false, running, done: 0, doing, slowest_wait: None }
     }
 
     fn summary(&self, bars: bool) -> String {

@@ -3,14 +3,15 @@
 use owo_colors::OwoColorize;
 
 use super::super::{names::shortened, took};
+use crate::units::{HostName, StepName};
 
 /// One line that scrolls by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Started { what: String },
-    Finished { step: String, changed: usize, took_ms: u64, wait: Option<Wait> },
-    Failed { step: String, hosts: Vec<String> },
-    Note { text: String, hosts: Vec<String> },
+    Finished { step: StepName, changed: usize, took_ms: u64, wait: Option<Wait> },
+    Failed { step: StepName, hosts: Vec<HostName> },
+    Note { text: String, hosts: Vec<HostName> },
     Ended { changed: usize, took_ms: u64 },
 }
 
@@ -65,7 +66,7 @@ impl Line {
 }
 
 /// `n1…n6: ` or nothing.
-fn at(hosts: &[String]) -> String {
-    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+fn at(hosts: &[HostName]) -> String {
+    let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
     if hosts.is_empty() { String::new() } else { format!("{}: ", shortened(&hosts)) }
 }

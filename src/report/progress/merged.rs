@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::line::Line;
+use crate::units::{HostName, StepName};
 
 /// How long a line waits for the same one of other hosts.
 const MERGE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ pub(super) struct Merged {
 
 impl Merged {
     /// Adds a note of a host, or of the run.
-    pub(super) fn note(&mut self, host: Option<&String>, text: &str, now: Instant) {
+    pub(super) fn note(&mut self, host: Option<&HostName>, text: &str, now: Instant) {
         let same = |line: &&mut Line| matches!(line, Line::Note { text: other, .. } if other == text);
         match (self.waiting.iter_mut().find(same), host) {
             (Some(Line::Note { hosts, .. }), Some(host)) if !hosts.is_empty() => join(hosts, host),
@@ -30,14 +31,12 @@ impl Merged {
     }
 
     /// Adds the failure of a step on a host, or of the step as a whole.
-    pub(super) fn failure(&mut self, host: Option<&String>, step: &str, now: Instant) {
+    pub(super) fn failure(&mut self, host: Option<&HostName>, step: &StepName, now: Instant) {
         let same = |line: &&mut Line| matches!(line, Line::Failed { step: other, .. } if other == step);
         match (self.waiting.iter_mut().find(same), host) {
             (Some(Line::Failed { hosts, .. }), Some(host)) if !hosts.is_empty() => join(hosts, host),
-            _ => self.push(
-                Line::Failed { step: step.to_owned(), hosts: host.cloned().into_iter().collect() },
-                now,
-            ),
+            _ => self
+                .push(Line::Failed { step: step.clone(), hosts: host.cloned().into_iter().collect() }, now),
         }
     }
 
@@ -62,9 +61,9 @@ impl Merged {
 }
 
 /// Hosts report in any order; shown they are in order of their names, shorter names first: n9, n10.
-fn join(hosts: &mut Vec<String>, host: &str) {
+fn join(hosts: &mut Vec<HostName>, host: &HostName) {
     if !hosts.iter().any(|other| other == host) {
-        hosts.push(host.to_owned());
+        hosts.push(host.clone());
         hosts.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
     }
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::{bars::live, board::Board, line::Line, merged::Merged, plain::Plain};
-use crate::{event::Event, report::samples};
+use crate::{event::Event, report::samples, units::HostName};
 
 /// A clock that stands still until it is moved, and the events of a run.
 struct Script {
@@ -22,37 +22,37 @@ impl Script {
     }
 }
 
-fn name(host: &str) -> Option<String> {
-    (!host.is_empty()).then(|| host.to_owned())
+fn name(host: &str) -> Option<HostName> {
+    (!host.is_empty()).then(|| host.into())
 }
 
 fn started(step: &str, host: &str) -> Event {
-    Event::StepStarted { step: step.to_owned(), host: name(host) }
+    Event::StepStarted { step: step.into(), host: name(host) }
 }
 
 fn finished(step: &str, host: &str, changed: usize, took_ms: u64) -> Event {
-    Event::StepFinished { step: step.to_owned(), host: name(host), changed, took_ms }
+    Event::StepFinished { step: step.into(), host: name(host), changed, took_ms }
 }
 
 fn failed(step: &str, host: &str) -> Event {
-    Event::StepFailed { step: step.to_owned(), host: name(host), error: "no".to_owned() }
+    Event::StepFailed { step: step.into(), host: name(host), error: "no".to_owned() }
 }
 
 fn log(step: &str, host: &str, line: &str) -> Event {
-    Event::Log { step: step.to_owned(), host: name(host), line: line.to_owned() }
+    Event::Log { step: step.into(), host: name(host), line: line.to_owned() }
 }
 
 fn changed(step: &str, host: &str, what: &str) -> Event {
-    Event::Changed { step: step.to_owned(), host: name(host), what: what.to_owned() }
+    Event::Changed { step: step.into(), host: name(host), what: what.to_owned() }
 }
 
 fn progress(step: &str, host: &str, what: &str, done: u64, total: u64) -> Event {
-    let (step, what) = (step.to_owned(), what.to_owned());
+    let (step, what) = (step.into(), what.to_owned());
     Event::Progress { step, host: name(host), what, done, total: Some(total) }
 }
 
 fn waited(what: &str, took_ms: u64, floor_ms: Option<u64>) -> Event {
-    Event::Waited { step: "form".to_owned(), what: what.to_owned(), took_ms, floor_ms }
+    Event::Waited { step: "form".into(), what: what.to_owned(), took_ms, floor_ms }
 }
 
 fn notice(host: &str, text: &str) -> Event {
@@ -182,10 +182,10 @@ fn what_comes_after_the_end_of_a_step_goes_when_the_next_begins() {
 fn equal_notes_of_many_hosts_are_one_line() {
     let (mut script, mut merged) = (Script::new(), Merged::default());
     for host in ["n10", "n9", "n8", "n11", "n9"] {
-        merged.note(Some(&host.to_owned()), "bash is missing", script.now);
+        merged.note(Some(&host.into()), "bash is missing", script.now);
     }
     merged.note(None, "bash is missing", script.now);
-    merged.note(Some(&"n8".to_owned()), "other", script.now);
+    merged.note(Some(&"n8".into()), "other", script.now);
     assert!(merged.due(script.now).is_empty(), "others may join");
     let now = script.wait(1);
     let lines: Vec<String> = merged.due(now).iter().map(Line::plain).collect();
@@ -197,10 +197,10 @@ fn equal_notes_of_many_hosts_are_one_line() {
 fn failures_of_many_hosts_are_one_line() {
     let (script, mut merged) = (Script::new(), Merged::default());
     for host in ["n1", "n2", "n3"] {
-        merged.failure(Some(&host.to_owned()), "configure", script.now);
+        merged.failure(Some(&host.into()), &"configure".into(), script.now);
     }
-    merged.failure(Some(&"n4".to_owned()), "start", script.now);
-    merged.failure(None, "form", script.now);
+    merged.failure(Some(&"n4".into()), &"start".into(), script.now);
+    merged.failure(None, &"form".into(), script.now);
     let lines: Vec<String> = merged.take().iter().map(Line::plain).collect();
     assert_eq!(lines, ["n1…n3: configure failed", "n4: start failed", "form failed"]);
 }
@@ -256,8 +256,8 @@ fn a_run_that_says_nothing_gives_no_heartbeat() {
 fn lines_that_stay_have_their_signs() {
     let lines = [
         Line::Started { what: "apply".to_owned() },
-        Line::Finished { step: "install".to_owned(), changed: 8, took_ms: 32, wait: None },
-        Line::Failed { step: "start".to_owned(), hosts: vec!["n1".to_owned(), "n2".to_owned()] },
+        Line::Finished { step: "install".into(), changed: 8, took_ms: 32, wait: None },
+        Line::Failed { step: "start".into(), hosts: vec!["n1".into(), "n2".into()] },
         Line::Note { text: "no bash".to_owned(), hosts: Vec::new() },
         Line::Ended { changed: 8, took_ms: 40 },
     ];

@@ -47,8 +47,8 @@ fn rendered(report: &Report) -> String {
     plain(&text(report, 100)) + "\n\n"
 }
 
-fn word(text: &str) -> String {
-    text.to_owned()
+fn word<T: for<'a> From<&'a str>>(text: &str) -> T {
+    text.into()
 }
 
 fn node(number: u8) -> SocketAddr {
@@ -207,7 +207,7 @@ every!(errors_of_forming: cluster::FormError {
 fn blocked() -> cluster::ConnectivityError {
     let path = |n: u8| cluster::BlockedPath {
         from: word("n1"),
-        to: format!("n{n}"),
+        to: format!("n{n}").into(),
         port: 17001,
         why: word("Connection refused"),
     };

@@ -19,7 +19,7 @@ use crate::{
 fn node(number: usize, state: &str, role: &str) -> NodeStatus {
     let up = matches!(state, "master" | "replica");
     NodeStatus {
-        host: format!("n{number}"),
+        host: format!("n{number}").into(),
         address: format!("10.77.0.{}:7001", 10 + number),
         state: state.to_owned(),
         role: role.to_owned(),
@@ -123,8 +123,8 @@ fn junit_is_xml_whatever_a_host_says() {
 
 fn events() -> Vec<Event> {
     let finished = |step: &str, host: Option<&str>, changed, took_ms| Event::StepFinished {
-        step: step.to_owned(),
-        host: host.map(str::to_owned),
+        step: step.into(),
+        host: host.map(Into::into),
         changed,
         took_ms,
     };
@@ -132,13 +132,13 @@ fn events() -> Vec<Event> {
         finished("configure", Some("n1"), 5, 90),
         finished("configure", None, 30, 96),
         Event::Waited {
-            step: "form".to_owned(),
+            step: "form".into(),
             what: "writable".to_owned(),
             took_ms: 2034,
             floor_ms: Some(2000),
         },
         Event::Notice { host: None, text: "<b>bash</b> is missing".to_owned() },
-        Event::StepFailed { step: "verify".to_owned(), host: None, error: "1 of the invariants".to_owned() },
+        Event::StepFailed { step: "verify".into(), host: None, error: "1 of the invariants".to_owned() },
     ]
 }
 

@@ -5,12 +5,13 @@ use crate::{
     inventory::{Fleet, Host, Node},
     report::names::compressed,
     resource::Action,
+    units::{HostName, NodeName},
 };
 
 /// One change of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
-    pub(super) host: String,
+    pub(super) host: HostName,
     pub(super) action: Option<Action>,
     /// What kind of thing is changed (`file`); it gets a plural `s` where there are several.
     pub(super) noun: &'static str,
@@ -24,13 +25,13 @@ pub(super) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
     /// In the order of the inventory.
-    pub(super) hosts: Vec<String>,
+    pub(super) hosts: Vec<HostName>,
     /// The nodes whose names the subjects have, in the order of the inventory; empty where they name none.
-    pub(super) nodes: Vec<String>,
+    pub(super) nodes: Vec<NodeName>,
     /// The first of the items.
     pub(super) first: Item,
     /// The node of that item.
-    pub(super) first_node: Option<String>,
+    pub(super) first_node: Option<NodeName>,
     /// Whether the diffs of the items differ in what is each host's and node's own.
     pub(super) varies: bool,
     key: Key,
@@ -54,7 +55,7 @@ impl Group {
     /// The subjects of a host, short: `/etc/provision/demo/7001…7006/redis.conf`.
     pub(super) fn subject(&self) -> String {
         let (before, after) = &self.key.around;
-        let names: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.nodes.iter().map(NodeName::as_str).collect();
         let names = compressed(&names);
         if names.contains(", ") && !after.is_empty() {
             return format!("{before}{{{names}}}{after}");
@@ -76,7 +77,7 @@ impl Group {
 /// Groups items. Those of one host keep their order as far as their groups do: a group stands where its first
 /// item stood.
 pub(super) fn group(items: Vec<Item>, fleet: &Fleet) -> Vec<Group> {
-    let mut hosts: Vec<(String, Vec<Item>)> = Vec::new();
+    let mut hosts: Vec<(HostName, Vec<Item>)> = Vec::new();
     for item in items {
         match hosts.iter_mut().find(|(host, _)| *host == item.host) {
             Some((_, items)) => items.push(item),
@@ -106,7 +107,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for item in items {
         let (mut key, node) = Key::new(&item, host);
-        let nodes: Vec<String> = node.iter().cloned().collect();
+        let nodes: Vec<NodeName> = node.iter().cloned().collect();
         loop {
             match groups.iter_mut().find(|group| group.key == key) {
                 None => {
@@ -123,7 +124,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
             }
         }
     }
-    let place = |name: &String| host?.nodes.iter().position(|node| node.name == *name);
+    let place = |name: &NodeName| host?.nodes.iter().position(|node| node.name == *name);
     for group in &mut groups {
         group.nodes.sort_by_key(place);
     }
@@ -132,7 +133,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
 
 impl Key {
     /// The key of an item, and the node whose name its subject has.
-    fn new(item: &Item, host: Option<&Host>) -> (Self, Option<String>) {
+    fn new(item: &Item, host: Option<&Host>) -> (Self, Option<NodeName>) {
         let split = host.and_then(|host| split(&item.subject, host));
         let node = split.map(|(_, node, _)| node);
         let around = match split {
@@ -166,9 +167,9 @@ fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
         [only] => Some(only),
         _ => None,
     });
-    let mut own = vec![(host.name.clone(), "{host}")];
+    let mut own = vec![(host.name.to_string(), "{host}")];
     if let Some(node) = node {
-        own.push((node.name.clone(), "{node}"));
+        own.push((node.name.to_string(), "{node}"));
         own.push((node.ip().to_string(), "{ip}"));
         own.push((node.port().to_string(), "{port}"));
         own.push((node.bus_port().to_string(), "{bus}"));

@@ -6,11 +6,12 @@ use super::*;
 use crate::{
     inventory::{Fold, parse},
     report::samples::{fleet, fleet_of},
+    units::HostName,
 };
 
 fn item(host: &str, subject: &str) -> Item {
     Item {
-        host: host.to_owned(),
+        host: host.into(),
         action: Some(Action::Create),
         noun: "file",
         subject: subject.to_owned(),
@@ -24,7 +25,7 @@ fn with_diff(host: &str, subject: &str, diff: &str) -> Item {
 }
 
 /// All that a group stands for.
-fn members(groups: &[Group]) -> Vec<(String, String, String)> {
+fn members(groups: &[Group]) -> Vec<(HostName, String, String)> {
     let mut members = Vec::new();
     for group in groups {
         for host in &group.hosts {
@@ -83,7 +84,7 @@ fn a_number_inside_a_word_is_no_node() {
 fn hosts_with_other_nodes_have_a_line_of_their_own() {
     let fleet = fleet(1);
     let mut two = fleet.clone();
-    two.hosts.push(Host { name: "n2".to_owned(), ..fleet.hosts[0].clone() });
+    two.hosts.push(Host { name: "n2".into(), ..fleet.hosts[0].clone() });
     let mut items: Vec<Item> = (7001..=7006).map(|node| item("n1", &format!("/etc/{node}"))).collect();
     items.extend((7001..=7005).map(|node| item("n2", &format!("/etc/{node}"))));
     let groups = group(items, &two);
