@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     digest,
+    distro::debian,
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Host, SourceKind, Ssh},
 };
@@ -172,7 +173,7 @@ async fn this_machine() -> Option<(LockedHost, Facts)> {
     };
     let pool = Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt)));
     let probe = Probe::connect(&host, &pool).await.ok()?;
-    let facts = probe.facts().await.ok().filter(|facts| facts.distro().is_some())?;
+    let facts = probe.facts().await.ok().filter(|facts| facts.distro() == Some(&debian::DISTRO))?;
     Some((probe.lock("sources", "a run that fetches a source", &|_| {}).await.ok()?, facts))
 }
 

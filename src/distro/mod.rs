@@ -1,7 +1,7 @@
 //! The families of distributions: how each names and installs packages, and where it keeps shared libraries.
 //!
-//! One family is one file, and one entry of the table here. No other room knows the name of a package, a
-//! package manager or a library folder.
+//! One family is one folder, and one entry of the table here. No other room knows the name of a package, a
+//! package manager or a library folder, except what a lab needs of the machine it runs on.
 
 pub mod debian;
 
