@@ -6,9 +6,10 @@ set -u
 umask 022
 export LC_ALL=C
 cd "$work" || exit
-# The make of a run that was killed holds this lock until it has ended.
+# The make of a run that was killed holds this lock until it has ended. ksh passes on only descriptors that
+# the command names, hence 8>&8.
 exec 8>>"$work/lock"
-flock -w "$lock_timeout" 8 || exit 75
+flock -w "$lock_timeout" 8 8>&8 || exit 75
 # What the user exported before starting provision is no part of the recipe.
 unset CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS OPT OPTIMIZATION MALLOC V MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 unset REDIS_CFLAGS REDIS_LDFLAGS SERVER_CFLAGS SERVER_LDFLAGS PROG_SUFFIX SANITIZER DEB_HOST_GNU_TYPE CPATH LIBRARY_PATH
@@ -60,7 +61,7 @@ if [ -f "$jemalloc/configure" ]; then
 fi
 echo "provision: objects $objects"
 
-make -j"$cores" -C "$root" "$@" || exit
+make -j"$cores" -C "$root" "$@" 8>&8 || exit
 cp "$root/$target" server || exit
 ! command -v strip >/dev/null || strip --strip-debug server || exit
 echo "provision: version $(./server --version)"

@@ -6,8 +6,9 @@ show_log() {
   tail "$@" -- "$log" 2>&1 | while IFS= read -r line; do printf '%s: %s\n' "$name" "$line"; done
 }
 # A log may be silent for days. Heartbeats find out that the connection is closed, and end what was started here.
+# ksh's own printf does not tell.
 follow_until_closed() {
   trap '' PIPE
-  while printf '\001\n'; do sleep 5; done 2>/dev/null
+  while env printf '\001\n'; do sleep 5; done 2>/dev/null
   kill 0
 }

@@ -7,7 +7,7 @@
 # When the process $1 was started, in ticks since the boot.
 started_at() {
   read -r line <"/proc/$1/stat" || return 1
-  line=${line##*) }
+  line=${line##*") "}
   # shellcheck disable=SC2086 # its fields
   set -- $line
   echo "${20}"

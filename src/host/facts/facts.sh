@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # `script` sets library_folders
 id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%\(*}"
 id=${id#*\(}; echo "user=${id%\)}"
 echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"

@@ -1,0 +1,215 @@
+//! Nodes: their processes, logs, and paths to each other. `x-server` is a copy of `sleep`, or of a shell that
+//! runs its configuration.
+
+use super::scenario::Scenario;
+
+/// A server that runs in `data`; `pid` has its number.
+const SERVER: &str = r#"mkdir data other; cp /bin/sleep x-server; cp /bin/sleep sleeper
+(cd data; exec ../x-server 30 >/dev/null 2>&1) & server=$!
+(cd other; exec ../sleeper 30 >/dev/null 2>&1) & sleeper=$!
+trap 'kill $server $sleeper' EXIT
+until [ "$(readlink /proc/$server/exe)" = "$T/x-server" ]; do sleep 0.01; done
+until [ "$(readlink /proc/$sleeper/exe)" = "$T/sleeper" ]; do sleep 0.01; done
+echo $server >pid; echo conf >conf; echo unit >unit; echo 'a vars' >data/nodes.conf"#;
+
+/// systemd, which has started that server.
+const SYSTEMCTL: (&str, &str) = (
+    "systemctl",
+    r#"case $* in
+'show -p MainPID up.service') echo "MainPID=$(cat "$T/pid")" ;;
+'show -p MainPID '*) echo MainPID=0 ;;
+'show -p NRestarts up.service') echo NRestarts=2 ;;
+is-enabled*) [ "$2" = --quiet ] || echo disabled; exit 1 ;;
+esac"#,
+);
+
+/// Starts and stops by the functions; the configuration is what the server runs.
+const STARTED: &str = r#"mkdir data; cp /bin/dash x-server
+echo "cd $T/data; trap exit TERM; env | sed 's/=.*//' | sort; id -un; echo up; while :; do sleep 0.05; done" >conf
+trap '[ ! -e started ] || { read -r _ pid _ <started; kill -KILL $pid; }' EXIT"#;
+
+const NODE_PROCESS: &str = "resource/node_process.sh";
+const FIND_NODE: &[&str] = &["resource/find_node.sh"];
+const BOTH: &[&str] = &["resource/prelude.sh", "resource/find_node.sh"];
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        given: SERVER,
+        calls: r#"read -r server <pid
+found() { if find_node "$@"; then echo "found ${sum:-by its folder} $((pid - server))"; else echo 'not found'; fi; }
+since=$(started_at "$server")
+found $T/gone $T/data ''; found $T/gone $T/other ''
+echo "0123 $server $since" >started; found $T/started $T/data ''
+echo "0123 $server $((since - 1))" >started; found $T/started $T/data ''
+echo "0123 $server $since" >started; found $T/started $T/other ''
+echo 0123 >started; found $T/started $T/data ''"#,
+        expected: r#"
+found by its folder 0
+not found
+found 0123 0
+found by its folder 0
+not found
+found by its folder 0
+"#,
+        ..Scenario::new("resource/find_node.sh", "process, start and folder must agree")
+    },
+    Scenario {
+        stubs: &[SYSTEMCTL],
+        given: SERVER,
+        calls: r#"read -r server <pid; now=$(sum_of conf unit); echo "${now%% *} $server 1" >started
+question() { node 7001 "$@" | sed "s/ $server / N /"; }
+echo "${now%% *} $server $(started_at "$server")" >files
+question $T/files $T/data '' none $T/x-server conf unit
+question $T/files $T/data '' none $T/sleeper conf
+question $T/started $T/data up.service none $T/x-server conf unit
+question $T/started $T/data down.service none $T/x-server conf unit
+cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server conf unit"#,
+        expected: r#"
+=node 7001 N current installed
+=node 7001 N stale other
+=node 7001 N current installed
+=disabled 7001
+=conf 7001 YSB2YXJzCg==
+=node 7001 N current other
+"#,
+        ..Scenario::new("resource/find_node.sh", "a running node is compared with what stands on disk")
+    },
+    Scenario {
+        given: "mkdir data; echo a >data/nodes.conf",
+        calls: r#"pattern="^ *[0-9]+: (00000000|0100007F):($(printf %04X "$LISTENING")) [0-9A-F]+:0000 0A "
+node 7001 none $T/data '' "$pattern" b conf | sed "s/ $LISTENING [^ ].* (pid [0-9]*)\$/ PORT OWNER/""#,
+        expected: "=taken 7001 PORT OWNER\n=conf 7001 YQo=\n",
+        ..Scenario::new("resource/find_node.sh", "of a node that does not run the port's owner and nodes.conf are told")
+    },
+    Scenario {
+        given: STARTED,
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        uses: BOTH,
+        calls: r#"start() { arrive $T/started $T/data; find_node $T/started $T/data '' || start_node $T/x-server $T/started '' $T/conf; }
+start; read -r digest first _ <started; start; read -r _ second _ <started
+[ "$first" != "$second" ] || echo 'started once'; [ "$digest" != "$(sum conf)" ] || echo 'with conf'
+arrive $T/started $T/data; until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e "$(id -un)" started.out; stat -c %a started started.out
+stop_node $T/started $T/data ''; find_node $T/started $T/data '' || echo stopped
+stop_node $T/started $T/data ''"#,
+        check: "ls",
+        expected: r#"
+started once
+with conf
+LC_ALL
+PATH
+up
+644
+600
+stopped
+conf
+data
+x-server
+"#,
+        ..Scenario::new(NODE_PROCESS, "a node is started once, with an empty environment, and stopped")
+    },
+    Scenario {
+        as_root: true,
+        given: STARTED,
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account=; chmod 755 .. .",
+        uses: BOTH,
+        calls: r#"start_node $T/x-server $T/started daemon $T/conf; arrive $T/started $T/data
+until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e ^[A-Z] started.out; stat -c '%U %a' started.out
+stop_node $T/started $T/data ''"#,
+        check: "ls",
+        expected: "daemon\nup\nroot 600\nconf\ndata\nx-server\n",
+        ..Scenario::new(NODE_PROCESS, "it runs under its account, and its output is not that account's")
+    },
+    Scenario {
+        given: STARTED,
+        before: "exec 2>/dev/null; state=$T/state ledger=$T/state/ledger.jsonl account=; sed -i \"s/trap exit/trap ''/\" conf",
+        uses: BOTH,
+        calls: r#"start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
+stop_node $T/started $T/data 1; find_node $T/started $T/data '' || echo stopped"#,
+        check: "ls",
+        expected: "stopped\nconf\ndata\nx-server\n",
+        ..Scenario::new(NODE_PROCESS, "one that does not end in time is killed")
+    },
+    Scenario {
+        given: SERVER,
+        uses: FIND_NODE,
+        calls: r#"read -r server <pid; seq 25 >log; echo 'cannot bind' >started.out
+echo "0 $server $(started_at "$server")" >started; node_state $T/started $T/log '' | tr '\n' ' '; echo
+echo "0 $server 1" >started; node_state $T/started $T/gone ''"#,
+        expected: r#"
+@runs 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 cannot bind 
+cannot bind
+"#,
+        ..Scenario::new("run/ready.sh", "whether it runs, then the end of its log and of its output")
+    },
+    Scenario {
+        stubs: &[SYSTEMCTL, ("journalctl", r#"case $1 in --sync) ;; *) echo "journal $*" ;; esac"#)],
+        given: SERVER,
+        uses: FIND_NODE,
+        calls: "for unit in up.service down.service; do node_state $T/started $T/log $unit; done",
+        expected: r#"
+@runs
+journal --quiet --no-pager -o cat -n 20 -u up.service
+journal --quiet --no-pager -o cat -n 20 -u down.service
+"#,
+        ..Scenario::new("run/ready.sh", "what systemd started is in the journal")
+    },
+    Scenario {
+        stubs: &[SYSTEMCTL],
+        given: SERVER,
+        before: "read -r server <pid
+{ for n in 1 2 3 4; do echo \"$server:M Fatal $n\"; done; echo \"$server:M ready\"; echo '1:M Fatal other'; } >log",
+        calls: r#"{ check_node 10.0.0.1:7001 "$server" $T/x-server $T/data/nodes.conf $T/log up.service
+check_node 10.0.0.1:7002 '' $T/sleeper $T/gone $T/log ''; } |
+  sed "s/=$(stat -c %d:%i x-server)\$/=SERVER/; s/=$(stat -c %d:%i sleeper)\$/=SLEEPER/; s/=$server:/=N:/""#,
+        expected: r#"
+node=10.0.0.1:7001
+running=SERVER
+installed=SERVER
+conf=a vars
+fault=N:M Fatal 2
+fault=N:M Fatal 3
+fault=N:M Fatal 4
+enabled=disabled
+restarts=NRestarts=2
+node=10.0.0.1:7002
+installed=SLEEPER
+"#,
+        ..Scenario::new("cluster/verify/host_checks.sh", "what a node runs, its last faults and its unit")
+    },
+    Scenario {
+        given: r#"printf 'a\n  b \\n\n\nlast' >'a log'; echo c >c"#,
+        calls: r#"show_log "$T/a log" 7001 -n 3; show_log $T/c 'h 7002' -n 1; show_log $T/gone 7003 -n 1"#,
+        expected: r#"
+7001:   b \n
+7001: 
+h 7002: c
+7003: tail: cannot open 'T/gone' for reading: No such file or directory
+"#,
+        ..Scenario::new("cli/logs.sh", "each line after its node's name, as it is")
+    },
+    Scenario {
+        given: "echo one >log",
+        before: "sleep() { command sleep 0.05; }",
+        calls: r#"{ show_log $T/log 7001 -n 1 -F & follow_until_closed; } | grep -m 1 '^7001: ' >found"#,
+        check: r#"cat found
+follows() { for process in /proc/[0-9]*; do grep -aqs "^tail.*$T" $process/cmdline && return; done; return 1; }
+n=0; while follows; do n=$((n + 1)); [ $n -lt 100 ] || exit 1; sleep 0.05; done"#,
+        expected: "7001: one\n",
+        ..Scenario::new("cli/logs.sh", "what follows ends with its reader")
+    },
+    Scenario {
+        before: "patience=2 paths=\"127.0.0.1 $LISTENING\n127.0.0.1 1\n$(seq 2 40 | sed 's/^/127.0.1.1 /')\n\"; try() {",
+        calls: "}\ntry >found; wc -l <found; sort -n -k 2 found | head -n 2 | sed 's/bash: line [0-9]*: //'",
+        expected: r#"
+40
+127.0.0.1 1 Connection refused
+127.0.1.1 2 Connection refused
+"#,
+        ..Scenario::new("cluster/connectivity.sh", "only what is closed is printed, with the kernel's reason")
+    },
+    Scenario {
+        before: "patience=2 paths='127.0.0.1 1\n' PATH=$BIN",
+        expected: "no bash\n",
+        ..Scenario::new("cluster/connectivity.sh", "without bash nothing is tried")
+    },
+];
