@@ -7,7 +7,7 @@
 # Nothing here follows a link that another account has planted, and nothing is written by name in a folder
 # that another account can write to: `enter` goes into a folder part by part and holds on to it as the working
 # directory, `stage` makes a folder in it that is only ours, what is new is finished in there, and `place`
-# renames it. A rename follows no link.
+# renames it. A rename follows no link. Where only we can write anyway, `prepare` spares that folder.
 
 set -eu
 umask 022
@@ -69,6 +69,7 @@ is_private() { case $(stat -c '%u %a' .) in "$me 700" | "$me 2700") ;; *) return
 
 # Removes what an interrupted `stage` for $1 has left. What is not ours is not touched.
 sweep() {
+  [ -e "./$1.provision-new" ] || [ -L "./$1.provision-new" ] || return 0
   if [ -L "./$1.provision-new" ] || [ ! -d "./$1.provision-new" ]; then
     rm -f -- "./$1.provision-new"
     return
@@ -83,9 +84,28 @@ sweep() {
     refuse "${PWD%/}/$1.provision-new is in the way and not ours: remove it, and run this again"
 }
 
+# Whether nobody but root and us can put anything into the folder we are in.
+is_closed() {
+  # shellcheck disable=SC2046 # numbers
+  set -- $(stat -c '%u %a' .)
+  case ${1-} in 0 | "$me") ;; *) return 1 ;; esac
+  case ${2-} in '' | *[2367]? | *[2367]) return 1 ;; esac
+}
+
+# Sets `new` to the path where a new $1 for the folder we are in can be made.
+prepare() {
+  if is_closed; then
+    new=./$1.provision-new
+    sweep "$1"
+  else
+    stage "$1"
+  fi
+}
+
 # Makes a folder in the one we are in, where only we can put anything, and goes into it: the place to
 # make a new $1.
 stage() {
+  new=./new
   sweep "$1"
   here=${PWD%/}
   mkdir -m 700 -- "./$1.provision-new"
@@ -94,10 +114,14 @@ stage() {
     refuse "$here/$1.provision-new was replaced meanwhile: look who can write to $here, and run this again"
 }
 
-# Leaves the folder that `stage` made, and removes it.
+# Removes what `place` has not put where it belongs, and leaves and removes the folder that `stage` made.
 leave() {
-  rm -rf ./new ./rest
-  cd -P .. && rmdir -- "./$1.provision-new"
+  if [ "$new" = ./new ]; then
+    rm -rf ./new ./rest
+    cd -P .. && rmdir -- "./$1.provision-new"
+  else
+    rm -rf -- "$new"
+  fi
 }
 
 # Gives up what is being made.
@@ -108,8 +132,12 @@ scrap() {
 
 # Puts what was made where it belongs.
 place() {
-  mv -fT ./new "../$1" || scrap "$1"
-  leave "$1"
+  if [ "$new" = ./new ]; then
+    mv -fT ./new "../$1" || scrap "$1"
+    leave "$1"
+  else
+    mv -fT -- "$new" "./$1" || scrap "$1"
+  fi
 }
 
 own() { [ -z "$2" ] || chown -- "$2" "$1"; }
@@ -184,10 +212,10 @@ write() (
   split "$1"
   enter "$dir"
   [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the file it leads to"
-  stage "$name"
+  prepare "$name"
   umask 077
   {
-    if [ "${4-}" = raw ]; then cat; else base64 -d; fi >./new && own ./new "$3" && chmod "$2" ./new
+    if [ "${4-}" = raw ]; then cat; else base64 -d; fi >"$new" && own "$new" "$3" && chmod "$2" "$new"
   } || scrap "$name"
   place "$name"
 )
@@ -198,9 +226,14 @@ folder() (
   enter "$dir"
   here=${PWD%/}
   if [ ! -e "./$name" ] && [ ! -L "./$name" ]; then
-    stage "$name"
-    { mkdir ./new && own ./new "$3" && chmod "${2:-00755}" ./new; } || scrap "$name"
-    place "$name"
+    if is_closed; then
+      sweep "$name"
+      mkdir -m "${2:-00755}" -- "./$name" && own "./$name" "$3" || exit 1
+    else
+      stage "$name"
+      { mkdir ./new && own ./new "$3" && chmod "${2:-00755}" ./new; } || scrap "$name"
+      place "$name"
+    fi
   elif [ -z "$2" ]; then
     enter "$1"
   else
