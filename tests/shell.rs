@@ -1,5 +1,5 @@
-//! Every shell program of the product, `src/**/*.sh`: it parses under four shells, shellcheck finds nothing in
-//! it, and its scenarios end alike under all four. A program without a scenario fails here. What needs root
+//! Every shell program of the product, `src/**/*.sh`: it parses under four shells, shellcheck finds nothing
+//! in it, and its scenarios end alike under all four. A program without a scenario fails here. What needs root
 //! runs in a mount namespace of its own, and says so where it is skipped.
 
 #![allow(

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::{context::BuildContext, script::with_parameters};
+use super::context::BuildContext;
 use crate::{
     distro::debian::{
         self, deb_src,
         source_package::{self, SourcePackage},
     },
-    host::minify,
+    host::{minify, with_parameters},
 };
 
 /// The longest silence of apt, which has its own timeouts for each connection.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{recipe::CXX_COMPILER, spec::ArtifactSpec};
-use crate::host::{Facts, minify, quote};
+use crate::host::{Facts, minify, quote, with_parameters};
 
 /// How `build.sh` ends when something is wrong that is not make's fault.
 pub(super) mod status {
@@ -49,12 +49,6 @@ pub(super) fn tidy(cache: &str, work: &str, is_remote: bool) -> String {
     let remote = if is_remote { "yes" } else { "" };
     let parameters = [("cache", cache), ("ours", OURS), ("work", work), ("remote", remote)];
     with_parameters(&parameters, &minify(include_str!("tidy.sh")))
-}
-
-/// A program with its parameters as variables in front.
-pub(super) fn with_parameters(parameters: &[(&str, &str)], program: &str) -> String {
-    let assignments = parameters.iter().map(|(name, value)| format!("{name}={}\n", quote(value)));
-    assignments.chain([program.to_owned()]).collect()
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Local {
         let mut child = sh()
             .args([
                 "-c",
-                put::SCRIPT,
+                &put::script(),
                 "sh",
                 remote,
                 &format!("{mode:o}"),

@@ -36,7 +36,7 @@ pub use self::{
     locked::LockedHost,
     probe::Probe,
     prompt::{NoPrompt, Prompt},
-    shell::{buffer_output, minify, quote},
+    shell::{buffer_output, minify, quote, with_parameters},
     ssh::Pool,
     stream::Stream,
     upload::Upload,

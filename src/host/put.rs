@@ -1,19 +1,9 @@
 //! The remote atomic put, the same for every way to a host.
 
-/// Reads the content from standard input. Arguments: the path, the mode, the SHA-256, how many bytes come,
-/// and `gzip` where they are gzipped. They are counted because a terminal, which sudo may insist on, has no
-/// end of file. The temporary name is fixed by the path, so that an interrupted put leaves at most one file,
-/// which the next one replaces; one that has been overtaken keeps its hands off that. The folder must be
-/// ours, and no link is followed in it: the new file is created exclusively and changed through its
-/// descriptor. One line without single quotes: it travels through login shells of any kind.
-pub(super) const SCRIPT: &str = "set -euC; umask 077; new=./${1##*/}.provision-new; cd -P \"${1%/*}\"; \
-    refuse() { echo \"$1\" >&2; exit 1; }; \
-    [ -O . ] || refuse \"${1%/*} belongs to another account: give it back to $(id -un)\"; \
-    [ ! -L \"./${1##*/}\" ] || refuse \"$1 is a symbolic link, and is not followed: remove it\"; \
-    rm -f -- \"$new\"; exec 3>\"$new\"; [ -f /proc/self/fd/3 ] || refuse \"$1.provision-new is in the way: remove it\"; \
-    ours() { [ /proc/self/fd/3 -ef \"$new\" ]; }; trap \"! ours || rm -f -- \\\"\\$new\\\"\" EXIT; \
-    if [ \"${5-}\" = gzip ]; then head -c \"$4\" | gzip -dc >&3; else head -c \"$4\" >&3; fi; sum=$(sha256sum </proc/self/fd/3); \
-    [ \"${sum%% *}\" = \"$3\" ] || refuse \"what arrived has another SHA-256 than what was sent\"; \
-    ours || refuse \"another run has begun to write the same file\"; \
-    chmod \"$2\" /proc/self/fd/0 <&3; mv -fT \"$new\" \"./${1##*/}\"; \
-    if command -v restorecon >/dev/null 2>&1; then restorecon \"./${1##*/}\" || :; fi";
+use super::shell::one_line;
+
+/// Writes standard input to a file, atomically. Its arguments: the path, the mode, the SHA-256, how many
+/// bytes come, and `gzip` where they are gzipped.
+pub(super) fn script() -> String {
+    one_line(include_str!("put.sh"))
+}

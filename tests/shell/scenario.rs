@@ -11,8 +11,8 @@ pub(crate) const SHELLS: [&[&str]; 4] = [&["dash"], &["bash", "--posix"], &["bus
 /// How long a script may take, in seconds.
 const TIMEOUT: &str = "20";
 
-/// What is there before, a program with what stands before and after it, and what must come of it. `given` and
-/// `check` are lines of `sh` that run in the scenario's folder `$T`; `$BIN` has the stubs, `$LISTENING` is a
+/// What is there before, a program with what stands before and after it, and what must come of it. `given`
+/// and `check` are lines of `sh` that run in the scenario's folder `$T`; `$BIN` has the stubs, `$LISTENING` is a
 /// port that listens.
 pub(crate) struct Scenario {
     /// The program, below `src/`.
@@ -32,26 +32,28 @@ pub(crate) struct Scenario {
     pub(crate) expected: &'static str,
     /// Whether it needs root, and mounts: what it mounts, only it sees.
     pub(crate) as_root: bool,
+    /// Whether the program is sent as one line.
+    pub(crate) as_one_line: bool,
 }
 
 impl Scenario {
     pub(crate) const fn new(program: &'static str, title: &'static str) -> Self {
         let (stubs, given, before, uses): (&[(&str, &str)], _, _, &[&str]) = (&[], "", "", &[]);
-        let (calls, check, expected, as_root) = ("", "", "", false);
-        Self { program, title, stubs, given, before, uses, calls, check, expected, as_root }
+        let (calls, check, expected, as_root, as_one_line) = ("", "", "", false, false);
+        Self { program, title, stubs, given, before, uses, calls, check, expected, as_root, as_one_line }
     }
 
-    /// The script, as `host::minify` and the framing of `host::shell` send it.
+    /// The script, as `host::minify`, `host::one_line` and the framing of `host::shell` send it.
     fn script(&self) -> String {
-        let mut text = format!("{}\n", self.before);
+        let mut text = format!("{}\n", minified(self.before, "\n"));
         for program in self.uses.iter().chain([&self.program]) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(program);
-            text.push_str(&fs::read_to_string(path).unwrap());
+            let between = if self.as_one_line { " " } else { "\n" };
+            text.push_str(&minified(&fs::read_to_string(path).unwrap(), between));
+            text.push('\n');
         }
-        text.push_str(self.calls);
-        let lines = text.lines().map(str::trim_start);
-        let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-        format!("{{\n(\n{}\n) </dev/null 2>&1 9>&-\nprintf '@status %s\\n' \"$?\"\n}}\n", lines.join("\n"))
+        text.push_str(&minified(self.calls, "\n"));
+        format!("{{\n(\n{text}\n) </dev/null 2>&1 9>&-\nprintf '@status %s\\n' \"$?\"\n}}\n")
     }
 
     /// What it prints under a shell.
@@ -98,6 +100,12 @@ static LISTENING: LazyLock<(TcpListener, u16)> = LazyLock::new(|| {
     let port = listener.local_addr().unwrap().port();
     (listener, port)
 });
+
+/// Lines without comments and indentation.
+fn minified(text: &str, between: &str) -> String {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join(between)
+}
 
 /// A command of several words.
 pub(crate) fn command(words: &[&str]) -> Command {

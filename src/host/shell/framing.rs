@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     lock::{Retake, holder_of, lock_script},
-    script::{framed, minify},
+    script::framed,
 };
 use crate::{
     host::error::{Error, Result},
@@ -165,7 +165,7 @@ impl Shell {
         on_wait: &(dyn Fn(&str) + Sync),
         retake: Retake,
     ) -> Result<Option<String>> {
-        let text = framed(&minify(&lock_script(cluster, holder, retake)), &self.sentinel);
+        let text = framed(&lock_script(cluster, holder, retake), &self.sentinel);
         let mut on_line = |line: &str| holder_of(line).iter().for_each(|holder| on_wait(holder));
         let (status, output) =
             self.send(host, "the cluster's lock", &text, LOCK_TIMEOUT, &mut on_line).await?;

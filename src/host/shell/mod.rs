@@ -4,8 +4,12 @@ mod framing;
 mod lock;
 mod script;
 
-pub use self::script::{buffer_output, minify, quote};
-pub(super) use self::{framing::Shell, lock::Retake, script::sentinel};
+pub use self::script::{buffer_output, minify, quote, with_parameters};
+pub(super) use self::{
+    framing::Shell,
+    lock::Retake,
+    script::{one_line, sentinel},
+};
 
 #[cfg(test)]
 mod tests;

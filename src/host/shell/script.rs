@@ -14,6 +14,18 @@ pub fn minify(script: &str) -> String {
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
+/// A program as one line, which login shells of any kind pass on between single quotes. It must have none
+/// itself, and each of its lines must end where a blank may follow: after `;` or a word.
+pub(in crate::host) fn one_line(program: &str) -> String {
+    minify(program).trim_end().replace('\n', " ")
+}
+
+/// A program with its parameters as variables in front.
+pub fn with_parameters(parameters: &[(&str, &str)], program: &str) -> String {
+    let assignments = parameters.iter().map(|(name, value)| format!("{name}={}\n", quote(value)));
+    assignments.chain([program.to_owned()]).collect()
+}
+
 /// A script that prints its output in one piece: printed line by line, each line may be a packet of its own.
 pub fn buffer_output(script: &str) -> String {
     format!("said=$(\n{script})\nended=$?\nprintf '%s\\n' \"$said\"\nexit $ended\n")

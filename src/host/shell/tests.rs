@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::{
     framing::Shell,
     lock::{Retake, holder_of, lock_script},
-    script::{buffer_output, framed, minify, quote, sentinel},
+    script::{buffer_output, framed, minify, one_line, quote, sentinel},
 };
 use crate::host::error::Error;
 
@@ -249,24 +249,24 @@ fn buffered_output_is_the_same_with_the_same_status() {
 }
 
 #[test]
-fn only_a_run_that_takes_its_lock_again_ends_the_shell_that_held_it() {
-    let (fresh, again) = (lock_script("c", "me", Retake::No), lock_script("c", "me", Retake::Yes));
-    assert!(!fresh.contains("kill"));
-    assert!(again.contains("kill -KILL \"$(sed -n 2p \"$lock\")\""));
-    assert!(
-        again.contains("[ \"$(head -n 1 \"$lock\")\" != \"$holder\" ] ||"),
-        "the holder is compared first"
-    );
+fn programs_that_pass_through_login_shells_are_valid_as_one_line() {
+    for program in [include_str!("../put.sh"), include_str!("../ssh/relay.sh")] {
+        let line = one_line(program);
+        assert!(!line.contains(['\'', '\n']) && !line.contains(" #"), "{line}");
+        assert!(sh().args(["-n", "-c", &line]).status().unwrap().success(), "{line}");
+    }
 }
 
 #[test]
 fn the_lock_script_is_valid_and_quotes_its_holder() {
     for retake in [Retake::No, Retake::Yes] {
-        let script = minify(&lock_script("orders", "me on host; 'touch /tmp/x'", retake));
+        let script = lock_script("orders", "me on host; 'touch /tmp/x'", retake);
         assert!(sh().args(["-n", "-c", &script]).status().unwrap().success(), "{script}");
         let word = shlex::split(script.lines().find(|line| line.starts_with("holder=")).unwrap()).unwrap();
         assert_eq!(word, ["holder=me on host; 'touch /tmp/x'"]);
-        assert!(script.contains("-orders.lock"));
+        assert!(script.starts_with("cluster=orders\n"), "{script}");
+        let again = script.contains("\nretake=yes\n");
+        assert_eq!(again, retake == Retake::Yes, "only a run that held it may end the shell that holds it");
     }
 }
 

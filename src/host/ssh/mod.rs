@@ -113,7 +113,7 @@ impl Ssh {
         let bytes = gzipped.unwrap_or(upload.bytes());
         let length = bytes.len().to_string();
         let args = [remote, &mode, upload.sha256(), &length, how];
-        let (mut exec, _) = self.launcher.start(super::put::SCRIPT, &args).await?;
+        let (mut exec, _) = self.launcher.start(&super::put::script(), &args).await?;
         put::send(&mut exec, bytes).await
     }
 

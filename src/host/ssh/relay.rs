@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::launcher::Launcher;
-use crate::host::stream::Stream;
+use crate::host::{shell::one_line, stream::Stream};
 
 /// How long a relay waits for a free session channel: less than dialling may take, so that the reason is
 /// reported.
@@ -16,12 +16,6 @@ const SLOT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a relay prints once it is connected.
 const CONNECTED: &[u8] = b"@relays\n";
-
-/// Ends when either side does: the server by closing, we by the end of its standard input. What is left of it
-/// then holds nothing that keeps the channel open.
-const SCRIPT: &str = "command -v bash >/dev/null || { echo no bash >&2; exit 127; }; \
-                      exec bash -c \"exec 3<>/dev/tcp/\\$1/\\$2 || exit; echo @relays; cat <&3 & r=\\$!; \
-                      { cat >&3 2>/dev/null; kill \\$r; } <&0 & w=\\$!; wait \\$r; kill \\$w\" bash \"$1\" \"$2\"";
 
 /// Opens a stream to an address as the host sees it. `Unsupported` where the host has no bash,
 /// `QuotaExceeded` where all session channels are in use.
@@ -34,7 +28,8 @@ pub(super) async fn open(launcher: &Launcher, address: SocketAddr) -> io::Result
                     allow forwarding there";
         return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
     }
-    let started = launcher.start_clean(SCRIPT, &[&ip, &port]).await;
+    let script = one_line(include_str!("relay.sh"));
+    let started = launcher.start_clean(&script, &[&ip, &port]).await;
     let (mut exec, before) = started.map_err(|failed| io::Error::other(failed.reason))?;
     let mut connected = vec![0; CONNECTED.len()];
     let (read, errors) = (&mut io::Cursor::new(before).chain(&mut exec.stdout), &exec.errors);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     error::{Error, Result},
     host_shell::HostShell,
-    shell::quote,
+    shell::{minify, with_parameters},
 };
 
 pub(super) struct DetachedJob<'a> {
@@ -112,82 +112,34 @@ impl DetachedJob<'_> {
         Error::Script { host: host.name.clone(), what: self.what.to_owned(), status, output }
     }
 
-    /// The folder is lost with a reboot where that is possible, and only its owner can read it: a script
-    /// may hold secrets.
-    fn folder(&self) -> String {
+    /// One of the programs beside this file, with its parameters and the name of the job.
+    fn program(&self, parameters: &[(&str, &str)], program: &str) -> String {
         let sha256 = hex::encode(Sha256::digest(self.script));
-        let name = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
-        format!(
-            "umask 077\nbase=/run/provision-work\n[ \"$(id -u)\" = 0 ] || base=${{XDG_RUNTIME_DIR:-/tmp}}/provision-work-$(id -u)\n\
-             [ ! -L \"$base\" ] && {{ [ ! -e \"$base\" ] || [ -O \"$base\" ]; }} || {{ echo \"$base is not ours: remove it\"; exit 1; }}\n\
-             job=$base/{}\n",
-            quote(&name)
-        )
+        let key = format!("{}-{}", self.key, sha256.get(..12).unwrap_or_default());
+        let program = minify(&[include_str!("folder.sh"), program].concat());
+        with_parameters(&[&[("key", key.as_str())], parameters].concat(), &program)
     }
 
-    /// Starts the job unless the same one runs already, or has ended and was not collected. The script is
-    /// removed from the disk as soon as it is read.
+    /// Starts the job unless the same one runs already, or has ended and was not collected.
     fn start(&self) -> String {
-        format!(
-            r#"{folder}
-[ ! -e "$job/status" ] || exit 0
-! kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || exit 0
-[ -d "$base" ] || mkdir -m 700 "$base" || exit
-[ ! -L "$base" ] && [ -O "$base" ] && chmod 700 "$base" || exit
-rm -rf "$job"
-mkdir "$job" && printf %s '{script}' | base64 -d >"$job/script" || exit
-: >"$job/out"
-setsid sh -c '
-  {{ rm -f "$1/script"; sh -s; }} <"$1/script" >>"$1/out" 2>&1
-  echo $? >"$1/status.new"; mv "$1/status.new" "$1/status"
-' sh "$job" </dev/null >/dev/null 2>&1 &
-echo $! >"$job/pid""#,
-            folder = self.folder(),
-            // A here-document may be kept in /tmp, and a script may hold secrets.
-            script = BASE64_STANDARD.encode(format!("(\n{}\n) </dev/null\n", self.script)),
-        )
+        let script = BASE64_STANDARD.encode(format!("(\n{}\n) </dev/null\n", self.script));
+        self.program(&[("script", &script)], include_str!("start.sh"))
     }
 
     /// Prints the job's output after its first `lines` lines, and continues until it ends.
     fn follow(&self, lines: usize) -> String {
-        format!(
-            r#"{folder}
-at=$(head -n {lines} "$job/out" 2>/dev/null | wc -c)
-pause=0.02 quiet=0
-beat=$(printf '\001')
-while :; do
-  status=$(cat "$job/status" 2>/dev/null)
-  [ -n "$status" ] || kill -0 "$(cat "$job/pid" 2>/dev/null)" 2>/dev/null || {{
-    sleep 0.2; status=$(cat "$job/status" 2>/dev/null)
-    [ -n "$status" ] || {{ echo "${{beat}}gone"; exit 0; }}
-  }}
-  size=$(stat -c %s "$job/out" 2>/dev/null || echo 0)
-  if [ "$size" -gt "$at" ]; then
-    tail -c +$((at + 1)) "$job/out" | head -c $((size - at))
-    at=$size quiet=0 pause=0.05
-  fi
-  if [ -n "$status" ]; then
-    [ "$at" = 0 ] || [ -z "$(tail -c 1 "$job/out")" ] || echo
-    echo "${{beat}}ended $status"
-    exit 0
-  fi
-  sleep $pause
-  case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; 0.1) pause=0.2 ;; *) pause=1; quiet=$((quiet + 1)) ;; esac
-  [ $pause != 1 ] || [ -n "$(tail -c 1 "$job/out")" ] || echo "$beat"
-  [ "$quiet" -lt {idle} ] || {{ echo "${{beat}}silent"; exit 0; }}
-done"#,
-            folder = self.folder(),
-            idle = self.idle.as_secs(),
-        )
+        let (lines, idle) = (lines.to_string(), self.idle.as_secs().to_string());
+        self.program(&[("lines", &lines), ("idle", &idle)], include_str!("follow.sh"))
     }
 
+    /// Removes the job's folder.
     fn tidy(&self) -> String {
-        format!("{}rm -rf \"$job\"; rmdir \"$base\" 2>/dev/null || :", self.folder())
+        self.program(&[("kill", "")], include_str!("tidy.sh"))
     }
 
-    /// Kills the job's process group, in a form that dash and bash both know.
+    /// Kills the job, and removes its folder.
     fn kill(&self) -> String {
-        format!("{}kill -s KILL -- -\"$(cat \"$job/pid\")\" 2>/dev/null || :\n{}", self.folder(), self.tidy())
+        self.program(&[("kill", "yes")], include_str!("tidy.sh"))
     }
 }
 
@@ -203,11 +155,12 @@ mod tests {
 
     #[test]
     fn a_job_is_named_by_its_key_and_its_script() {
-        let folder = job("build", "make").folder();
-        assert!(folder.contains("build-"), "{folder}");
-        assert_eq!(folder, job("build", "make").folder());
-        assert_ne!(folder, job("build", "make test").folder());
-        assert_ne!(folder, job("apt", "make").folder());
+        let name = |job: DetachedJob<'_>| job.tidy().lines().next().unwrap().to_owned();
+        let build = name(job("build", "make"));
+        assert!(build.starts_with("key=build-"), "{build}");
+        assert_eq!(build, name(job("build", "make")));
+        assert_ne!(build, name(job("build", "make test")));
+        assert_ne!(build, name(job("apt", "make")));
     }
 
     #[test]
