@@ -198,12 +198,12 @@ n=0; while follows; do n=$((n + 1)); [ $n -lt 100 ] || exit 1; sleep 0.05; done"
         ..Scenario::new("cli/logs.sh", "what follows ends with its reader")
     },
     Scenario {
-        before: "patience=2 paths=\"127.0.0.1 $LISTENING\n127.0.0.1 1\n$(seq 2 40 | sed 's/^/127.0.1.1 /')\n\"; try() {",
+        before: "patience=2 paths=\"127.0.0.1 $LISTENING\n127.0.0.1 1\n$(seq 200 238 | sed 's/^/127.0.1.1 /')\n\"; try() {",
         calls: "}\ntry >found; wc -l <found; sort -n -k 2 found | head -n 2 | sed 's/bash: line [0-9]*: //'",
         expected: r#"
 40
 127.0.0.1 1 Connection refused
-127.0.1.1 2 Connection refused
+127.0.1.1 200 Connection refused
 "#,
         ..Scenario::new("cluster/connectivity.sh", "only what is closed is printed, with the kernel's reason")
     },
