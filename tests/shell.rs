@@ -1,6 +1,6 @@
 //! Every shell program of the product, `src/**/*.sh`: it parses under four shells, shellcheck finds nothing
-//! in it, and its scenarios end alike under all four. A program without a scenario fails here. What needs root
-//! runs in a mount namespace of its own, and says so where it is skipped.
+//! in it, and its scenarios end alike under all four. A program without a scenario fails here. What needs
+//! root runs in a mount namespace of its own, and says so where it is skipped.
 
 #![allow(
     clippy::unwrap_used,

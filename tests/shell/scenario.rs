@@ -12,8 +12,8 @@ pub(crate) const SHELLS: [&[&str]; 4] = [&["dash"], &["bash", "--posix"], &["bus
 const TIMEOUT: &str = "20";
 
 /// What is there before, a program with what stands before and after it, and what must come of it. `given`
-/// and `check` are lines of `sh` that run in the scenario's folder `$T`; `$BIN` has the stubs, `$LISTENING` is a
-/// port that listens.
+/// and `check` are lines of `sh` that run in the scenario's folder `$T`; `$BIN` has the stubs, `$LISTENING`
+/// is a port that listens.
 pub(crate) struct Scenario {
     /// The program, below `src/`.
     pub(crate) program: &'static str,
