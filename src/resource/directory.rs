@@ -33,8 +33,7 @@ impl Directory {
         Self { path: path.into(), mode: Some(mode), owner: owner.map(str::to_owned), recursive: true }
     }
 
-    /// The path with mode and owner, by which a folder that is planned twice is told from one that is wanted
-    /// otherwise.
+    /// The path with mode and owner: two plans of one folder are the same only if these are.
     fn wanted(&self) -> String {
         let mode = self.mode.unwrap_or(0o755);
         format!("{} {mode:04o} {}", self.path, self.owner.as_deref().unwrap_or_default())

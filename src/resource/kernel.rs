@@ -1,5 +1,5 @@
-//! A setting of the running kernel. What a container must leave to the machine beneath it is told, and is no
-//! failure.
+//! A setting of the running kernel. What a container must leave to the machine beneath it becomes a notice,
+//! and is no failure.
 
 use std::collections::BTreeSet;
 

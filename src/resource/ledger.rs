@@ -139,14 +139,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn created(path: &str, sha256: &str) -> Entry {
-        Entry::CreatedFile { path: path.into(), sha256: Some(sha256.into()) }
-    }
-
-    fn folder(path: &str) -> Entry {
-        Entry::CreatedDirectory { path: path.into(), recursive: true }
-    }
+    use crate::resource::testing::{created, folder};
 
     #[test]
     fn the_ledger_is_read_backwards_and_a_torn_line_is_no_change() {

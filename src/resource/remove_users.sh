@@ -72,8 +72,8 @@ files() {
   esac
 }
 
-# Searches these file systems, without our own backups, for what is $owned, within a time limit. A file that goes meanwhile is no
-# failure.
+# Searches these file systems, without our own backups, for what is $owned, within a time limit. A file that
+# goes meanwhile is no failure.
 search() {
   # shellcheck disable=SC2086 # words
   timeout $search_timeout find "$@" -xdev \( -path /var/lib/docker -o -path /var/lib/containers -o -path /var/lib/containerd \

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Layout, Script};
+use super::{Entry, Layout, Script};
 use crate::host::{Facts, InitSystem};
 
 /// A root account's view of a host without systemd and without a known distribution.
@@ -36,4 +36,14 @@ pub(super) fn layout() -> Layout {
 /// The lines of a script.
 pub(super) fn lines(script: &Script) -> Vec<String> {
     script.text().unwrap().lines().map(str::to_owned).collect()
+}
+
+/// A file we created, with the digest of what we wrote.
+pub(super) fn created(path: &str, sha256: &str) -> Entry {
+    Entry::CreatedFile { path: path.into(), sha256: Some(sha256.into()) }
+}
+
+/// A folder we created, which goes with all that is in it.
+pub(super) fn folder(path: &str) -> Entry {
+    Entry::CreatedDirectory { path: path.into(), recursive: true }
 }

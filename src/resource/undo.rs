@@ -63,15 +63,7 @@ fn written(path: &str, all: &[Entry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::testing::{layout, lines};
-
-    fn created(path: &str, sha256: &str) -> Entry {
-        Entry::CreatedFile { path: path.into(), sha256: Some(sha256.into()) }
-    }
-
-    fn folder(path: &str) -> Entry {
-        Entry::CreatedDirectory { path: path.into(), recursive: true }
-    }
+    use crate::resource::testing::{created, folder, layout, lines};
 
     /// The line that undoes an entry, if any.
     fn undo(entry: &Entry, all: &[Entry]) -> Option<String> {
