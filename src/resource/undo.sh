@@ -31,12 +31,26 @@ erase() (
   rm -f -- "./$name"
 )
 
+# Keeps the copy $2 of what stood at $1 before us, which is not put back: the other copies go with the ledger.
+keep() {
+  kept=$state/kept to=$2
+  [ -d "$kept" ] || mkdir -m 700 "$kept"
+  while [ -e "$kept/$to" ] && [ "$(sum "$kept/$to")" != "$(sum "$state/backup/$2")" ]; do to=$to+; done
+  { cp -pP -- "$state/backup/$2" "$kept/.new" && mv -fT "$kept/.new" "$kept/$to"; } ||
+    { echo "what stood at $1 before cannot be kept in $kept"; exit 1; }
+  echo "@note what stood at $1 before is kept in $kept/$to"
+}
+
 # Puts back the file $1 that was kept under the name $2, unless its digest is none of $3.
 restore() (
   beside "$1"
   copy=$state/backup/$2
   [ -e "$copy" ] || refuse "$1 is left as it is: the copy of what stood there before is not in $state/backup any more"
-  { [ -f "./$name" ] && [ ! -L "./$name" ] && [ "$(sum "./$name")" = "$(sum "$copy")" ]; } || still_ours "$1" "$3"
+  if [ ! -f "./$name" ] || [ -L "./$name" ] || [ "$(sum "./$name")" != "$(sum "$copy")" ]; then
+    answer=0
+    (still_ours "$1" "$3"; exit 3) || answer=$?
+    [ "$answer" = 3 ] || { keep "$1" "$2"; exit 0; }
+  fi
   stage "$name"
   cp -p -- "$copy" ./new || scrap "$name"
   place "$name"

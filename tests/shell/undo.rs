@@ -33,9 +33,10 @@ echo theirs >etc/b; echo before >state/backup/1; chmod 640 state/backup/1; touch
         calls: r#"ours=$(sum etc/a)
 restore $T/etc/a 1 "$ours"; restore $T/etc/a 1 "$ours"; restore $T/etc/b 1 "$ours"
 restore $T/etc/c 2 "$ours"; restore $T/etc/d 1 ''; restore $T/etc/e 1 "$ours""#,
-        check: "cd etc; stat -c '%a %Y' a; for name in *; do echo $name $(cat $name); done; ls -A ../state/backup",
+        check: "cd etc; stat -c '%a %Y' a; for name in *; do echo $name $(cat $name); done; ls -A ../state/backup; cat ../state/kept/1",
         expected: r#"
 @note T/etc/b is left: it was changed since
+@note what stood at T/etc/b before is kept in T/state/kept/1
 @note T/etc/c is left as it is: the copy of what stood there before is not in T/state/backup any more
 640 1000
 a before
@@ -44,6 +45,7 @@ c ours
 d before
 e before
 1
+before
 "#,
         ..Scenario::new(UNDO, "what stood there comes back with mode and time, unless it was changed since")
     },
