@@ -36,7 +36,7 @@ impl Content {
     }
 
     /// The text, where it may be shown.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Password(_) => None,
