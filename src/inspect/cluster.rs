@@ -48,10 +48,10 @@ pub struct HostView<'a> {
 
 /// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived
 /// yet; `hosts` gives what was found on each host, and `accepted` are the nodes whose keys the user gives up.
-pub async fn assess_cluster<'a, H: HostHandle>(
+pub async fn assess_cluster<H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    hosts: &BTreeMap<HostName, HostView<'a>>,
+    hosts: &BTreeMap<HostName, HostView<'_>>,
     accepted: &BTreeSet<MemberName>,
 ) -> Result<(cluster::Observed, OnDisk, Assessment), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
@@ -90,7 +90,7 @@ fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<On
         Some((node.address, stopped(fleet, node, view, answer)))
     });
     let (outdated, leftover, stopped) = (outdated.collect(), leftover.collect(), stopped.collect());
-    Ok(OnDisk { manifest, outdated, leftover, stopped })
+    Ok(OnDisk { manifest, outdated, stopped, leftover })
 }
 
 fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer) -> StoppedNode {

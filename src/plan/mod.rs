@@ -76,11 +76,11 @@ impl Plan {
     /// cannot wait for a builder whose batch has not begun.
     pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
         self.stages.chunk_by(|before, after| {
-            let together = before.is_barrier() == after.is_barrier();
-            together
-                && !before.work.restarts_nodes()
-                && !(before.work.starts_nodes() && self.cluster.is_of_members())
-                && !(before.work.builds() && self.rollout.serial.is_some())
+            let work = &before.work;
+            let ends = work.restarts_nodes()
+                || (work.starts_nodes() && self.cluster.is_of_members())
+                || (work.builds() && self.rollout.serial.is_some());
+            before.is_barrier() == after.is_barrier() && !ends
         })
     }
 

@@ -60,7 +60,7 @@ pub enum SafetyViolation {
         "where a disk is not mounted or a folder was moved away, bring it back and run this again. \
          `--accept-data-loss {member}` serves these slots without their keys, for good"
     ))]
-    LostShard { node: SocketAddr, member: MemberName, id: NodeId, slots: Vec<SlotRange> },
+    LostShard { node: SocketAddr, member: Box<MemberName>, id: NodeId, slots: Vec<SlotRange> },
     #[error(
         "{node} ({member}) owns slots {}, and the members that may have their keys cannot be asked",
         show_slots(slots)
@@ -69,7 +69,7 @@ pub enum SafetyViolation {
         "it was not started, since they would drop their keys for what it has. Run this again when all hosts of the cluster \
          answer; `--accept-data-loss {member}` starts it all the same"
     ))]
-    UnknownCopy { node: SocketAddr, member: MemberName, slots: Vec<SlotRange> },
+    UnknownCopy { node: SocketAddr, member: Box<MemberName>, slots: Vec<SlotRange> },
     #[error(
         "{node} ({member}) keeps its keys in {file}, which its next start would not read: `{directive}` differs"
     )]
@@ -77,14 +77,14 @@ pub enum SafetyViolation {
         "set `{directive}` back to what it was and apply, so that it starts with its keys; a change of how they are kept is \
          made while it runs. `--accept-data-loss {member}` starts it without them"
     ))]
-    WouldIgnore { node: SocketAddr, member: MemberName, file: String, directive: String },
+    WouldIgnore { node: SocketAddr, member: Box<MemberName>, file: String, directive: String },
     #[error("{node} ({member}) was node {id}; its nodes.conf cannot be read, and its data folder has keys")]
     #[diagnostic(help(
         "it would start as a stranger and claim their slots. Bring its nodes.conf back from a backup; or, where `provision \
          status` shows that another node serves its slots, move its data folder aside, delete nothing, and apply again: it then \
          copies the keys from that one"
     ))]
-    LostIdentity { node: SocketAddr, member: MemberName, id: NodeId },
+    LostIdentity { node: SocketAddr, member: Box<MemberName>, id: NodeId },
     #[error("this cluster runs {has}, and the inventory means {wants}")]
     #[diagnostic(help(
         "an engine is not changed in place: form a second cluster with another `name` and `port`, and copy the keys. \
@@ -116,7 +116,7 @@ pub enum SafetyViolation {
     #[diagnostic(help(
         "the address of a member that runs cannot be changed yet: set its address back. Nothing was changed"
     ))]
-    Moved { id: NodeId, member: MemberName, has: String, wants: String },
+    Moved { id: NodeId, member: Box<MemberName>, has: String, wants: String },
 }
 
 fn names(nodes: &[NodeName]) -> String {
@@ -251,7 +251,7 @@ fn moved(fleet: &Fleet, row: &NodeRow, disk: &OnDisk) -> Option<SafetyViolation>
     let node = fleet.nodes().find(|node| node.host == member.host && node.name == member.node)?;
     Some(SafetyViolation::Moved {
         id: row.id.clone(),
-        member: node.member(),
+        member: node.member().into(),
         has: row.written_address(),
         wants: node.address.to_string(),
     })

@@ -65,7 +65,7 @@ impl Facts<'_> {
         if own.is_none() && holding != Holding::Nothing && !accepted.contains(&node.member()) {
             return StartRule::Refused(SafetyViolation::LostIdentity {
                 node: node.address,
-                member: node.member(),
+                member: node.member().into(),
                 id,
             });
         }
@@ -80,7 +80,7 @@ impl Facts<'_> {
             _ if accepted.contains(&node.member()) => StartRule::WithoutKeys { slots },
             StartOrder::Unknown => StartRule::Refused(SafetyViolation::UnknownCopy {
                 node: node.address,
-                member: node.member(),
+                member: node.member().into(),
                 slots,
             }),
             StartOrder::NoCopy => match (&stopped.next_start, own.is_some()) {
@@ -88,14 +88,14 @@ impl Facts<'_> {
                 (NextStart::Ignores { file, directive }, _) => {
                     StartRule::Refused(SafetyViolation::WouldIgnore {
                         node: node.address,
-                        member: node.member(),
+                        member: node.member().into(),
                         file: file.clone(),
                         directive: directive.clone(),
                     })
                 }
                 _ => StartRule::Refused(SafetyViolation::LostShard {
                     node: node.address,
-                    member: node.member(),
+                    member: node.member().into(),
                     id,
                     slots,
                 }),

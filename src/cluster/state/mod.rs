@@ -59,7 +59,7 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
     let down: Vec<String> = observed.down().map(|(node, reason)| format!("{node}: {reason}")).collect();
     let all_up = down.is_empty();
     let target = all_up.then(|| target::decide(premises, &topology, observed));
-    let is_blank = checked.as_ref().is_ok_and(|members| members.is_blank()) && disk.manifest.is_none();
+    let is_blank = checked.as_ref().is_ok_and(safety::Members::is_blank) && disk.manifest.is_none();
     let state = match &target {
         _ if is_blank => ClusterState::Unformed { no_process_running: observed.views().next().is_none() },
         None => ClusterState::Degraded { down },

@@ -203,15 +203,15 @@ every!(errors_of_safety: cluster::SafetyViolation {
     cluster::SafetyViolation::WouldFlush { .. } =>
         cluster::SafetyViolation::WouldFlush { node: node(1), keys: 12 },
     cluster::SafetyViolation::LostShard { .. } => cluster::SafetyViolation::LostShard {
-        node: node(1), member: member(), id: "a".repeat(40).into(), slots: slots(),
+        node: node(1), member: member().into(), id: "a".repeat(40).into(), slots: slots(),
     },
     cluster::SafetyViolation::UnknownCopy { .. } =>
-        cluster::SafetyViolation::UnknownCopy { node: node(1), member: member(), slots: slots() },
+        cluster::SafetyViolation::UnknownCopy { node: node(1), member: member().into(), slots: slots() },
     cluster::SafetyViolation::WouldIgnore { .. } => cluster::SafetyViolation::WouldIgnore {
-        node: node(1), member: member(), file: word("dump.rdb"), directive: word("appendonly"),
+        node: node(1), member: member().into(), file: word("dump.rdb"), directive: word("appendonly"),
     },
     cluster::SafetyViolation::LostIdentity { .. } => cluster::SafetyViolation::LostIdentity {
-        node: node(1), member: member(), id: "a".repeat(40).into(),
+        node: node(1), member: member().into(), id: "a".repeat(40).into(),
     },
     cluster::SafetyViolation::OtherEngine { .. } =>
         cluster::SafetyViolation::OtherEngine { has: Engine::Redis, wants: Engine::Valkey },
@@ -226,7 +226,7 @@ every!(errors_of_safety: cluster::SafetyViolation {
         wants: vec!["7641".into(), "7642".into()],
     },
     cluster::SafetyViolation::Moved { .. } => cluster::SafetyViolation::Moved {
-        id: "a".repeat(40).into(), member: member(), has: word("10.0.0.1:7001"), wants: word("10.0.0.9:7001"),
+        id: "a".repeat(40).into(), member: member().into(), has: word("10.0.0.1:7001"), wants: word("10.0.0.9:7001"),
     },
 });
 

@@ -57,7 +57,7 @@ impl TargetRoles {
     pub(in crate::cluster) fn refuse_loss(&self, fleet: &Fleet) -> Option<SafetyViolation> {
         let lost = self.lost.iter().find(|lost| lost.accepted.is_none())?;
         let node = lost.node.or_else(|| self.masters.first().copied())?;
-        let member = fleet.nodes().find(|own| own.address == node)?.member();
+        let member = Box::new(fleet.nodes().find(|own| own.address == node)?.member());
         let (id, slots) = (lost.id.clone(), lost.slots.clone());
         Some(SafetyViolation::LostShard { node, member, id, slots })
     }
