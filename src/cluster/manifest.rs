@@ -31,8 +31,9 @@ pub struct Manifest {
     shards: Vec<String>,
 }
 
-/// A node of the manifest.
+/// A node of the manifest. It is written as a list without names: every run reads it from every host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
 pub(super) struct ManifestMember {
     pub(super) host: HostName,
     pub(super) node: NodeName,
@@ -40,6 +41,20 @@ pub(super) struct ManifestMember {
     pub(super) address: SocketAddr,
     /// Its index in `shards`.
     shard: usize,
+}
+
+type Row = (HostName, NodeName, NodeId, SocketAddr, usize);
+
+impl From<Row> for ManifestMember {
+    fn from((host, node, id, address, shard): Row) -> Self {
+        Self { host, node, id, address, shard }
+    }
+}
+
+impl From<ManifestMember> for Row {
+    fn from(member: ManifestMember) -> Self {
+        (member.host, member.node, member.id, member.address, member.shard)
+    }
 }
 
 /// Two hosts keep the manifests of two clusters.

@@ -122,7 +122,7 @@ impl Forming<'_> {
         let Premises { fleet, disk, .. } = *self.premises;
         let mut deadline = ProgressDeadline::new(&observed);
         loop {
-            safety::check(fleet, &observed, disk)?;
+            safety::check_members(fleet, &observed, disk)?;
             let target = target::decide(self.premises, self.topology, &observed);
             if let Some(refusal) = target.refuse_loss(fleet).filter(|_| observed.all_up()) {
                 return Err(refusal.into());

@@ -12,8 +12,12 @@ pub struct Trouble(BTreeMap<SocketAddr, String>);
 impl Trouble {
     pub fn of(observed: &Observed) -> Self {
         let silent = observed.down().map(|(node, why)| (node, format!("{node} does not answer: {why}")));
-        let cut =
-            observed.views().filter(|(_, view)| view.is_replica() && !view.info.replication.link_is_up());
+        // One that synchronises is on its way.
+        let cut = observed.views().filter(|(_, view)| {
+            let replication = &view.info.replication;
+            let synchronises = replication.master_sync_in_progress == Some(true);
+            view.is_replica() && !replication.link_is_up() && !synchronises
+        });
         let cut = cut.map(|(node, _)| (node, format!("{node} has no replication link")));
         let moving = observed.open_slots.iter().map(|open| (open.node, open.to_string()));
         Self(silent.chain(cut).chain(moving).collect())

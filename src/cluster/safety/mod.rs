@@ -126,9 +126,18 @@ fn names(nodes: &[NodeName]) -> String {
     }
 }
 
-/// Refuses what no command may touch.
+/// Refuses what no command may touch, and an inventory that this cluster cannot follow.
 pub(super) fn check(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Result<Members, SafetyViolation> {
     change::refuse(fleet, observed, disk)?;
+    check_members(fleet, observed, disk)
+}
+
+/// Refuses nodes that are not of this cluster, and those that would lose keys by joining it.
+pub(super) fn check_members(
+    fleet: &Fleet,
+    observed: &Observed,
+    disk: &OnDisk,
+) -> Result<Members, SafetyViolation> {
     let members = members(fleet, observed, disk);
     refuse(fleet, &members, disk)?;
     Ok(Members(members))
