@@ -28,4 +28,4 @@ pub use safety::SafetyViolation;
 pub use state::{ClusterState, assess};
 pub use topology::{Shard, Topology};
 pub use tunable::{Tunable, Tuning};
-pub use verify::{Evidence, HostCheckTarget, Invariant, Status, verify};
+pub use verify::{Evidence, HostCheckTarget, Invariant, ProofMode, Status, verify};

@@ -11,6 +11,7 @@ mod error;
 mod fields;
 mod info;
 mod links;
+mod open_slot;
 mod probe_writer;
 mod reader;
 mod reply;
@@ -28,6 +29,7 @@ pub use info::{
     parse_config,
 };
 pub use links::{ClusterLinks, LinkCount};
+pub use open_slot::{Direction, OpenSlot};
 pub use probe_writer::{ProbeKey, ProbeTrouble, ProbeWrite, ProbeWriter};
 pub use reader::NodeReader;
 pub use reply::Reply;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, Formed, Topology},
+    cluster::{self, Evidence, Formed, ProofMode, Topology},
     inspect,
     plan::{HostUndo, Plan, Stage, Work},
     redis::NodeReader,
@@ -145,7 +145,7 @@ impl Executor<'_> {
         let fleet = &self.plan.fleet;
         let reader = NodeReader::new(fleet, self.context.sessions().probes())?;
         let targets = inspect::host_check_targets(fleet, self.context.sessions());
-        let evidence = cluster::verify(&reader, fleet, &targets).await;
+        let evidence = cluster::verify(&reader, fleet, &targets, ProofMode::WriteProbes).await;
         let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
         self.outcome.evidence = Some(evidence);
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }

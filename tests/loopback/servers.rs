@@ -10,7 +10,7 @@ use std::{
 };
 
 use provision::{
-    cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, observe, verify},
+    cluster::{Evidence, FormError, Formed, HostCheckTarget, ProofMode, Topology, form, observe, verify},
     event::{Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
@@ -171,9 +171,13 @@ impl Lab {
     }
 
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {
+        self.verify_in(reader, ProofMode::WriteProbes).await
+    }
+
+    pub(crate) async fn verify_in(&self, reader: &NodeReader<'_>, mode: ProofMode) -> Evidence {
         let binary = Some(server().display().to_string());
         let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
-        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)])).await
+        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)]), mode).await
     }
 
     /// Verifies, and shows what failed where something did.

@@ -84,19 +84,22 @@ fn evidence() -> Evidence {
         id: id.to_owned(),
         title: title.to_owned(),
         status,
+        by_choice: id == "I25",
         evidence: evidence.to_owned(),
         took_ms,
     };
     let environment = fleet(6).environment;
     let invariants = vec![
-        invariant("I1", "node ids are distinct", Verdict::Pass, "6 nodes, 6 ids", 3),
+        invariant("I1", "node ids are distinct", Verdict::Holds, "6 nodes, 6 ids", 3),
         invariant(
             "I13",
             "all slots are ok",
-            Verdict::Fail,
+            Verdict::Broken,
             "10.77.0.12:7001: cluster_slots_ok:<nil> & more",
             5001,
         ),
+        invariant("I25", "writes reach the replicas", Verdict::NotProven, "nothing was written", 3),
+        invariant("I32", "no faults in the logs", Verdict::NotProven, "no connection to n2", 5001),
         invariant("I36", "units start at boot", Verdict::NotApplicable, "there is no systemd", 0),
     ];
     Evidence { environment, invariants, took_ms: 5004 }
@@ -105,6 +108,22 @@ fn evidence() -> Evidence {
 #[test]
 fn a_table_of_evidence() {
     assert_snapshot!(plain(&evidence_table(&evidence())));
+}
+
+#[test]
+fn a_verdict_is_proven_only_where_all_was_seen() {
+    let mut evidence = evidence();
+    let last = |evidence: &Evidence| {
+        let text = plain(&evidence_table(evidence));
+        text.lines().last().unwrap().rsplit_once("; ").unwrap().1.to_owned()
+    };
+    assert_eq!(last(&evidence), "not proven on real hosts");
+    evidence.invariants.retain(|invariant| invariant.status != Verdict::Broken);
+    assert_eq!(last(&evidence), "not proven on real hosts", "I32 could not be looked at");
+    evidence.invariants.retain(|invariant| !invariant.fails());
+    assert_eq!(last(&evidence), "proven as far as reading can on real hosts");
+    evidence.invariants.retain(|invariant| invariant.status != Verdict::NotProven);
+    assert_eq!(last(&evidence), "proven on real hosts");
 }
 
 #[test]
