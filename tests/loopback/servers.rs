@@ -42,7 +42,7 @@ pub(crate) fn server() -> PathBuf {
 }
 
 /// Nothing listens on the port nor on its bus port; the range ends where both stay below the ephemeral ports.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() * 53 % 9_000).unwrap();
     loop {

@@ -42,6 +42,26 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// time; more often would only read their logs again.
 const MAX_HOST_LOOKS: u32 = 2;
 
+/// How often the hosts were asked.
+#[derive(Debug, Clone, Copy)]
+struct HostLooks(u32);
+
+impl HostLooks {
+    /// The hosts are asked in the first look in which all nodes answer, and once more after all else has
+    /// converged, where what is on their disks did not. `open` has what did not hold before.
+    fn are_due(self, all_up: bool, open: &[Converges], last: bool) -> bool {
+        match self.0 {
+            0 => last || all_up,
+            _ => self.may_help(open) && (last || !open.contains(&Converges::AtNodes)),
+        }
+    }
+
+    /// Whether asking once more may make something hold.
+    fn may_help(self, open: &[Converges]) -> bool {
+        self.0 < MAX_HOST_LOOKS && open.contains(&Converges::OnHosts)
+    }
+}
+
 /// An invariant, and what its check found.
 type Judged = (&'static InvariantCheck, Check);
 
@@ -57,7 +77,7 @@ pub(super) struct Verification<'a> {
     looks: u32,
     /// What hosts were asked for, how often, and the configurations that were read there.
     hosts: HostFacts,
-    host_looks: u32,
+    host_looks: HostLooks,
     configs: BTreeMap<SocketAddr, NodeConfig>,
     /// The latest probe of each master.
     probes: BTreeMap<SocketAddr, WriteProbe>,
@@ -83,7 +103,7 @@ impl<'a> Verification<'a> {
             began: Instant::now(),
             looks: 0,
             hosts: HostFacts::new(),
-            host_looks: 0,
+            host_looks: HostLooks(0),
             configs: BTreeMap::new(),
             probes: BTreeMap::new(),
             syncs: SyncWatch::default(),
@@ -103,8 +123,7 @@ impl<'a> Verification<'a> {
                 .filter(|(_, check)| check.is_open())
                 .map(|(check, _)| check.converges)
                 .collect();
-            let more_of_hosts = self.host_looks < MAX_HOST_LOOKS && open.contains(&Converges::OnHosts);
-            if last || !(open.contains(&Converges::AtNodes) || more_of_hosts) {
+            if last || !(open.contains(&Converges::AtNodes) || self.host_looks.may_help(&open)) {
                 return self.evidence(judged);
             }
             sleep(LOOK_INTERVAL.saturating_sub(began.elapsed())).await;
@@ -121,7 +140,7 @@ impl<'a> Verification<'a> {
         let slots = keys.iter().map(|(master, key)| (*master, (key.slot(), key.name().to_owned())));
         let slots = slots.collect();
         let due = self.due_probes(&observed, &keys, last);
-        let hosts_are_due = self.hosts_are_due(&observed, open, last);
+        let hosts_are_due = self.host_looks.are_due(observed.all_up(), open, last);
         let (details, redirects, probes, hosts) = tokio::join!(
             details::ask(self.reader, &observed),
             redirect::ask(self.reader, &observed, &slots),
@@ -131,7 +150,7 @@ impl<'a> Verification<'a> {
         self.probes.extend(probes);
         if let Some((hosts, configs)) = hosts {
             (self.hosts, self.configs) = (hosts, configs);
-            self.host_looks += 1;
+            self.host_looks.0 += 1;
         }
         let now = Instant::now();
         let counts = details.iter().filter_map(|(node, details)| Some((*node, details.sync_full?)));
@@ -170,16 +189,6 @@ impl<'a> Verification<'a> {
             !self.probes.get(master).is_some_and(WriteProbe::is_fine) && (last || is_ready(*master))
         };
         keys.iter().filter(|(master, _)| is_due(master)).map(|(master, key)| (*master, key.clone())).collect()
-    }
-
-    /// The hosts are asked in the first look in which all nodes answer, and once more after all else has
-    /// converged, where what is on their disks did not.
-    fn hosts_are_due(&self, observed: &Observed, open: &[Converges], last: bool) -> bool {
-        if self.host_looks == 0 {
-            return last || observed.all_up();
-        }
-        let settled = last || !open.contains(&Converges::AtNodes);
-        self.host_looks < MAX_HOST_LOOKS && settled && open.contains(&Converges::OnHosts)
     }
 
     async fn ask_hosts(
@@ -244,4 +253,40 @@ fn status(check: &Check) -> Status {
 /// Whether a node is down, which waiting does not change. One that loads its data will answer.
 fn is_hopeless(observed: &Observed) -> bool {
     observed.nodes.iter().any(|(_, state)| matches!(state, State::Down(_) | State::AuthRejected(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::cluster;
+    use Converges::{AtNodes, Never, OnHosts};
+
+    #[test]
+    fn hosts_are_asked_once_while_nodes_converge() {
+        assert!(HostLooks(0).are_due(true, &[], false));
+        for open in [&[AtNodes][..], &[AtNodes, OnHosts], &[Never]] {
+            assert!(!HostLooks(1).are_due(true, open, false), "{open:?}");
+        }
+        assert!(!HostLooks(1).are_due(true, &[AtNodes], true), "nothing on the hosts is open");
+    }
+
+    #[test]
+    fn what_disks_lacked_is_asked_for_once_more_after_all_else() {
+        assert!(HostLooks(1).are_due(true, &[OnHosts], false));
+        assert!(HostLooks(1).are_due(true, &[AtNodes, OnHosts], true));
+        assert!(!HostLooks(2).are_due(true, &[OnHosts], true) && !HostLooks(2).may_help(&[OnHosts]));
+    }
+
+    #[test]
+    fn hosts_are_asked_when_all_nodes_answer_or_none_more_will() {
+        assert!(!HostLooks(0).are_due(false, &[], false));
+        assert!(HostLooks(0).are_due(false, &[], true));
+    }
+
+    #[test]
+    fn a_node_that_loads_is_waited_for_and_a_dead_one_is_not() {
+        assert!(!is_hopeless(&cluster("7001 master\n7002 loading 5\n")));
+        assert!(is_hopeless(&cluster("7001 master\n7002 down refused\n")));
+        assert!(is_hopeless(&cluster("7001 master\n7002 rejected NOAUTH\n")));
+    }
 }
