@@ -146,7 +146,8 @@ impl Executor<'_> {
         let reader = NodeReader::new(fleet, self.context.sessions().probes())?;
         let targets = inspect::host_check_targets(fleet, self.context.sessions());
         let evidence = cluster::verify(&reader, fleet, &targets, ProofMode::WriteProbes).await;
-        let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
+        let failed: Vec<String> =
+            evidence.decisive().iter().map(|i| format!("{} {}", i.id, i.title)).collect();
         self.outcome.evidence = Some(evidence);
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }
     }

@@ -41,6 +41,16 @@ pub(crate) fn server() -> PathBuf {
         .expect("these tests need a redis-server: apt-get install redis-server, or set PROVISION_TEST_SERVER")
 }
 
+/// What the server under test is: `Redis server v=7.0.15 sha=…`.
+#[expect(clippy::disallowed_methods, reason = "a test's own question")]
+fn release() -> (Engine, Version) {
+    let output = std::process::Command::new(server()).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    let engine = if text.starts_with("Valkey") { Engine::Valkey } else { Engine::Redis };
+    (engine, version.unwrap().parse().unwrap())
+}
+
 /// Nothing listens on the port nor on its bus port; the range ends where both stay below the ephemeral ports.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -66,6 +76,7 @@ impl Lab {
     /// Nodes that do not run yet.
     pub(crate) fn stopped(addresses: Vec<SocketAddr>, replicas: usize, simulated: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let (engine, version) = release();
         let node = |address: SocketAddr| Node {
             name: if simulated {
                 format!("{}-{}", address.ip(), address.port()).into()
@@ -86,8 +97,8 @@ impl Lab {
         };
         let fleet = Fleet {
             name: "test".to_owned(),
-            engine: Engine::Redis,
-            version: Version::new(7, 0, 15),
+            engine,
+            version,
             replicas,
             config: config(),
             auth: None,

@@ -158,7 +158,7 @@ journal --quiet --no-pager -o cat -n 20 -u down.service
         given: SERVER,
         before: "read -r server <pid
 { for n in 1 2 3 4; do echo \"$server:M Fatal $n\"; done; echo \"$server:M ready\"; echo '1:M Fatal other'; } >log
-printf '# x\nport 7001\n  masterauth secret\nUSER a on >b\n' >redis.conf",
+printf '# x\nport 7001\n  masterauth secret\nuser a on >b\n' >redis.conf",
         calls: r#"{ check_node 10.0.0.1:7001 "$server" $T/x-server $T/data $T/log up.service $T/redis.conf
 check_node 10.0.0.1:7002 '' $T/sleeper $T/gone $T/log '' $T/gone/redis.conf; } |
   sed "s/=$(stat -c %d:%i x-server)\$/=SERVER/; s/=$(stat -c %d:%i sleeper)\$/=SLEEPER/; s/=$server:/=N:/""#,

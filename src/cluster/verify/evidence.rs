@@ -55,6 +55,14 @@ impl Evidence {
         self.invariants.iter().filter(|invariant| invariant.fails())
     }
 
+    /// The invariants that decide that the proof has failed: the broken ones, and where none is broken those
+    /// that could not be proven. What is broken leaves much unproven.
+    pub fn decisive(&self) -> Vec<&Invariant> {
+        let broken: Vec<&Invariant> =
+            self.invariants.iter().filter(|invariant| invariant.status == Status::Broken).collect();
+        if broken.is_empty() { self.failed().collect() } else { broken }
+    }
+
     pub fn get(&self, id: &str) -> Option<&Invariant> {
         self.invariants.iter().find(|invariant| invariant.id == id)
     }
@@ -99,6 +107,19 @@ mod tests {
         assert_eq!(failed(invariant("I3", Status::Holds, false)), [""; 0]);
         assert_eq!(failed(invariant("I3", Status::Broken, false)), ["I3"]);
         assert_eq!(failed(invariant("I3", Status::NotProven, false)), ["I3"]);
+    }
+
+    #[test]
+    fn what_is_broken_decides_and_without_it_what_is_not_proven() {
+        let decisive = |statuses: &[Status]| {
+            let invariants =
+                (1..).zip(statuses).map(|(n, status)| invariant(&format!("I{n}"), *status, false));
+            let invariants = invariants.collect();
+            let evidence = Evidence { environment: Environment::SingleHost, invariants, took_ms: 0 };
+            evidence.decisive().into_iter().map(|invariant| invariant.id.clone()).collect::<Vec<String>>()
+        };
+        assert_eq!(decisive(&[Status::NotProven, Status::Broken, Status::Holds]), ["I2"]);
+        assert_eq!(decisive(&[Status::NotProven, Status::NotProven, Status::Holds]), ["I1", "I2"]);
     }
 
     #[test]

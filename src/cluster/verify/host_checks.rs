@@ -235,7 +235,7 @@ mod tests {
     fn the_script_finds_binary_files_and_faults() {
         let pid = std::process::id();
         let log = format!("{pid}:M 1 Fatal error\n{pid}:M 1 fine\n9:M 1 Fatal, of an earlier process\n");
-        let facts = facts_of_this_process(&log, "# c\nport 7001\n RequirePass secret\nuser x\nhz 10\n");
+        let facts = facts_of_this_process(&log, "# c\nport 7001\n requirepass secret\nuser x\nhz 10\n");
         let binary = facts.binary.unwrap();
         assert!(!binary.running.is_empty() && binary.running == binary.installed, "{binary:?}");
         assert_eq!(facts.nodes_conf, "a b\n");

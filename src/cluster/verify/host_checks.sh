@@ -16,8 +16,7 @@ check_node() {
   [ ! -r "$4/nodes.conf" ] || sed 's/^/conf=/' "$4/nodes.conf"
   [ ! -r "$7" ] || {
     echo config=
-    grep -E '^[[:space:]]*[[:alpha:]]' "$7" | grep -viE "^[[:space:]]*($secrets)[[:space:]]" |
-      sed 's/^/config=/'
+    sed -nE "/^[[:space:]]*($secrets)[[:space:]]/d; s/^[[:space:]]*[[:alpha:]]/config=&/p" "$7"
   }
   [ -z "$2" ] || check_log "$2" "$5"
   if [ -n "$6" ]; then

@@ -12,11 +12,14 @@ use crate::{
     redis::{NodeReader, Query, Reply},
 };
 
+/// Directives that are asked for whether or not anything sets them.
+const ALWAYS: [&str; 3] = ["appendonly", "maxmemory", "maxmemory-policy"];
+
 /// One node's configuration; directives by their canonical names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct NodeConfig {
     pub(super) expected: BTreeMap<String, Expected>,
-    /// `CONFIG GET` of the expected ones. The engine does not answer about all of them.
+    /// `CONFIG GET` of the expected ones, and of some more. The engine does not answer about all of them.
     pub(super) running: BTreeMap<String, String>,
 }
 
@@ -75,7 +78,7 @@ pub(super) async fn ask(
     let mut configs: BTreeMap<SocketAddr, NodeConfig> = known.collect();
     let queries = configs.iter().map(|(node, config)| {
         let names = config.expected.values().map(|expected| Query::ConfigGet(expected.name.clone()));
-        (*node, names.chain([Query::ConfigGet("appendonly".to_owned())]).collect())
+        (*node, names.chain(ALWAYS.map(|name| Query::ConfigGet(name.to_owned()))).collect())
     });
     for (node, replies) in reader.read_each(queries.collect()).await {
         if let (Ok(replies), Some(config)) = (replies, configs.get_mut(&node)) {
@@ -85,9 +88,9 @@ pub(super) async fn ask(
     configs
 }
 
-/// The replies, in the order of the directives, and of `appendonly` after them.
+/// The replies, in the order of the directives, and of those that are always asked for after them.
 fn running(expected: &BTreeMap<String, Expected>, replies: &[Reply]) -> BTreeMap<String, String> {
-    let names = expected.keys().map(String::as_str).chain(["appendonly"]);
+    let names = expected.keys().map(String::as_str).chain(ALWAYS);
     let values =
         names.zip(replies).map(|(name, reply)| Some((name.to_owned(), reply.config_value()?.into())));
     values.flatten().collect()

@@ -26,9 +26,9 @@ pub(super) struct Redirect {
 pub(super) enum Answer {
     /// `MOVED`: the owner, as clients are to reach it.
     Moved { slot: u16, endpoint: Endpoint, port: u16 },
-    /// Anything else, or no answer at all.
+    /// Anything else.
     Other(String),
-    /// It cannot be said now: the slot is on the move, or the node serves nothing.
+    /// It cannot be said now: the slot is on the move, the node serves nothing, or it gave no answer.
     Later(String),
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn ask(
             let reply = reader.read(asked, &[Query::Get(key.clone())]).await;
             let answer = match reply.map(|replies| replies.into_iter().next().unwrap_or(Reply::Nil)) {
                 Ok(reply) => answer(&reply),
-                Err(error) => Answer::Other(error.to_string()),
+                Err(error) => Answer::Later(format!("it gave no answer: {error}")),
             };
             (*owner, Redirect { asked, slot: *slot, answer })
         })

@@ -5,10 +5,7 @@ mod replication;
 
 pub use replication::{ReplicaLine, ReplicationInfo};
 
-use super::{
-    fields::{Fields, clean, pairs},
-    reply::Reply,
-};
+use super::fields::{Fields, pairs};
 
 /// The sections that are read of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -159,12 +156,6 @@ impl KeyspaceInfo {
         let counts = pairs(text).filter_map(|(_, value)| keys(value));
         Self { keys: counts.fold(0, u64::saturating_add) }
     }
-}
-
-/// The directive and the value that a `CONFIG GET` of one name answered; `None` where the engine does not
-/// know it.
-pub fn parse_config(reply: &Reply) -> Option<(String, String)> {
-    Some((clean(reply.list().first()?.text()), reply.config_value()?.to_owned()))
 }
 
 #[cfg(test)]

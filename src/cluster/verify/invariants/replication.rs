@@ -47,6 +47,10 @@ pub(super) fn replica_link(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn replication_id(facts: &Facts<'_>) -> Check {
+    let mut views = facts.observed.views().peekable();
+    if views.peek().is_some() && views.all(|(_, view)| view.info.replication.master_replid.is_none()) {
+        return Check::not_applicable("replication ids came with 4.0");
+    }
     facts.each_replica("the same on master and replica", |(replica, view), (master, theirs)| {
         let differ = view.info.replication.master_replid != theirs.info.replication.master_replid;
         differ.then(|| format!("{replica} has another replication id than {master}"))

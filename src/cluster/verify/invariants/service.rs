@@ -122,7 +122,12 @@ pub(super) fn memory_left(facts: &Facts<'_>) -> Check {
     let mut tally = facts.tally();
     for shard in facts.shards() {
         let (master, memory) = (shard.address, &shard.master.info.memory);
-        let (Some(_), Some(max), Some(policy)) = (memory.used, memory.max, memory.policy.as_deref()) else {
+        // Redis before 3.2 tells its limit in CONFIG GET only.
+        let running = facts.configs.get(&master).map(|config| &config.running);
+        let told = |name: &str| running.and_then(|running| running.get(name)).map(String::as_str);
+        let max = memory.max.or_else(|| told("maxmemory")?.parse().ok());
+        let policy = memory.policy.as_deref().or_else(|| told("maxmemory-policy"));
+        let (Some(_), Some(max), Some(policy)) = (memory.used, max, policy) else {
             tally.missed(format!("{master} does not tell its memory"));
             continue;
         };

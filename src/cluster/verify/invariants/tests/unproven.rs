@@ -45,9 +45,26 @@ fn what_a_machine_cannot_have_does_not_apply() {
     for facts in single.hosts.values_mut().flatten() {
         (facts.binary, facts.unit) = (None, None);
     }
-    single.details.values_mut().for_each(|details| details.links = None);
     single.assert_fine();
-    assert_eq!(single.not_applicable(), ["I5", "I8", "I21", "I36"]);
+    assert_eq!(single.not_applicable(), ["I5", "I21", "I36"]);
+}
+
+#[test]
+fn what_an_old_engine_lacks_does_not_apply_or_is_asked_in_another_way() {
+    let mut world = World::healthy();
+    world.details.values_mut().for_each(|details| details.links = None);
+    for view in world.views() {
+        view.info.replication.master_replid = None;
+        (view.info.memory.max, view.info.memory.policy) = (None, None);
+    }
+    for config in world.configs.values_mut() {
+        config.running.insert("maxmemory-policy".to_owned(), "noeviction".to_owned());
+    }
+    world.assert_fine();
+    assert_eq!(world.not_applicable(), ["I8", "I24"]);
+    let master = world.master(0);
+    world.view(master).info.memory.used = Some(1 << 30);
+    assert_eq!(world.broken(), ["I39"]);
 }
 
 #[test]
