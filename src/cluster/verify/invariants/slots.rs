@@ -58,16 +58,23 @@ fn ranges(facts: &Facts<'_>) -> String {
 /// A move that goes on has both ends open; one end alone is what an interrupted move left behind.
 pub(super) fn no_open_slot(facts: &Facts<'_>) -> Check {
     facts.each("no slot is open", |node, view| {
-        let open = view.myself().into_iter().flat_map(NodeRow::open_slots);
+        // From Valkey 8 on, replicas have what their master has open.
+        let of_master: Vec<OpenSlot> =
+            facts.master_of(view).map(|(_, master)| open_slots(master).collect()).unwrap_or_default();
+        let open = open_slots(view).filter(|open| !of_master.contains(open));
         open.filter_map(|open| move_of(facts, node, &open)).collect::<Vec<String>>()
     })
+}
+
+fn open_slots(view: &View) -> impl Iterator<Item = OpenSlot> {
+    view.myself().into_iter().flat_map(NodeRow::open_slots)
 }
 
 /// What an open slot means; nothing where the node at the other end tells it.
 fn move_of(facts: &Facts<'_>, node: SocketAddr, open: &OpenSlot) -> Option<String> {
     let (slot, peer) = (open.slot, facts.name(&open.peer));
     let other_end = facts.observed.address_of(&open.peer).and_then(|peer| facts.observed.view(peer));
-    let mut theirs = other_end.and_then(View::myself).into_iter().flat_map(NodeRow::open_slots);
+    let mut theirs = other_end.into_iter().flat_map(open_slots);
     let both = theirs.any(|their| their.slot == slot && their.direction != open.direction);
     match (open.direction, both) {
         (Direction::Migrating, true) => Some(format!("slot {slot} is on the move from {node} to {peer}")),

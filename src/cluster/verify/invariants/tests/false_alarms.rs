@@ -113,6 +113,16 @@ fn slots_that_were_moved_on_purpose_are_told() {
 }
 
 #[test]
+fn a_replica_that_has_open_what_its_master_has_is_no_second_move() {
+    let mut world = World::healthy();
+    for node in [world.master(0), world.replica(0)] {
+        world.row(node, node).moving.push("[93->-gone]".to_owned());
+    }
+    let expected = format!("{} gives slot 93 to node gone, which does not import it", world.master(0));
+    assert_eq!(world.check("I12"), Check::Broken(expected));
+}
+
+#[test]
 fn a_young_link_has_yet_to_be_named_by_its_other_end() {
     let mut world = World::healthy();
     let (from, to) = (world.master(0), world.master(1));
