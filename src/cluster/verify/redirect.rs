@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::{
     cluster::observe::Observed,
-    redis::{NodeReader, Query, Reply},
+    redis::{NodeReader, ProbeKey, Query, Reply},
 };
 
 /// What one node answered for a slot of another.
@@ -48,18 +48,18 @@ pub(super) enum Endpoint {
 pub(super) async fn ask(
     reader: &NodeReader<'_>,
     observed: &Observed,
-    keys: &BTreeMap<SocketAddr, (u16, String)>,
+    keys: &BTreeMap<SocketAddr, ProbeKey>,
 ) -> BTreeMap<SocketAddr, Redirect> {
     let masters: Vec<SocketAddr> = observed.slot_owners().map(|(master, _)| master).collect();
-    let asking = keys.iter().filter_map(|(owner, (slot, key))| {
+    let asking = keys.iter().filter_map(|(owner, key)| {
         let asked = *masters.iter().find(|master| *master != owner)?;
         Some(async move {
-            let reply = reader.read(asked, &[Query::Get(key.clone())]).await;
+            let reply = reader.read(asked, &[Query::Get(key.name().to_owned())]).await;
             let answer = match reply.map(|replies| replies.into_iter().next().unwrap_or(Reply::Nil)) {
                 Ok(reply) => answer(&reply),
                 Err(error) => Answer::Later(format!("it gave no answer: {error}")),
             };
-            (*owner, Redirect { asked, slot: *slot, answer })
+            (*owner, Redirect { asked, slot: key.slot(), answer })
         })
     });
     join_all(asking).await.into_iter().collect()
