@@ -10,7 +10,9 @@ use std::{
 };
 
 use provision::{
-    cluster::{Evidence, FormError, Formed, HostCheckTarget, ProofMode, Topology, form, observe, verify},
+    cluster::{
+        Evidence, FormError, Formed, HostCheckTarget, Premises, ProofMode, Topology, form, observe, verify,
+    },
     event::{Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
@@ -177,8 +179,13 @@ impl Lab {
         NodeWriter::new(&self.fleet, [host]).unwrap()
     }
 
+    /// Those of hosts that keep nothing of the cluster.
+    pub(crate) fn premises(&self) -> Premises<'_> {
+        Premises::of(&self.fleet)
+    }
+
     pub(crate) async fn form(&self, writer: &NodeWriter<'_>) -> Result<Formed, FormError> {
-        form(writer, &self.fleet, &Topology::place(&self.fleet), Some(self.started), &silent()).await
+        form(writer, &self.premises(), &Topology::place(&self.fleet), Some(self.started), &silent()).await
     }
 
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {

@@ -9,7 +9,6 @@ use crate::{
         verify::check::{Check, Tally},
     },
     inventory::Engine,
-    redis::ServerInfo,
     units::NodeId,
 };
 
@@ -70,15 +69,11 @@ pub(super) fn engine_and_version(facts: &Facts<'_>) -> Check {
         if let Some(mode) = server.mode.as_deref().filter(|mode| *mode != "cluster") {
             return Some(format!("{node} runs in mode {mode:?}"));
         }
-        let running = (running_engine(server), server.version().unwrap_or("of unknown version"));
-        (running != (engine, version.as_str()))
-            .then(|| format!("{node} is {} {}, the inventory says {engine} {version}", running.0, running.1))
+        let running = (server.engine(), server.version());
+        let [is, of] = [running.0.map_or("no engine", Engine::name), running.1.unwrap_or("of no version")];
+        (running != (Some(engine), Some(version.as_str())))
+            .then(|| format!("{node} is {is} {of}, the inventory says {engine} {version}"))
     })
-}
-
-/// Redis does not name itself; Valkey gives a version of its own.
-fn running_engine(server: &ServerInfo) -> Engine {
-    if server.valkey_version.is_some() { Engine::Valkey } else { Engine::Redis }
 }
 
 pub(super) fn installed_binary(facts: &Facts<'_>) -> Check {
