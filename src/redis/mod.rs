@@ -11,7 +11,6 @@ mod error;
 mod fields;
 mod info;
 mod links;
-mod open_slot;
 mod probe_writer;
 mod reader;
 mod reply;
@@ -28,7 +27,6 @@ pub use info::{
     Info, KeyspaceInfo, MemoryInfo, PersistenceInfo, ReplicaLine, ReplicationInfo, ServerInfo, StatsInfo,
 };
 pub use links::{ClusterLinks, LinkCount};
-pub use open_slot::{Direction, OpenSlot};
 pub use probe_writer::{ProbeKey, ProbeTrouble, ProbeWrite, ProbeWriter};
 pub use reader::NodeReader;
 pub use reply::Reply;

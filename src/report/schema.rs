@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
+use super::status::Status;
 use crate::cluster::Evidence;
 
 /// Everything there is a schema for.
@@ -12,6 +13,8 @@ use crate::cluster::Evidence;
 enum Output {
     /// `verify --json`
     Evidence(Evidence),
+    /// `status --json`
+    Status(Status),
 }
 
 /// The JSON Schema (draft 2020-12) of what the verbs print with `--json`.

@@ -363,6 +363,8 @@ fn a_run_can_be_kept_as_a_page_and_as_json_lines() {
         .map(|e| e.to_string())
         .collect();
     assert!(errors.is_empty(), "{errors:?}");
+    let status = serde_json::from_str(&sandbox.run(&["status", "--json"]).ok().stdout).unwrap();
+    assert!(jsonschema::draft202012::new(&schema).unwrap().is_valid(&status), "{status}");
     let run = sandbox.run(&["verify", "--read-only"]).ok();
     assert!(
         run.stdout.contains("3 are not proven") && run.stdout.contains("as far as reading can"),

@@ -50,7 +50,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct Schema {
-    /// Print the schema of what `verify --json` prints instead.
+    /// Print the schema of what `verify --json` and `status --json` print instead.
     #[arg(long)]
     pub(super) output: bool,
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use futures_util::future::join_all;
 
 use crate::{
-    cluster::observe::{Observed, View},
+    cluster::{
+        observe::{Observed, View},
+        open_slot,
+    },
     redis::{InfoSection, NodeReader, ProbeKey, ProbeTrouble, ProbeWriter, Query, ReplicationInfo, Reply},
 };
 
@@ -65,8 +68,8 @@ impl<'a> Prober<'a> {
     /// The probe key of each master, in a slot that is not on the move.
     pub(super) fn keys(&self, observed: &Observed) -> BTreeMap<SocketAddr, ProbeKey> {
         let is_open = |slot: u16| {
-            let mut rows = observed.views().flat_map(|(_, view)| &view.rows);
-            rows.any(|row| row.open_slots().any(|open| open.slot == slot))
+            let mut open = observed.views().flat_map(|(node, view)| open_slot::of(node, view));
+            open.any(|open| open.slot == slot)
         };
         let key = |view: &View| {
             let own = view.myself();

@@ -76,6 +76,19 @@ fn a_cluster_with_a_host_that_is_away() {
 }
 
 #[test]
+fn the_json_of_a_status_and_of_a_proof_is_what_the_schema_says() {
+    let schema = jsonschema::draft202012::new(&crate::report::schema()).unwrap();
+    for mut shown in
+        [serde_json::to_value(state("formed", nodes())), serde_json::to_value(evidence())].map(Result::unwrap)
+    {
+        let errors: Vec<String> = schema.iter_errors(&shown).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        shown["colour"] = "red".into();
+        assert!(!schema.is_valid(&shown), "the schema allows anything");
+    }
+}
+
+#[test]
 fn the_json_of_a_status() {
     let mut nodes = nodes();
     nodes.truncate(1);

@@ -1,14 +1,15 @@
 //! I10–I15: the 16384 slots.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::{
-    cluster::{observe::View, verify::check::Check},
-    redis::{Direction, NodeRow, OpenSlot, SLOTS, count_slots, join_slots, show_slots},
+    cluster::{
+        observe::View,
+        open_slot::{self, OpenSlot, Side},
+        verify::check::Check,
+    },
+    redis::{SLOTS, count_slots, join_slots, show_slots},
 };
 
 /// The owner of every slot, as one node sees it.
@@ -58,31 +59,31 @@ fn ranges(facts: &Facts<'_>) -> String {
 /// A move that goes on has both ends open; one end alone is what an interrupted move left behind.
 pub(super) fn no_open_slot(facts: &Facts<'_>) -> Check {
     facts.each("no slot is open", |node, view| {
+        let master = facts.master_of(view);
+        let of_master = |open: &OpenSlot| {
+            let mut theirs = master.into_iter().flat_map(|(node, master)| open_slot::of(node, master));
+            theirs.any(|their| their.slot == open.slot && their.side == open.side)
+        };
         // From Valkey 8 on, replicas have what their master has open.
-        let of_master: Vec<OpenSlot> =
-            facts.master_of(view).map(|(_, master)| open_slots(master).collect()).unwrap_or_default();
-        let open = open_slots(view).filter(|open| !of_master.contains(open));
-        open.filter_map(|open| move_of(facts, node, &open)).collect::<Vec<String>>()
+        let open = open_slot::of(node, view).filter(|open| !of_master(open));
+        open.filter_map(|open| move_of(facts, &open)).collect::<Vec<String>>()
     })
 }
 
-fn open_slots(view: &View) -> impl Iterator<Item = OpenSlot> {
-    view.myself().into_iter().flat_map(NodeRow::open_slots)
-}
-
 /// What an open slot means; nothing where the node at the other end tells it.
-fn move_of(facts: &Facts<'_>, node: SocketAddr, open: &OpenSlot) -> Option<String> {
-    let (slot, peer) = (open.slot, facts.name(&open.peer));
-    let other_end = facts.observed.address_of(&open.peer).and_then(|peer| facts.observed.view(peer));
-    let mut theirs = other_end.into_iter().flat_map(open_slots);
-    let both = theirs.any(|their| their.slot == slot && their.direction != open.direction);
-    match (open.direction, both) {
-        (Direction::Migrating, true) => Some(format!("slot {slot} is on the move from {node} to {peer}")),
-        (Direction::Importing, true) => None,
-        (Direction::Migrating, false) => {
+fn move_of(facts: &Facts<'_>, open: &OpenSlot) -> Option<String> {
+    let OpenSlot { node, slot, side, .. } = open;
+    let peer = facts.name(&open.peer);
+    let other_end = facts.observed.views().find(|(_, view)| view.id == open.peer);
+    let mut theirs = other_end.into_iter().flat_map(|(node, view)| open_slot::of(node, view));
+    let both = theirs.any(|their| their.slot == *slot && their.side != *side);
+    match (side, both) {
+        (Side::Migrating, true) => Some(format!("slot {slot} is on the move from {node} to {peer}")),
+        (Side::Importing, true) => None,
+        (Side::Migrating, false) => {
             Some(format!("{node} gives slot {slot} to {peer}, which does not import it"))
         }
-        (Direction::Importing, false) => {
+        (Side::Importing, false) => {
             Some(format!("{node} imports slot {slot} of {peer}, which does not give it away"))
         }
     }
