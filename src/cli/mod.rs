@@ -67,8 +67,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Exec(args) => exec::run(args).await,
         Verb::Logs(args) => logs::run(args).await,
         Verb::Lab(args) => lab::run(args).await,
-        Verb::Schema => {
-            report::json(&inventory::schema());
+        Verb::Schema(args) => {
+            report::json(&if args.output { report::schema() } else { inventory::schema() });
             Ok(Exit::Done)
         }
         Verb::Completions { shell } => {

@@ -9,7 +9,12 @@ use super::{
     session::open,
     unreachable::reporting_unreachable,
 };
-use crate::{cluster, inspect::host_check_targets, redis::NodeReader, report};
+use crate::{
+    cluster::{self, ProofMode},
+    inspect::host_check_targets,
+    redis::NodeReader,
+    report,
+};
 
 pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     file::writable("the evidence", args.junit.as_deref())?;
@@ -18,7 +23,8 @@ pub(super) async fn run(args: &Verify) -> Result<Exit, Failure> {
     reporting_unreachable(async |unreachable| {
         let sessions = open(&fleet, args.inventory.trust, unreachable).await?;
         let reader = NodeReader::new(&fleet, sessions.probes())?;
-        let evidence = cluster::verify(&reader, &fleet, &host_check_targets(&fleet, &sessions)).await;
+        let mode = if args.read_only { ProofMode::ReadOnly } else { ProofMode::WriteProbes };
+        let evidence = cluster::verify(&reader, &fleet, &host_check_targets(&fleet, &sessions), mode).await;
         if let Some(path) = &args.junit {
             file::write("the evidence", path, report::junit(&evidence, &fleet.name).as_bytes())?;
         }

@@ -19,8 +19,13 @@ const NOT_COMPARED: [&str; 8] = [
 pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
     let mut all = fleet.config.clone();
     all.extend(node.config.clone());
-    all.retain(|name, _| !NOT_COMPARED.contains(&name.as_str()));
+    all.retain(|name, _| is_compared(name));
     all
+}
+
+/// Whether the running value of a directive can be compared with its line.
+pub(super) fn is_compared(name: &str) -> bool {
+    !NOT_COMPARED.contains(&name)
 }
 
 /// Whether the lines of the file and the value of `CONFIG GET` mean the same.

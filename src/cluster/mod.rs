@@ -40,4 +40,4 @@ pub use safety::{NextStart, Persistence, SafetyViolation, StartRule, start_rules
 pub use state::{Assessment, ClusterState, assess};
 pub use topology::{Shard, Topology};
 pub use tunable::{Tunable, Tuning};
-pub use verify::{Evidence, HostCheckTarget, Invariant, Status, verify};
+pub use verify::{Evidence, HostCheckTarget, Invariant, ProofMode, Status, verify};

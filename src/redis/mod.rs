@@ -25,7 +25,6 @@ pub use command::{Command, InfoSection, Query};
 pub use error::Error;
 pub use info::{
     Info, KeyspaceInfo, MemoryInfo, PersistenceInfo, ReplicaLine, ReplicationInfo, ServerInfo, StatsInfo,
-    parse_config,
 };
 pub use links::{ClusterLinks, LinkCount};
 pub use probe_writer::{ProbeKey, ProbeTrouble, ProbeWrite, ProbeWriter};

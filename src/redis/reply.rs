@@ -50,3 +50,16 @@ impl Reply {
         self.list().get(1).map(Self::text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directive_the_engine_does_not_know_has_no_value() {
+        let known = Reply::List(["save", "3600 1"].map(|text| Reply::Text(text.to_owned())).into());
+        assert_eq!(known.config_value(), Some("3600 1"));
+        assert_eq!(Reply::List(Vec::new()).config_value(), None);
+        assert_eq!(Reply::Error("NOPERM".to_owned()).config_value(), None);
+    }
+}

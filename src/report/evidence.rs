@@ -13,8 +13,10 @@ pub fn table(evidence: &Evidence) -> String {
         evidence.invariants.iter().map(|invariant| invariant.title.chars().count()).max().unwrap_or(0);
     for invariant in &evidence.invariants {
         let sign = match invariant.status {
-            Verdict::Pass => "✓".green().to_string(),
-            Verdict::Fail => "✗".red().to_string(),
+            Verdict::Holds => "✓".green().to_string(),
+            Verdict::Broken => "✗".red().to_string(),
+            Verdict::NotProven if invariant.fails() => "?".red().to_string(),
+            Verdict::NotProven => "?".yellow().to_string(),
             Verdict::NotApplicable => "-".dimmed().to_string(),
         };
         let (id, title) = (&invariant.id, &invariant.title);
@@ -25,10 +27,22 @@ pub fn table(evidence: &Evidence) -> String {
 }
 
 fn summary(evidence: &Evidence) -> String {
+    let all = [Verdict::Holds, Verdict::Broken, Verdict::NotProven, Verdict::NotApplicable];
+    let [holds, broken, unproven, other] = all.map(|status| evidence.count(status));
     let environment = evidence.environment;
-    let count = |verdict| evidence.invariants.iter().filter(|i| i.status == verdict).count();
-    let [pass, fail, other] = [Verdict::Pass, Verdict::Fail, Verdict::NotApplicable].map(count);
-    let line =
-        format!("{pass} invariants hold, {fail} do not, {other} do not apply here; proven {environment}");
-    if fail == 0 { line.green().to_string() } else { line.red().to_string() }
+    let line = format!(
+        "{holds} invariants hold, {broken} do not, {unproven} are not proven, {other} do not apply here; \
+         {} {environment}",
+        verdict(evidence)
+    );
+    if evidence.holds() { line.green().to_string() } else { line.red().to_string() }
+}
+
+/// Whether the cluster is proven, in a word or two.
+pub(super) fn verdict(evidence: &Evidence) -> &'static str {
+    match (evidence.holds(), evidence.count(Verdict::NotProven)) {
+        (true, 0) => "proven",
+        (true, _) => "proven as far as reading can",
+        (false, _) => "not proven",
+    }
 }

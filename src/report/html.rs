@@ -18,7 +18,7 @@ pub fn html(fleet: &Fleet, events: &[Event], evidence: Option<&Evidence>) -> Res
         "nodes": fleet.nodes().count(), "replicas": fleet.replicas,
         "provision": env!("CARGO_PKG_VERSION"), "at": jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         "verdict": if proven { "replication is proven" } else { "not proven" },
-        "class": if proven { "pass" } else { "fail" },
+        "class": if proven { "holds" } else { "broken" },
         "steps": steps(events), "waits": waits(events), "notices": notices(events),
         "invariants": evidence.map_or(&[][..], |evidence| &evidence.invariants),
     });

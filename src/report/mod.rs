@@ -13,6 +13,7 @@ mod plan;
 mod progress;
 #[cfg(test)]
 mod samples;
+mod schema;
 mod status;
 mod terminal;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use html::html;
 pub use journal::Journal;
 pub use junit::junit;
 pub use plan::Detail;
+pub use schema::schema;
 pub use status::{NodeStatus, Status, status};
 
 use crate::event::Event;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use owo_colors::OwoColorize;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// The state of a fleet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Status {
     pub cluster: String,
     pub engine: String,
@@ -34,7 +36,8 @@ pub struct Status {
 }
 
 /// The state of one node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct NodeStatus {
     pub host: HostName,
     pub address: String,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, FormError, Formed, Manifest, Premises, Topology},
+    cluster::{self, Evidence, FormError, Formed, Manifest, Premises, ProofMode, Topology},
     inspect,
     plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
@@ -207,8 +207,9 @@ impl Executor<'_> {
         let fleet = &self.plan.fleet;
         let reader = NodeReader::new(fleet, self.context.sessions().probes())?;
         let targets = inspect::host_check_targets(fleet, self.context.sessions());
-        let evidence = cluster::verify(&reader, fleet, &targets).await;
-        let failed: Vec<String> = evidence.failed().map(|i| format!("{} {}", i.id, i.title)).collect();
+        let evidence = cluster::verify(&reader, fleet, &targets, ProofMode::WriteProbes).await;
+        let failed: Vec<String> =
+            evidence.decisive().iter().map(|i| format!("{} {}", i.id, i.title)).collect();
         self.outcome.evidence = Some(evidence);
         if failed.is_empty() { Ok(()) } else { Err(Error::Unproven { count: failed.len(), failed }) }
     }

@@ -13,5 +13,6 @@
 mod support;
 
 mod cluster;
+mod proof;
 mod servers;
 mod ssh;

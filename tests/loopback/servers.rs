@@ -10,7 +10,9 @@ use std::{
 };
 
 use provision::{
-    cluster::{Evidence, FormError, Formed, HostCheckTarget, Premises, Topology, form, observe, verify},
+    cluster::{
+        Evidence, FormError, Formed, HostCheckTarget, Premises, ProofMode, Topology, form, observe, verify,
+    },
     event::{Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
@@ -41,8 +43,18 @@ pub(crate) fn server() -> PathBuf {
         .expect("these tests need a redis-server: apt-get install redis-server, or set PROVISION_TEST_SERVER")
 }
 
+/// What the server under test is: `Redis server v=7.0.15 sha=…`.
+#[expect(clippy::disallowed_methods, reason = "a test's own question")]
+fn release() -> (Engine, Version) {
+    let output = std::process::Command::new(server()).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    let engine = if text.starts_with("Valkey") { Engine::Valkey } else { Engine::Redis };
+    (engine, version.unwrap().parse().unwrap())
+}
+
 /// Nothing listens on the port nor on its bus port; the range ends where both stay below the ephemeral ports.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() * 53 % 9_000).unwrap();
     loop {
@@ -66,6 +78,7 @@ impl Lab {
     /// Nodes that do not run yet.
     pub(crate) fn stopped(addresses: Vec<SocketAddr>, replicas: usize, simulated: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let (engine, version) = release();
         let node = |address: SocketAddr| Node {
             name: if simulated {
                 format!("{}-{}", address.ip(), address.port()).into()
@@ -86,8 +99,8 @@ impl Lab {
         };
         let fleet = Fleet {
             name: "test".to_owned(),
-            engine: Engine::Redis,
-            version: Version::new(7, 0, 15),
+            engine,
+            version,
             replicas,
             config: config(),
             auth: None,
@@ -176,9 +189,13 @@ impl Lab {
     }
 
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {
+        self.verify_in(reader, ProofMode::WriteProbes).await
+    }
+
+    pub(crate) async fn verify_in(&self, reader: &NodeReader<'_>, mode: ProofMode) -> Evidence {
         let binary = Some(server().display().to_string());
         let side = HostCheckTarget { layout: self.layout.clone(), binary, units: false };
-        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)])).await
+        verify(reader, &self.fleet, &BTreeMap::from([("here".into(), side)]), mode).await
     }
 
     /// Verifies, and shows what failed where something did.

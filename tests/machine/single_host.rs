@@ -355,8 +355,24 @@ fn a_run_can_be_kept_as_a_page_and_as_json_lines() {
     let run = sandbox.run(&["verify", "--json", "--junit", "proof.xml"]).ok();
     let evidence: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(evidence["invariants"].as_array().unwrap().len(), 37);
+    let schema = sandbox.command(&["schema", "--output"]).output().unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let errors: Vec<String> = jsonschema::draft202012::new(&schema)
+        .unwrap()
+        .iter_errors(&evidence)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let status = serde_json::from_str(&sandbox.run(&["status", "--json"]).ok().stdout).unwrap();
+    assert!(jsonschema::draft202012::new(&schema).unwrap().is_valid(&status), "{status}");
+    let run = sandbox.run(&["verify", "--read-only"]).ok();
+    assert!(
+        run.stdout.contains("3 are not proven") && run.stdout.contains("as far as reading can"),
+        "{}",
+        run.stdout
+    );
     let proof = std::fs::read_to_string(sandbox.folder.path().join("proof.xml")).unwrap();
-    assert!(proof.contains("tests=\"37\" failures=\"0\""), "{proof}");
+    assert!(proof.contains("tests=\"37\" failures=\"0\" errors=\"0\""), "{proof}");
 }
 
 /// Six nodes that run but were never joined: what a formation that was cut short leaves at its beginning.

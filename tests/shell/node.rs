@@ -159,15 +159,20 @@ journal --quiet --no-pager -o cat -n 20 -u down.service
         stubs: &[SYSTEMCTL],
         given: SERVER,
         before: "read -r server <pid
-{ for n in 1 2 3 4; do echo \"$server:M Fatal $n\"; done; echo \"$server:M ready\"; echo '1:M Fatal other'; } >log",
-        calls: r#"{ check_node 10.0.0.1:7001 "$server" $T/x-server $T/data/nodes.conf $T/log up.service
-check_node 10.0.0.1:7002 '' $T/sleeper $T/gone $T/log ''; } |
+{ for n in 1 2 3 4; do echo \"$server:M Fatal $n\"; done; echo \"$server:M ready\"; echo '1:M Fatal other'; } >log
+printf '# x\nport 7001\n  masterauth secret\nuser a on >b\n' >redis.conf",
+        calls: r#"{ check_node 10.0.0.1:7001 "$server" $T/x-server $T/data $T/log up.service $T/redis.conf
+check_node 10.0.0.1:7002 '' $T/sleeper $T/gone $T/log '' $T/gone/redis.conf; } |
   sed "s/=$(stat -c %d:%i x-server)\$/=SERVER/; s/=$(stat -c %d:%i sleeper)\$/=SLEEPER/; s/=$server:/=N:/""#,
         expected: r#"
 node=10.0.0.1:7001
 running=SERVER
 installed=SERVER
+data=T/data
 conf=a vars
+config=
+config=port 7001
+fault=N:M Fatal 1
 fault=N:M Fatal 2
 fault=N:M Fatal 3
 fault=N:M Fatal 4
@@ -175,8 +180,23 @@ enabled=disabled
 restarts=NRestarts=2
 node=10.0.0.1:7002
 installed=SLEEPER
+data=
 "#,
         ..Scenario::new("cluster/verify/host_checks.sh", "what a node runs, its last faults and its unit")
+    },
+    Scenario {
+        before: "echo 'pid=77 role=master message=x' >logfmt; echo '9:M x' >other; : >empty",
+        calls: "for log in logfmt other empty gone; do echo $log; check_log 77 $T/$log; done",
+        expected: r#"
+logfmt
+log=read
+other
+empty
+log=empty
+gone
+log=unreadable
+"#,
+        ..Scenario::new("cluster/verify/host_checks.sh", "whether a log shows anything of a process")
     },
     Scenario {
         given: r#"printf 'a\n  b \\n\n\nlast' >'a log'; echo c >c"#,

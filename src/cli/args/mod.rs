@@ -40,12 +40,19 @@ pub(super) enum Verb {
     /// Simulate hosts on this machine, each with systemd, sshd and an address; no hypervisor is needed.
     Lab(Lab),
     /// Print the JSON Schema of the inventory, for editors.
-    Schema,
+    Schema(Schema),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Print the schema of what `verify --json` and `status --json` print instead.
+    #[arg(long)]
+    pub(super) output: bool,
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +160,9 @@ pub(super) struct Look {
 pub(super) struct Verify {
     #[command(flatten)]
     pub(super) inventory: Inventory,
+    /// Write nothing. Otherwise one key a shard is written, followed to the replicas and removed.
+    #[arg(long)]
+    pub(super) read_only: bool,
     /// Print the evidence as JSON.
     #[arg(long)]
     pub(super) json: bool,

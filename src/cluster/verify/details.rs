@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
-    cluster::{drift, observe::Observed},
-    inventory::Fleet,
-    redis::{ClusterLinks, InfoSection, NodeReader, Query, Reply, Role, StatsInfo, parse_config},
+    cluster::observe::Observed,
+    redis::{ClusterLinks, InfoSection, NodeReader, Query, Reply, Role, StatsInfo},
 };
 
 /// One node's answers.
@@ -17,34 +16,23 @@ pub(super) struct Details {
     pub(super) links: Option<ClusterLinks>,
     /// Full synchronisations begun here, a moment after the view was taken.
     pub(super) sync_full: Option<u64>,
-    /// `CONFIG GET` of the directives the inventory manages.
-    pub(super) config: BTreeMap<String, String>,
 }
 
 /// Asks every node that answered, all at the same time. One that does not answer now has no details.
-pub(super) async fn ask(
-    reader: &NodeReader<'_>,
-    fleet: &Fleet,
-    observed: &Observed,
-) -> BTreeMap<SocketAddr, Details> {
-    let queries = fleet.nodes().filter(|node| observed.view(node.address).is_some()).map(|node| {
-        let managed = drift::managed(fleet, node);
-        let config = managed.keys().map(|name| Query::ConfigGet(name.clone()));
-        let fixed = [Query::Role, Query::ClusterLinks, Query::Info(InfoSection::Stats)];
-        (node.address, fixed.into_iter().chain(config).collect::<Vec<Query>>())
-    });
-    let answers = reader.read_each(queries.collect()).await;
+pub(super) async fn ask(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<SocketAddr, Details> {
+    let queries = [Query::Role, Query::ClusterLinks, Query::Info(InfoSection::Stats)].to_vec();
+    let asked = observed.views().map(|(node, _)| (node, queries.clone())).collect();
+    let answers = reader.read_each(asked).await;
     let parsed = answers.into_iter().map(|(node, replies)| Some((node, parse(&replies.ok()?))));
     parsed.flatten().collect()
 }
 
 fn parse(replies: &[Reply]) -> Details {
-    let [role, links, stats, config @ ..] = replies else { return Details::default() };
+    let [role, links, stats] = replies else { return Details::default() };
     Details {
         role: Role::parse(role),
         links: ClusterLinks::parse(links),
         sync_full: StatsInfo::parse(stats.text()).sync_full,
-        config: config.iter().filter_map(parse_config).collect(),
     }
 }
 
@@ -52,25 +40,15 @@ fn parse(replies: &[Reply]) -> Details {
 mod tests {
     use super::*;
 
-    fn list(texts: &[&str]) -> Reply {
-        Reply::List(texts.iter().map(|&text| Reply::Text(text.to_owned())).collect())
-    }
-
     #[test]
     fn replies_are_read_in_the_order_of_the_queries() {
+        let role = ["slave", "10.0.0.1"].map(|text| Reply::Text(text.to_owned()));
         let replies = [
-            list(&["slave", "10.0.0.1"]),
+            Reply::List(role.into()),
             Reply::Error("ERR unknown subcommand 'LINKS'".to_owned()),
             Reply::Text("# Stats\r\nsync_full:3\r\n".to_owned()),
-            list(&["appendonly", "yes"]),
-            list(&[]),
         ];
-        let details = Details {
-            role: Some(Role::Replica),
-            links: None,
-            sync_full: Some(3),
-            config: BTreeMap::from([("appendonly".to_owned(), "yes".to_owned())]),
-        };
+        let details = Details { role: Some(Role::Replica), links: None, sync_full: Some(3) };
         assert_eq!(parse(&replies), details);
     }
 

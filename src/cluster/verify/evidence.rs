@@ -1,11 +1,13 @@
 //! The proof as data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Environment;
 
 /// What was found when every invariant was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// How much of the real thing the hosts are.
     pub environment: Environment,
@@ -14,64 +16,71 @@ pub struct Evidence {
 }
 
 /// One numbered statement about the cluster, and what speaks for or against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Invariant {
-    /// `I1` to `I37`.
+    /// `I1` to `I39`; a number is never used again, and those of retired invariants are missing.
     pub id: String,
     pub title: String,
     pub status: Status,
+    /// Whether the user chose not to have it proven (`--read-only`): then it is no failure.
+    pub by_choice: bool,
     pub evidence: String,
-    /// From the start of the verification until it was first seen to hold, or was given up.
+    /// From the start of the verification until it had this result, or was given up.
     pub took_ms: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The result of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    Pass,
-    Fail,
+    /// All that had to be looked at was seen, and is as it must be.
+    Holds,
+    /// Something was seen that contradicts it.
+    Broken,
+    /// It says nothing about this cluster: replicas, where none are wanted.
     NotApplicable,
+    /// Nothing contradicts it, but not all that had to be looked at was seen.
+    NotProven,
 }
 
 impl Evidence {
-    /// Whether nothing speaks against the cluster.
+    /// Whether the proof has succeeded: nothing is broken, and nothing unproven but what the user chose.
     pub fn holds(&self) -> bool {
         self.failed().next().is_none()
     }
 
+    /// The invariants that keep the proof from succeeding.
     pub fn failed(&self) -> impl Iterator<Item = &Invariant> {
-        self.invariants.iter().filter(|invariant| invariant.status == Status::Fail)
+        self.invariants.iter().filter(|invariant| invariant.fails())
+    }
+
+    /// The invariants that decide that the proof has failed: the broken ones, and where none is broken those
+    /// that could not be proven. What is broken leaves much unproven.
+    pub fn decisive(&self) -> Vec<&Invariant> {
+        let broken: Vec<&Invariant> =
+            self.invariants.iter().filter(|invariant| invariant.status == Status::Broken).collect();
+        if broken.is_empty() { self.failed().collect() } else { broken }
     }
 
     pub fn get(&self, id: &str) -> Option<&Invariant> {
         self.invariants.iter().find(|invariant| invariant.id == id)
     }
-}
 
-/// The outcome of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Check {
-    Pass(String),
-    Fail(String),
-    NotApplicable(String),
-}
-
-impl Check {
-    /// Fails with what was found wrong, passes with `fine` when that is nothing.
-    pub(super) fn of(wrong: Vec<String>, fine: impl Into<String>) -> Self {
-        if wrong.is_empty() {
-            return Self::Pass(fine.into());
-        }
-        let more = wrong.len().saturating_sub(4);
-        let mut listed: Vec<String> = wrong.into_iter().take(4).collect();
-        if more > 0 {
-            listed.push(format!("and {more} more"));
-        }
-        Self::Fail(listed.join("; "))
+    /// How many invariants have this result.
+    pub fn count(&self, status: Status) -> usize {
+        self.invariants.iter().filter(|invariant| invariant.status == status).count()
     }
+}
 
-    pub(super) fn not_applicable(why: &str) -> Self {
-        Self::NotApplicable(why.to_owned())
+impl Invariant {
+    /// Whether it keeps the proof from succeeding.
+    pub fn fails(&self) -> bool {
+        match self.status {
+            Status::Holds | Status::NotApplicable => false,
+            Status::Broken => true,
+            Status::NotProven => !self.by_choice,
+        }
     }
 }
 
@@ -79,40 +88,42 @@ impl Check {
 mod tests {
     use super::*;
 
-    fn faults(count: usize) -> Vec<String> {
-        (0..count).map(|n| format!("fault {n}")).collect()
+    fn invariant(id: &str, status: Status, by_choice: bool) -> Invariant {
+        let text = String::new;
+        Invariant { id: id.to_owned(), title: text(), status, by_choice, evidence: text(), took_ms: 0 }
+    }
+
+    fn failed(last: Invariant) -> Vec<String> {
+        let fine = [invariant("I1", Status::Holds, false), invariant("I2", Status::NotApplicable, false)];
+        let invariants = fine.into_iter().chain([last]).collect();
+        let evidence = Evidence { environment: Environment::SingleHost, invariants, took_ms: 0 };
+        let failed: Vec<String> = evidence.failed().map(|invariant| invariant.id.clone()).collect();
+        assert_eq!(evidence.holds(), failed.is_empty());
+        failed
     }
 
     #[test]
-    fn a_check_without_faults_passes() {
-        assert_eq!(Check::of(Vec::new(), "fine"), Check::Pass("fine".to_owned()));
+    fn a_proof_fails_where_something_is_broken_or_could_not_be_proven() {
+        assert_eq!(failed(invariant("I3", Status::Holds, false)), [""; 0]);
+        assert_eq!(failed(invariant("I3", Status::Broken, false)), ["I3"]);
+        assert_eq!(failed(invariant("I3", Status::NotProven, false)), ["I3"]);
     }
 
     #[test]
-    fn a_check_lists_four_faults_and_counts_the_rest() {
-        assert_eq!(Check::of(faults(1), "fine"), Check::Fail("fault 0".to_owned()));
-        let text = "fault 0; fault 1; fault 2; fault 3; and 2 more";
-        assert_eq!(Check::of(faults(6), "fine"), Check::Fail(text.to_owned()));
-    }
-
-    #[test]
-    fn evidence_holds_unless_an_invariant_fails() {
-        let invariant = |id: &str, status| Invariant {
-            id: id.to_owned(),
-            title: String::new(),
-            status,
-            evidence: String::new(),
-            took_ms: 0,
+    fn what_is_broken_decides_and_without_it_what_is_not_proven() {
+        let decisive = |statuses: &[Status]| {
+            let invariants =
+                (1..).zip(statuses).map(|(n, status)| invariant(&format!("I{n}"), *status, false));
+            let invariants = invariants.collect();
+            let evidence = Evidence { environment: Environment::SingleHost, invariants, took_ms: 0 };
+            evidence.decisive().into_iter().map(|invariant| invariant.id.clone()).collect::<Vec<String>>()
         };
-        let mut evidence = Evidence {
-            environment: Environment::SingleHost,
-            invariants: vec![invariant("I1", Status::Pass), invariant("I2", Status::NotApplicable)],
-            took_ms: 0,
-        };
-        assert!(evidence.holds());
-        evidence.invariants.push(invariant("I3", Status::Fail));
-        assert!(!evidence.holds());
-        assert_eq!(evidence.failed().map(|invariant| invariant.id.as_str()).collect::<Vec<_>>(), ["I3"]);
-        assert_eq!(evidence.get("I2").map(|invariant| invariant.status), Some(Status::NotApplicable));
+        assert_eq!(decisive(&[Status::NotProven, Status::Broken, Status::Holds]), ["I2"]);
+        assert_eq!(decisive(&[Status::NotProven, Status::NotProven, Status::Holds]), ["I1", "I2"]);
+    }
+
+    #[test]
+    fn what_the_user_chose_not_to_prove_is_no_failure() {
+        assert_eq!(failed(invariant("I3", Status::NotProven, true)), [""; 0]);
     }
 }

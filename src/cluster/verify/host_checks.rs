@@ -26,39 +26,48 @@ pub struct HostCheckTarget {
 /// One host's facts about one node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct NodeFacts {
-    /// `device:inode` of the running executable, and of the installed one.
+    /// `None` where there is no installed binary to compare with.
+    pub(super) binary: Option<BinaryFacts>,
+    pub(super) nodes_conf: String,
+    /// The data folder, links resolved.
+    pub(super) data: String,
+    /// The node's configuration without its secrets; `None` where it could not be read.
+    pub(super) config: Option<String>,
+    pub(super) log: LogFacts,
+    /// `None` where nodes are processes of their own.
+    pub(super) unit: Option<UnitFacts>,
+}
+
+/// `device:inode` of two files; empty where one is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct BinaryFacts {
     pub(super) running: String,
     pub(super) installed: String,
-    pub(super) nodes_conf: String,
-    /// Lines of the log since start that report a fault.
-    pub(super) faults: Vec<String>,
-    /// `systemctl is-enabled`, and how often systemd had to restart it.
+}
+
+/// What the end of a log shows of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum LogFacts {
+    /// The node does not run, or its log has no line of it.
+    #[default]
+    NoLines,
+    Unreadable,
+    /// Nothing was logged since the log was rotated.
+    Empty,
+    /// It was read: the last lines that report a fault.
+    Read(Vec<String>),
+}
+
+/// What systemd says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct UnitFacts {
+    /// `systemctl is-enabled`; empty where it said nothing.
     pub(super) enabled: String,
-    pub(super) restarts: String,
+    /// How often systemd had to restart it.
+    pub(super) restarts: u32,
 }
 
-/// What was to be checked on any host: what was not is no failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Scope {
-    /// Any host at all.
-    pub(super) hosts: bool,
-    /// The installed binary.
-    pub(super) binary: bool,
-    /// Units of systemd.
-    pub(super) units: bool,
-}
-
-impl Scope {
-    pub(super) fn of(targets: &BTreeMap<HostName, HostCheckTarget>) -> Self {
-        Self {
-            hosts: !targets.is_empty(),
-            binary: targets.values().any(|target| target.binary.is_some()),
-            units: targets.values().any(|target| target.units),
-        }
-    }
-}
-
-/// The answers by node; an error where its host gave none.
+/// The answers by node, of all nodes of the fleet; an error where a host gave none.
 pub(super) type HostFacts = BTreeMap<SocketAddr, Result<NodeFacts, String>>;
 
 /// Defines `check_node`.
@@ -71,26 +80,26 @@ pub(super) async fn ask(
     observed: &Observed,
     targets: &BTreeMap<HostName, HostCheckTarget>,
 ) -> HostFacts {
-    let questions = fleet.hosts.iter().filter_map(|host| {
-        let target = targets.get(&host.name)?;
-        Some(ask_host(reader, host, script(host, target, observed)))
-    });
+    let questions = fleet.hosts.iter().map(|host| ask_host(reader, host, targets.get(&host.name), observed));
     join_all(questions).await.into_iter().flatten().collect()
 }
 
 async fn ask_host(
     reader: &NodeReader<'_>,
     host: &Host,
-    script: String,
+    target: Option<&HostCheckTarget>,
+    observed: &Observed,
 ) -> Vec<(SocketAddr, Result<NodeFacts, String>)> {
-    let answer = match reader.probe(&host.name) {
-        None => Err(format!("there is no connection to {}", host.name)),
-        Some(probe) => probe.ask("verify", &script).await.map_err(|error| error.to_string()),
+    let answer = match (reader.probe(&host.name), target) {
+        (Some(probe), Some(target)) => {
+            let lines = probe.ask("verify", &script(host, target, observed)).await;
+            lines.map(|lines| parse(&lines)).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("there is no connection to {}", host.name)),
     };
-    let facts = answer.map(|lines| parse(&lines));
-    let of = |address: SocketAddr| match &facts {
+    let of = |address: SocketAddr| match &answer {
         Ok(facts) => {
-            facts.get(&address).cloned().ok_or_else(|| "the host gave no answer about it".to_owned())
+            facts.get(&address).cloned().ok_or_else(|| format!("{} said nothing about it", host.name))
         }
         Err(error) => Err(error.clone()),
     };
@@ -99,14 +108,14 @@ async fn ask_host(
 
 fn script(host: &Host, target: &HostCheckTarget, observed: &Observed) -> String {
     let mut lines = vec![minify(FUNCTIONS)];
-    let binary = target.binary.as_deref().map_or_else(|| "''".to_owned(), quote);
     for node in &host.nodes {
         let paths = target.layout.node(node);
         let pid = observed.view(node.address).and_then(|view| view.info.server.process_id);
         let pid = pid.map_or_else(String::new, |pid| pid.to_string());
-        let unit = if target.units { quote(&paths.unit) } else { "''".to_owned() };
-        let (conf, log) = (quote(&format!("{}/nodes.conf", paths.data)), quote(&paths.log));
-        lines.push(format!("check_node {} '{pid}' {binary} {conf} {log} {unit}\n", node.address));
+        let unit = if target.units { paths.unit.as_str() } else { "" };
+        let binary = target.binary.as_deref().unwrap_or("");
+        let words = [pid.as_str(), binary, paths.data.as_str(), &paths.log, unit, &paths.config].map(quote);
+        lines.push(format!("check_node {} {}\n", node.address, words.join(" ")));
     }
     lines.concat()
 }
@@ -118,21 +127,44 @@ fn parse(lines: &[String]) -> BTreeMap<SocketAddr, NodeFacts> {
         if key == "node" {
             current = value.parse().ok();
         }
-        let Some(facts) = current.map(|address| all.entry(address).or_default()) else { continue };
-        match key {
-            "running" => value.clone_into(&mut facts.running),
-            "installed" => value.clone_into(&mut facts.installed),
-            "conf" => {
-                facts.nodes_conf.push_str(value);
-                facts.nodes_conf.push('\n');
-            }
-            "fault" => facts.faults.push(value.to_owned()),
-            "enabled" => value.clone_into(&mut facts.enabled),
-            "restarts" => value.trim_start_matches("NRestarts=").clone_into(&mut facts.restarts),
-            _ => {}
+        if let Some(facts) = current.map(|address| all.entry(address).or_default()) {
+            facts.note(key, value);
         }
     }
     all
+}
+
+impl NodeFacts {
+    fn note(&mut self, key: &str, value: &str) {
+        let line = |text: &mut String| {
+            text.push_str(value);
+            text.push('\n');
+        };
+        match key {
+            "running" => value.clone_into(&mut self.binary.get_or_insert_default().running),
+            "installed" => value.clone_into(&mut self.binary.get_or_insert_default().installed),
+            "data" => value.clone_into(&mut self.data),
+            "conf" => line(&mut self.nodes_conf),
+            "config" => line(self.config.get_or_insert_default()),
+            "log" => {
+                self.log = match value {
+                    "unreadable" => LogFacts::Unreadable,
+                    "empty" => LogFacts::Empty,
+                    _ => LogFacts::Read(Vec::new()),
+                }
+            }
+            "fault" => match &mut self.log {
+                LogFacts::Read(faults) => faults.push(value.to_owned()),
+                log => *log = LogFacts::Read(vec![value.to_owned()]),
+            },
+            "enabled" => value.clone_into(&mut self.unit.get_or_insert_default().enabled),
+            "restarts" => {
+                let count = value.trim_start_matches("NRestarts=").parse();
+                self.unit.get_or_insert_default().restarts = count.unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,16 +178,26 @@ mod tests {
 
     #[test]
     fn facts_belong_to_the_node_before_them() {
-        let answer = "node=10.0.0.1:7001\nrunning=8:1\ninstalled=8:1\nconf=a b\nconf=vars x\nnode=10.0.0.1:7002\n\
-                      running=8:2\nfault=77:M Fatal\nenabled=enabled\nrestarts=NRestarts=3\n";
+        let answer = "node=10.0.0.1:7001\nrunning=8:1\ninstalled=8:1\ndata=/d\nconf=a b\nconf=vars x\nlog=empty\n\
+                      node=10.0.0.1:7002\nrunning=8:2\nconfig=\nconfig=port 7002\nlog=read\nfault=77:M Fatal\n\
+                      enabled=enabled\nrestarts=NRestarts=3\n";
         let facts = parse(&lines(answer));
-        let first = &facts[&at("10.0.0.1:7001")];
-        assert_eq!((first.running.as_str(), first.installed.as_str()), ("8:1", "8:1"));
-        assert_eq!(first.nodes_conf, "a b\nvars x\n");
-        let second = &facts[&at("10.0.0.1:7002")];
-        assert_eq!(second.faults, ["77:M Fatal"]);
-        assert_eq!((second.enabled.as_str(), second.restarts.as_str()), ("enabled", "3"));
-        assert_eq!(second.installed, "");
+        let first = NodeFacts {
+            binary: Some(BinaryFacts { running: "8:1".to_owned(), installed: "8:1".to_owned() }),
+            nodes_conf: "a b\nvars x\n".to_owned(),
+            data: "/d".to_owned(),
+            log: LogFacts::Empty,
+            ..NodeFacts::default()
+        };
+        assert_eq!(facts[&at("10.0.0.1:7001")], first);
+        let second = NodeFacts {
+            binary: Some(BinaryFacts { running: "8:2".to_owned(), installed: String::new() }),
+            config: Some("\nport 7002\n".to_owned()),
+            log: LogFacts::Read(vec!["77:M Fatal".to_owned()]),
+            unit: Some(UnitFacts { enabled: "enabled".to_owned(), restarts: 3 }),
+            ..NodeFacts::default()
+        };
+        assert_eq!(facts[&at("10.0.0.1:7002")], second);
     }
 
     #[test]
@@ -166,32 +208,52 @@ mod tests {
 
     #[test]
     fn an_address_nothing_can_read_takes_no_facts() {
-        let facts = parse(&lines("node=10.0.0.1:7001\nrunning=8:1\nnode=?\nrunning=8:2\n"));
-        assert_eq!(facts[&at("10.0.0.1:7001")].running, "8:1");
+        let facts = parse(&lines("node=10.0.0.1:7001\ndata=/d\nnode=?\ndata=/e\n"));
+        assert_eq!(facts[&at("10.0.0.1:7001")].data, "/d");
         assert_eq!(facts.len(), 1);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's own files, and a real shell as the oracle")]
+    fn facts_of_this_process(log: &str, config: &str) -> NodeFacts {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for (name, text) in [("log", log), ("nodes.conf", "a b\n"), ("redis.conf", config)] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        let pid = std::process::id().to_string();
+        let binary = std::env::current_exe().unwrap().display().to_string();
+        let words =
+            [pid, binary, path(""), path("log"), String::new(), path("redis.conf")].map(|word| quote(&word));
+        let script = format!("{}check_node 10.0.0.1:7001 {}", minify(FUNCTIONS), words.join(" "));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let facts = parse(&lines(&String::from_utf8(output.stdout).unwrap()));
+        facts[&at("10.0.0.1:7001")].clone()
     }
 
     /// The function runs on this machine, about this very process.
     #[test]
-    fn the_script_finds_binary_file_and_faults() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
+    fn the_script_finds_binary_files_and_faults() {
         let pid = std::process::id();
         let log = format!("{pid}:M 1 Fatal error\n{pid}:M 1 fine\n9:M 1 Fatal, of an earlier process\n");
-        #[expect(clippy::disallowed_methods, reason = "a test's own files")]
-        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
-        write("log", &log);
-        write("nodes.conf", "a b\n");
-        let binary = std::env::current_exe().unwrap().display().to_string();
-        let words = [binary, path("nodes.conf"), path("log")].map(|word| quote(&word));
-        let script = format!("{}check_node 10.0.0.1:7001 {pid} {} ''", minify(FUNCTIONS), words.join(" "));
-        #[expect(clippy::disallowed_methods, reason = "a real shell is the oracle")]
-        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        let facts = parse(&lines(&String::from_utf8(output.stdout).unwrap()));
-        let facts = &facts[&at("10.0.0.1:7001")];
-        assert!(!facts.running.is_empty() && facts.running == facts.installed, "{facts:?}");
+        let facts = facts_of_this_process(&log, "# c\nport 7001\n requirepass secret\nuser x\nhz 10\n");
+        let binary = facts.binary.unwrap();
+        assert!(!binary.running.is_empty() && binary.running == binary.installed, "{binary:?}");
         assert_eq!(facts.nodes_conf, "a b\n");
-        assert_eq!(facts.faults, [format!("{pid}:M 1 Fatal error")]);
-        assert_eq!(facts.enabled, "");
+        assert_eq!(facts.config.as_deref(), Some("\nport 7001\nhz 10\n"));
+        assert_eq!(facts.log, LogFacts::Read(vec![format!("{pid}:M 1 Fatal error")]));
+        assert_eq!(facts.unit, None);
+    }
+
+    #[test]
+    fn a_log_that_shows_nothing_of_the_process_is_not_one_without_faults() {
+        let pid = std::process::id();
+        let log = |text: &str| facts_of_this_process(text, "").log;
+        assert_eq!(log("9:M 1 Fatal\n"), LogFacts::NoLines);
+        assert_eq!(log(""), LogFacts::Empty);
+        assert_eq!(log(&format!("{pid}:M 1 fine\n")), LogFacts::Read(Vec::new()));
+        let line = format!("pid={pid} role=master level=warning message=\"Fatal error\"");
+        assert_eq!(log(&format!("{line}\n")), LogFacts::Read(vec![line]), "log-format logfmt");
+        let many: String = (0..9).map(|n| format!("{pid}:M Fatal {n}\n")).collect();
+        assert!(matches!(log(&many), LogFacts::Read(faults) if faults.len() == 4));
     }
 }

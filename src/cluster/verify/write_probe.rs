@@ -1,12 +1,14 @@
-//! The proof that writes travel: a probe key for each master, followed to every replica and through the wrong
-//! node.
+//! The proof that writes travel: a probe key for each master, followed to every replica.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use futures_util::future::join_all;
 
 use crate::{
-    cluster::observe::{Observed, View},
+    cluster::{
+        observe::{Observed, View},
+        open_slot,
+    },
     redis::{InfoSection, NodeReader, ProbeKey, ProbeTrouble, ProbeWriter, Query, ReplicationInfo, Reply},
 };
 
@@ -15,76 +17,110 @@ use crate::{
 pub(super) struct WriteProbe {
     pub(super) key: ProbeKey,
     /// Why it could not be written, or read back.
-    pub(super) trouble: Option<String>,
+    pub(super) trouble: Option<Trouble>,
     /// The master's offset right after the write.
     pub(super) offset: u64,
     /// How many replicas WAIT counted, of how many.
     pub(super) acknowledged: (i64, usize),
     /// What each replica read, and its offset then.
     pub(super) replicas: BTreeMap<SocketAddr, (Result<(), String>, u64)>,
-    /// The way through a node that does not own the slot, or what went wrong on it.
-    pub(super) redirect: Option<Result<String, String>>,
-    /// Whether the key is gone again.
-    pub(super) removed: bool,
+    /// Whether the key is gone again, or why that is unknown.
+    pub(super) removed: Result<bool, String>,
 }
 
-/// One probe a master, all at the same time.
-pub(super) async fn run(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<SocketAddr, WriteProbe> {
-    let run = Prober { reader, writer: ProbeWriter::new(reader), observed };
-    let masters: Vec<(SocketAddr, &View)> = observed.slot_owners().collect();
-    let probes = masters.iter().map(|(master, view)| {
-        let other = masters.iter().map(|(other, _)| *other).find(|other| other != master);
-        run.probe(*master, view, other)
-    });
-    join_all(probes).await.into_iter().collect()
+/// Why a probe key was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The master has no memory left for writes.
+    OutOfMemory(String),
+    Other(String),
 }
 
-struct Prober<'a> {
+impl Trouble {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::OutOfMemory(text) | Self::Other(text) => text,
+        }
+    }
+}
+
+impl WriteProbe {
+    /// Whether another probe could not show more.
+    pub(super) fn is_fine(&self) -> bool {
+        let (got, of) = self.acknowledged;
+        let read = self.replicas.values().all(|(read, offset)| read.is_ok() && *offset >= self.offset);
+        let acknowledged = usize::try_from(got).is_ok_and(|got| got >= of);
+        self.trouble.is_none() && acknowledged && read && self.removed == Ok(true)
+    }
+}
+
+/// Writes probes and follows them.
+pub(super) struct Prober<'a> {
     reader: &'a NodeReader<'a>,
     writer: ProbeWriter<'a>,
-    observed: &'a Observed,
 }
 
-impl Prober<'_> {
-    async fn probe(
+impl<'a> Prober<'a> {
+    pub(super) fn new(reader: &'a NodeReader<'a>) -> Self {
+        Self { reader, writer: ProbeWriter::new(reader) }
+    }
+
+    /// The probe key of each master, in a slot that is not on the move.
+    pub(super) fn keys(&self, observed: &Observed) -> BTreeMap<SocketAddr, ProbeKey> {
+        let is_open = |slot: u16| {
+            let mut open = observed.views().flat_map(|(node, view)| open_slot::of(node, view));
+            open.any(|open| open.slot == slot)
+        };
+        let key = |view: &View| {
+            let own = view.myself();
+            let owns = |slot| own.is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)));
+            self.writer.key(|slot| owns(slot) && !is_open(slot))
+        };
+        observed.slot_owners().map(|(master, view)| (master, key(view))).collect()
+    }
+
+    /// One probe a master, all at the same time.
+    pub(super) async fn probe(
+        &self,
+        observed: &Observed,
+        masters: impl Iterator<Item = (SocketAddr, ProbeKey)>,
+    ) -> BTreeMap<SocketAddr, WriteProbe> {
+        let probes = masters.filter_map(|(master, key)| {
+            let view = observed.view(master)?;
+            let replicas = observed.replicas_of(&view.id).map(|(replica, _)| replica).collect();
+            Some(self.probe_one(master, key, replicas))
+        });
+        join_all(probes).await.into_iter().collect()
+    }
+
+    async fn probe_one(
         &self,
         master: SocketAddr,
-        view: &View,
-        other: Option<SocketAddr>,
+        key: ProbeKey,
+        replicas: Vec<SocketAddr>,
     ) -> (SocketAddr, WriteProbe) {
-        let own = view.myself();
-        let owns = |slot| own.is_some_and(|own| own.slots.iter().any(|range| range.contains(slot)));
-        let replicas: Vec<SocketAddr> =
-            self.observed.replicas_of(&view.id).map(|(replica, _)| replica).collect();
         let mut probe = WriteProbe {
-            key: self.writer.key(owns),
+            key,
             trouble: None,
             offset: 0,
             acknowledged: (0, replicas.len()),
             replicas: BTreeMap::new(),
-            redirect: None,
-            removed: false,
+            removed: Ok(false),
         };
         self.write(&mut probe, master).await;
         if probe.trouble.is_none() {
             probe.replicas = self.read_replicas(&probe.key, &replicas).await;
-            if let Some(other) = other {
-                probe.redirect = Some(self.follow_redirect(&probe.key, other).await);
-            }
         }
         let removed = self.writer.remove(master, &probe.key, probe.acknowledged.0).await;
-        probe.removed = removed.unwrap_or(false);
+        probe.removed = removed.map_err(|error| error.to_string());
         (master, probe)
     }
 
     async fn write(&self, probe: &mut WriteProbe, master: SocketAddr) {
         match self.writer.write(master, &probe.key, probe.acknowledged.1).await {
-            Err(error) => probe.trouble = Some(error.to_string()),
+            Err(error) => probe.trouble = Some(Trouble::Other(error.to_string())),
             Ok(write) => {
-                probe.trouble = write.trouble.map(|trouble| match trouble {
-                    ProbeTrouble::Refused(error) => format!("{master} answered {error}"),
-                    ProbeTrouble::NotReadBack => format!("{master} did not read back what was written"),
-                });
+                probe.trouble = write.trouble.map(|trouble| trouble_of(master, &trouble));
                 probe.offset = write.offset;
                 probe.acknowledged.0 = write.acknowledged;
             }
@@ -110,18 +146,15 @@ impl Prober<'_> {
         };
         answers.map(|(replica, replies)| (replica, read(replies))).collect()
     }
+}
 
-    /// Asks a node that does not own the slot, and follows where it points.
-    async fn follow_redirect(&self, key: &ProbeKey, wrong: SocketAddr) -> Result<String, String> {
-        let get = [Query::Get(key.name().to_owned())];
-        let first = |replies: Vec<Reply>| replies.into_iter().next().unwrap_or(Reply::Nil);
-        let reply = first(self.reader.read(wrong, &get).await.map_err(|error| error.to_string())?);
-        let (slot, target) = redirect(wrong, &reply)?;
-        let there = first(self.reader.read(target, &get).await.map_err(|error| error.to_string())?);
-        if there.text() != self.writer.value() {
-            return Err(format!("{wrong} points to {target}, which does not have the key"));
+fn trouble_of(master: SocketAddr, trouble: &ProbeTrouble) -> Trouble {
+    match trouble {
+        ProbeTrouble::Refused(error) if error.starts_with("OOM") => {
+            Trouble::OutOfMemory(format!("{master} answered {error}"))
         }
-        Ok(format!("asked {wrong}: Redirected to slot [{slot}] located at {target}"))
+        ProbeTrouble::Refused(error) => Trouble::Other(format!("{master} answered {error}")),
+        ProbeTrouble::NotReadBack => Trouble::Other(format!("{master} did not read back what was written")),
     }
 }
 
@@ -136,24 +169,13 @@ fn read_replica(replies: &[Reply], value: &str) -> (Result<(), String>, u64) {
     (Err(read.error().unwrap_or("nothing").to_owned()), offset)
 }
 
-/// The slot and the address of `MOVED 3999 127.0.0.1:7002`.
-fn redirect(wrong: SocketAddr, reply: &Reply) -> Result<(String, SocketAddr), String> {
-    let moved = reply.error().and_then(|text| text.strip_prefix("MOVED ")?.split_once(' '));
-    let (slot, place) = moved.ok_or_else(|| format!("{wrong} answered {reply:?} instead of MOVED"))?;
-    let target = place.parse().map_err(|_| format!("{wrong} points to {place}, which is no address"))?;
-    Ok((slot.to_owned(), target))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::testing::at;
 
     fn text(text: &str) -> Reply {
         Reply::Text(text.to_owned())
-    }
-
-    fn at(address: &str) -> SocketAddr {
-        address.parse().unwrap()
     }
 
     #[test]
@@ -172,19 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn moved_names_slot_and_address() {
-        let moved = Reply::Error("MOVED 3999 127.0.0.1:7002".to_owned());
-        assert_eq!(redirect(at("127.0.0.1:7001"), &moved), Ok(("3999".to_owned(), at("127.0.0.1:7002"))));
-    }
-
-    #[test]
-    fn anything_else_than_moved_is_a_fault() {
-        let wrong = at("127.0.0.1:7001");
-        assert!(redirect(wrong, &text("v")).unwrap_err().contains("instead of MOVED"));
-        let nowhere = Reply::Error("MOVED 3999 ?:7002".to_owned());
-        assert_eq!(
-            redirect(wrong, &nowhere),
-            Err("127.0.0.1:7001 points to ?:7002, which is no address".to_owned())
-        );
+    fn a_master_without_memory_is_told_from_one_that_refuses_for_another_reason() {
+        let trouble = |text: &str| trouble_of(at("7001"), &ProbeTrouble::Refused(text.to_owned()));
+        assert!(matches!(
+            trouble("OOM command not allowed when used memory > 'maxmemory'."),
+            Trouble::OutOfMemory(_)
+        ));
+        assert!(matches!(trouble("MISCONF Errors writing to the AOF file"), Trouble::Other(_)));
     }
 }

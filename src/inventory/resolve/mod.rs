@@ -3,6 +3,7 @@
 mod cluster;
 mod config;
 mod cross_host;
+mod endpoints;
 mod environment;
 mod host;
 mod network;
@@ -28,6 +29,7 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
     let ssh = ssh::resolve(inventory.ssh.as_ref(), &["ssh"], &mut resolver);
     let hosts = host::resolve(inventory.hosts.as_ref(), &cluster, &ssh, &mut resolver);
     cross_host::check(inventory, &cluster, &hosts, &mut resolver);
+    endpoints::check(inventory, &cluster, &hosts, &mut resolver);
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
     // Ports that other machines can reach are not left without a password.
     let exposed = hosts.len() > 1 && context.fold == Fold::AsWritten;

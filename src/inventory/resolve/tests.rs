@@ -165,3 +165,21 @@ fn a_name_that_cannot_be_used_is_repaired_in_the_help() {
         assert_eq!(shown, format!("such as \"{help}\""), "{name}");
     }
 }
+
+#[test]
+fn hosts_with_names_may_send_clients_to_them() {
+    let config = |of_cluster: &str, of_host: &str| {
+        format!(
+            "[cluster]\nname = \"orders\"\nversion = \"7.0.15\"\n[cluster.config]\n{of_cluster}\n\
+             [[hosts]]\nname = \"n1\"\naddress = \"local\"\nconfig = {{ {of_host} }}\n"
+        )
+    };
+    let is_fine = |text: &str| parse("orders.toml", text, Fold::AsWritten).is_ok();
+    let by_name = "cluster-preferred-endpoint-type = \"hostname\"";
+    let name = "cluster-announce-hostname = \"n1.example\"";
+    assert!(is_fine(&config(by_name, name)));
+    assert!(is_fine(&config(&format!("{by_name}\n{name}"), "")));
+    assert!(is_fine(&config("cluster-preferred-endpoint-type = \"unknown-endpoint\"", "")));
+    assert!(!is_fine(&config(by_name, "")));
+    assert!(!is_fine(&config(name, &format!("{by_name}, cluster-announce-hostname = \"\""))));
+}

@@ -5,10 +5,7 @@ mod replication;
 
 pub use replication::{ReplicaLine, ReplicationInfo};
 
-use super::{
-    fields::{Fields, clean, pairs},
-    reply::Reply,
-};
+use super::fields::{Fields, pairs};
 use crate::inventory::Engine;
 
 /// The sections that are read of a node.
@@ -126,11 +123,31 @@ impl StatsInfo {
 pub struct MemoryInfo {
     /// As the server writes it: `1.89M`.
     pub used_human: Option<String>,
+    /// Bytes in use, buffers of replicas and of the AOF included.
+    pub used: Option<u64>,
+    /// Bytes of those buffers, which do not count towards the limit; from 4.0 on.
+    pub not_counted: Option<u64>,
+    /// `maxmemory` in bytes; 0 is no limit.
+    pub max: Option<u64>,
+    /// `maxmemory-policy`.
+    pub policy: Option<String>,
 }
 
 impl MemoryInfo {
     pub fn parse(text: &str) -> Self {
-        Self { used_human: Fields::parse(text).text("used_memory_human") }
+        let fields = Fields::parse(text);
+        Self {
+            used_human: fields.text("used_memory_human"),
+            used: fields.number("used_memory"),
+            not_counted: fields.number("mem_not_counted_for_evict"),
+            max: fields.number("maxmemory"),
+            policy: fields.text("maxmemory_policy"),
+        }
+    }
+
+    /// Bytes that count towards the limit.
+    pub fn counted(&self) -> u64 {
+        self.used.unwrap_or(0).saturating_sub(self.not_counted.unwrap_or(0))
     }
 }
 
@@ -149,12 +166,6 @@ impl KeyspaceInfo {
         let counts = pairs(text).filter_map(|(_, value)| keys(value));
         Self { keys: counts.fold(0, u64::saturating_add) }
     }
-}
-
-/// The directive and the value that a `CONFIG GET` of one name answered; `None` where the engine does not
-/// know it.
-pub fn parse_config(reply: &Reply) -> Option<(String, String)> {
-    Some((clean(reply.list().first()?.text()), reply.config_value()?.to_owned()))
 }
 
 #[cfg(test)]

@@ -223,12 +223,16 @@ fn the_rest_of_the_sections() {
 }
 
 #[test]
-fn a_directive_the_engine_does_not_know_has_no_value() {
-    let text = |text: &str| Reply::Text(text.to_owned());
-    let known = Reply::List(vec![text("save"), text("3600 1")]);
-    assert_eq!(parse_config(&known), Some(("save".to_owned(), "3600 1".to_owned())));
-    assert_eq!(parse_config(&Reply::List(Vec::new())), None);
-    assert_eq!(parse_config(&Reply::Error("NOPERM".to_owned())), None);
+fn buffers_of_replicas_do_not_count_towards_the_limit() {
+    let text = "used_memory:1000\r\nmem_not_counted_for_evict:300\r\nmaxmemory:800\r\nmaxmemory_policy:noeviction\r\n";
+    let memory = MemoryInfo::parse(text);
+    assert_eq!((memory.counted(), memory.max), (700, Some(800)));
+    assert_eq!(memory.policy.as_deref(), Some("noeviction"));
+    assert_eq!(
+        MemoryInfo::parse(REDIS_5).counted(),
+        2_654_272,
+        "what an engine does not say counts for nothing"
+    );
 }
 
 proptest::proptest! {

@@ -76,6 +76,19 @@ fn a_cluster_with_a_host_that_is_away() {
 }
 
 #[test]
+fn the_json_of_a_status_and_of_a_proof_is_what_the_schema_says() {
+    let schema = jsonschema::draft202012::new(&crate::report::schema()).unwrap();
+    for mut shown in
+        [serde_json::to_value(state("formed", nodes())), serde_json::to_value(evidence())].map(Result::unwrap)
+    {
+        let errors: Vec<String> = schema.iter_errors(&shown).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        shown["colour"] = "red".into();
+        assert!(!schema.is_valid(&shown), "the schema allows anything");
+    }
+}
+
+#[test]
 fn the_json_of_a_status() {
     let mut nodes = nodes();
     nodes.truncate(1);
@@ -87,19 +100,22 @@ fn evidence() -> Evidence {
         id: id.to_owned(),
         title: title.to_owned(),
         status,
+        by_choice: id == "I25",
         evidence: evidence.to_owned(),
         took_ms,
     };
     let environment = fleet(6).environment;
     let invariants = vec![
-        invariant("I1", "node ids are distinct", Verdict::Pass, "6 nodes, 6 ids", 3),
+        invariant("I1", "node ids are distinct", Verdict::Holds, "6 nodes, 6 ids", 3),
         invariant(
             "I13",
             "all slots are ok",
-            Verdict::Fail,
+            Verdict::Broken,
             "10.77.0.12:7001: cluster_slots_ok:<nil> & more",
             5001,
         ),
+        invariant("I25", "writes reach the replicas", Verdict::NotProven, "nothing was written", 3),
+        invariant("I32", "no faults in the logs", Verdict::NotProven, "no connection to n2", 5001),
         invariant("I36", "units start at boot", Verdict::NotApplicable, "there is no systemd", 0),
     ];
     Evidence { environment, invariants, took_ms: 5004 }
@@ -108,6 +124,22 @@ fn evidence() -> Evidence {
 #[test]
 fn a_table_of_evidence() {
     assert_snapshot!(plain(&evidence_table(&evidence())));
+}
+
+#[test]
+fn a_verdict_is_proven_only_where_all_was_seen() {
+    let mut evidence = evidence();
+    let last = |evidence: &Evidence| {
+        let text = plain(&evidence_table(evidence));
+        text.lines().last().unwrap().rsplit_once("; ").unwrap().1.to_owned()
+    };
+    assert_eq!(last(&evidence), "not proven on real hosts");
+    evidence.invariants.retain(|invariant| invariant.status != Verdict::Broken);
+    assert_eq!(last(&evidence), "not proven on real hosts", "I32 could not be looked at");
+    evidence.invariants.retain(|invariant| !invariant.fails());
+    assert_eq!(last(&evidence), "proven as far as reading can on real hosts");
+    evidence.invariants.retain(|invariant| invariant.status != Verdict::NotProven);
+    assert_eq!(last(&evidence), "proven on real hosts");
 }
 
 #[test]

@@ -1,24 +1,32 @@
 //! I33–I37: what survives a restart.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::facts::Facts;
 use crate::{
-    cluster::{drift, tuning, verify::evidence::Check},
+    cluster::{
+        drift,
+        tunable::Tunable,
+        tuning,
+        verify::{
+            check::Check,
+            node_config::{Expected, NodeConfig},
+        },
+    },
     redis::{NodeRow, join_slots, parse_nodes, show_slots},
 };
 
 pub(super) fn nodes_conf(facts: &Facts<'_>) -> Check {
     facts.each_host("id, address, role, master and slots of every node", |node, answer| {
-        let view = facts.observed.view(node)?;
         let listing = match parse_nodes(&answer.nodes_conf) {
             Ok(listing) if !listing.rows.is_empty() => listing,
-            Ok(_) => return Some(format!("{node}: nodes.conf is missing or empty")),
-            Err(error) => return Some(format!("{node}: nodes.conf: {error}")),
+            Ok(_) => return Ok(Some(format!("{node}: nodes.conf is missing or empty"))),
+            Err(error) => return Ok(Some(format!("{node}: nodes.conf: {error}"))),
         };
+        let view = facts.observed.view(node).ok_or_else(|| format!("{node} does not answer"))?;
         let (disk, live) = (lasting(&listing.rows), lasting(&view.rows));
-        let differing = disk.symmetric_difference(&live).next()?;
-        Some(format!("{node}: nodes.conf differs from the live view at {differing}"))
+        let differing = disk.symmetric_difference(&live).next();
+        Ok(differing.map(|at| format!("{node}: nodes.conf differs from the live view at {at}")))
     })
 }
 
@@ -33,56 +41,99 @@ fn lasting(rows: &[NodeRow]) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether the AOF should be on is for [`running_config`]; here, whether it is as the node itself was told.
 pub(super) fn persistence(facts: &Facts<'_>) -> Check {
-    let planned = facts.fleet.config.get("appendonly").and_then(|lines| lines.last());
     facts.each("last AOF write, rewrite and RDB save are ok", |node, view| {
         let persistence = &view.info.persistence;
         if let Some(fault) = persistence.fault() {
             return Some(format!("{node} says {fault}"));
         }
-        let planned = planned.map(|value| value.trim() == "yes")?;
-        (persistence.aof_enabled != Some(planned)).then(|| {
-            let running = persistence.aof_enabled.map_or("unknown", |on| if on { "1" } else { "0" });
-            format!("{node} has aof_enabled:{running}")
+        let running = facts.configs.get(&node)?.running.get("appendonly")?;
+        (persistence.aof_enabled != Some(running == "yes")).then(|| {
+            let is = persistence.aof_enabled.map_or("unknown", |on| if on { "1" } else { "0" });
+            format!("{node} has aof_enabled:{is} and appendonly {running}")
         })
     })
 }
 
+/// Compares every line of the node's file, and of the inventory, with the running value.
 pub(super) fn running_config(facts: &Facts<'_>) -> Check {
-    let count = facts.fleet.config.len();
-    facts.gather(format!("{count} directives on {} nodes", facts.count()), |node, _| {
-        let Some(details) = facts.details.get(&node) else {
-            return vec![format!("{node} gave no configuration")];
+    let mut tally = facts.tally();
+    let (mut compared, mut not_told) = (0, BTreeSet::new());
+    for (node, _) in facts.observed.views() {
+        let Some(config) = facts.configs.get(&node) else {
+            tally.missed(format!("the configuration file of {node} could not be read"));
+            continue;
         };
-        let managed = facts.fleet.nodes().find(|n| n.address == node).map(|n| drift::managed(facts.fleet, n));
-        let compared = managed.unwrap_or_default().into_iter().filter_map(|(name, lines)| {
-            let value = details.config.get(&name)?.clone();
-            (!drift::same(&name, &lines, &value))
-                .then(|| format!("{node} has {name} {value:?}, not {}", lines.join(", ")))
+        let (told, others) = comparable(config);
+        not_told.extend(others);
+        if told.is_empty() {
+            tally.missed(format!("{node} told no directive's value"));
+            continue;
+        }
+        compared += told.len();
+        let differing = told.into_iter().filter(|(key, expected, value)| {
+            let is_same = drift::same(key, &expected.lines, value);
+            !is_same && (*key != "dir" || !is_data_folder(facts, node, value))
         });
-        compared.collect()
-    })
+        tally.saw(differing.map(|(_, Expected { name, lines }, value)| {
+            format!("{node} has {name} {value:?}, not {}", lines.join(", "))
+        }));
+    }
+    let rest = not_told.into_iter().collect::<Vec<_>>().join(", ");
+    let rest = if rest.is_empty() { rest } else { format!("; CONFIG GET does not tell {rest}") };
+    tally.check(format!("{compared} directives on {} nodes{rest}", facts.count()))
+}
+
+/// A directive's canonical name, what it must be, and its running value.
+type Told<'c> = (&'c str, &'c Expected, &'c str);
+
+/// The directives of which the node told the running value, and the names of the others. What formation
+/// changes for a while is for [`settings_restored`].
+fn comparable(config: &NodeConfig) -> (Vec<Told<'_>>, Vec<&str>) {
+    let tuned = |name: &str| Tunable::ALL.iter().any(|directive| directive.name() == name);
+    let (mut told, mut others) = (Vec::new(), Vec::new());
+    for (key, expected) in config.expected.iter().filter(|(key, _)| !tuned(key)) {
+        match config.running.get(key) {
+            Some(value) => told.push((key.as_str(), expected, value.as_str())),
+            None => others.push(expected.name.as_str()),
+        }
+    }
+    (told, others)
+}
+
+/// The engine tells its folder with all links resolved.
+fn is_data_folder(facts: &Facts<'_>, node: SocketAddr, value: &str) -> bool {
+    let answer = facts.hosts.get(&node).and_then(|answer| answer.as_ref().ok());
+    answer.is_some_and(|answer| answer.data == value)
 }
 
 pub(super) fn units_enabled(facts: &Facts<'_>) -> Check {
-    if !facts.scope.units {
+    if facts.hosts.values().flatten().all(|facts| facts.unit.is_none())
+        && facts.hosts.values().any(Result::is_ok)
+    {
         return Check::not_applicable("nodes are processes of our own here, not units of systemd");
     }
     // A crash after which systemd restarted the node is reported and does not fail the proof: only a restart
     // resets the count.
     let restarted = facts.hosts.iter().filter_map(|(node, answer)| {
-        let count = answer.as_ref().ok()?.restarts.parse::<u32>().ok().filter(|count| *count > 0)?;
-        Some(format!("; {node} crashed and was restarted {count} times"))
+        let count = answer.as_ref().ok()?.unit.as_ref()?.restarts;
+        (count > 0).then(|| format!("; {node} crashed and was restarted {count} times"))
     });
     facts.each_host(format!("enabled at boot{}", restarted.collect::<String>()), |node, answer| {
-        let wrong = !answer.enabled.is_empty() && !answer.enabled.starts_with("enabled");
-        wrong.then(|| format!("{node}: its unit is {}", answer.enabled))
+        let enabled = answer.unit.as_ref().map_or("", |unit| &unit.enabled);
+        match enabled {
+            "" => Err(format!("{node}: systemd said nothing about its unit")),
+            _ => Ok((!enabled.starts_with("enabled")).then(|| format!("{node}: its unit is {enabled}"))),
+        }
     })
 }
 
 pub(super) fn settings_restored(facts: &Facts<'_>) -> Check {
-    let left = tuning::not_restored(facts.fleet, facts.observed).into_iter();
-    let left =
-        left.map(|(node, directive, value)| format!("{node} should have {} {value} again", directive.name()));
-    Check::of(left.collect(), "ping interval, sync delay, replica ping period")
+    let left = tuning::not_restored(facts.fleet, facts.observed);
+    facts.each("ping interval, sync delay, replica ping period", |node, _| {
+        let own = left.iter().filter(|(other, ..)| *other == node);
+        own.map(|(_, directive, value)| format!("{node} should have {} {value} again", directive.name()))
+            .collect::<Vec<String>>()
+    })
 }

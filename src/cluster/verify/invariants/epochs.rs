@@ -3,35 +3,38 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
-use crate::cluster::verify::evidence::Check;
+use crate::cluster::verify::check::Check;
 
 pub(super) fn distinct_epochs(facts: &Facts<'_>) -> Check {
     let mut seen: BTreeMap<u64, _> = BTreeMap::new();
-    let mut wrong: Vec<String> = facts.observed.silent().collect();
+    let mut tally = facts.tally();
     for shard in facts.shards() {
         let master = shard.address;
         let epoch = shard.master.myself().map_or(0, |own| own.epoch);
-        if epoch == 0 {
-            wrong.push(format!("{master} has epoch 0"));
-        }
-        if let Some(other) = seen.insert(epoch, master) {
-            wrong.push(format!("{other} and {master} both have epoch {epoch}"));
-        }
+        let other = seen.insert(epoch, master);
+        tally.saw(match other {
+            _ if epoch == 0 => Some(format!("{master} has epoch 0")),
+            Some(other) => Some(format!("{other} and {master} both have epoch {epoch}")),
+            None => None,
+        });
     }
     let epochs: Vec<String> = seen.keys().map(ToString::to_string).collect();
-    Check::of(wrong, format!("epochs {}", epochs.join(", ")))
+    tally.check(format!("epochs {}", epochs.join(", ")))
 }
 
 pub(super) fn agreed_epochs(facts: &Facts<'_>) -> Check {
-    facts.gather("the same on all nodes", |node, view| {
-        let masters = facts.shards();
+    let masters = facts.shards();
+    if masters.is_empty() {
+        return facts.tally().check("");
+    }
+    facts.each("the same on all nodes", |node, view| {
         let differing = masters.iter().filter(|shard| {
             let own = shard.master.myself().map(|own| own.epoch);
-            view.rows.iter().find(|row| row.id == shard.master.id).map(|row| row.epoch) != own
+            view.row(&shard.master.id).is_some_and(|row| Some(row.epoch) != own)
         });
         differing
             .map(|shard| format!("{node} has another epoch for {} than it has itself", shard.address))
-            .collect()
+            .collect::<Vec<String>>()
     })
 }
 

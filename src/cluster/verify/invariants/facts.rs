@@ -7,13 +7,17 @@ use crate::{
         observe::{Observed, View},
         topology::Topology,
         verify::{
+            check::{Check, Tally},
             details::Details,
-            evidence::Check,
-            host_checks::{HostFacts, NodeFacts, Scope},
+            host_checks::{HostFacts, NodeFacts},
+            node_config::NodeConfig,
+            redirect::Redirect,
+            syncs::SyncCount,
             write_probe::WriteProbe,
         },
     },
-    inventory::Fleet,
+    inventory::{Fleet, Host, Node},
+    redis::{NodeRow, ProbeKey},
 };
 
 /// Everything the checks may look at.
@@ -21,75 +25,116 @@ pub(in crate::cluster::verify) struct Facts<'a> {
     pub(in crate::cluster::verify) fleet: &'a Fleet,
     pub(in crate::cluster::verify) topology: &'a Topology,
     pub(in crate::cluster::verify) observed: &'a Observed,
-    pub(in crate::cluster::verify) details: BTreeMap<SocketAddr, Details>,
-    pub(in crate::cluster::verify) probes: BTreeMap<SocketAddr, WriteProbe>,
-    pub(in crate::cluster::verify) hosts: HostFacts,
-    pub(in crate::cluster::verify) scope: Scope,
+    pub(in crate::cluster::verify) details: &'a BTreeMap<SocketAddr, Details>,
+    pub(in crate::cluster::verify) syncs: &'a BTreeMap<SocketAddr, SyncCount>,
+    /// `None` where the user chose that nothing is written.
+    pub(in crate::cluster::verify) probes: Option<&'a BTreeMap<SocketAddr, WriteProbe>>,
+    pub(in crate::cluster::verify) redirects: &'a BTreeMap<SocketAddr, Redirect>,
+    pub(in crate::cluster::verify) hosts: &'a HostFacts,
+    pub(in crate::cluster::verify) configs: &'a BTreeMap<SocketAddr, NodeConfig>,
 }
 
 /// A master that owns slots, and its replicas, as the nodes themselves say.
 pub(super) struct LiveShard<'a> {
     pub(super) address: SocketAddr,
     pub(super) master: &'a View,
-    pub(super) replicas: Vec<(SocketAddr, &'a View)>,
+    pub(super) replicas: Vec<SocketAddr>,
 }
 
 impl LiveShard<'_> {
     /// The master, then the replicas.
     pub(super) fn members(&self) -> impl Iterator<Item = SocketAddr> {
-        std::iter::once(self.address).chain(self.replicas.iter().map(|(replica, _)| *replica))
+        std::iter::once(self.address).chain(self.replicas.iter().copied())
     }
 }
 
-impl Facts<'_> {
-    /// Asks the same of every node; a node that does not answer fails, by name.
-    pub(super) fn each(
-        &self,
-        fine: impl Into<String>,
-        wrong: impl Fn(SocketAddr, &View) -> Option<String>,
-    ) -> Check {
-        self.gather(fine, |node, view| wrong(node, view).into_iter().collect())
+/// A node that answered.
+pub(super) type Live<'a> = (SocketAddr, &'a View);
+
+impl<'a> Facts<'a> {
+    /// A tally in which the nodes that do not answer are missing.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.observed.silent().for_each(|why| tally.missed(why));
+        tally
     }
 
-    /// As [`each`](Self::each), where one node may have several faults.
-    pub(super) fn gather(
+    /// Asks the same of every node; one that does not answer leaves it unproven.
+    pub(super) fn each<F: IntoIterator<Item = String>>(
         &self,
         fine: impl Into<String>,
-        wrong: impl Fn(SocketAddr, &View) -> Vec<String>,
+        wrong: impl Fn(SocketAddr, &View) -> F,
     ) -> Check {
-        let silent = self.observed.silent();
-        let found = self.observed.views().flat_map(|(node, view)| wrong(node, view));
-        Check::of(silent.chain(found).collect(), fine)
+        let mut tally = self.tally();
+        self.observed.views().for_each(|(node, view)| tally.saw(wrong(node, view)));
+        tally.check(fine)
     }
 
-    /// As [`each`](Self::each), for facts that only the nodes' hosts have.
+    /// As [`each`](Self::each), for what only the nodes' hosts know: what is wrong, or `Err` with what could
+    /// not be looked at.
     pub(super) fn each_host(
         &self,
         fine: impl Into<String>,
-        wrong: impl Fn(SocketAddr, &NodeFacts) -> Option<String>,
+        wrong: impl Fn(SocketAddr, &NodeFacts) -> Result<Option<String>, String>,
     ) -> Check {
-        if !self.scope.hosts {
-            return Check::not_applicable("the hosts were not asked");
+        let mut tally = Tally::default();
+        for (node, facts) in self.hosts {
+            match facts
+                .as_ref()
+                .map_err(|error| format!("{node}: {error}"))
+                .and_then(|facts| wrong(*node, facts))
+            {
+                Ok(fault) => tally.saw(fault),
+                Err(why) => tally.missed(why),
+            }
         }
-        let found = self.hosts.iter().filter_map(|(node, facts)| match facts {
-            Ok(facts) => wrong(*node, facts),
-            Err(error) => Some(format!("{node}: {error}")),
-        });
-        Check::of(found.collect(), fine)
+        tally.check(fine)
     }
 
-    /// Asks the same of every replica, with its master.
+    /// Asks the same of every replica, with the node it follows.
     pub(super) fn each_replica(
         &self,
         fine: impl Into<String>,
-        wrong: impl Fn((SocketAddr, &View), (SocketAddr, &View)) -> Option<String>,
+        wrong: impl Fn(Live<'_>, Live<'_>) -> Option<String>,
     ) -> Check {
-        let mut found: Vec<String> = self.observed.silent().collect();
-        for shard in self.shards() {
-            let master = (shard.address, shard.master);
-            found.extend(shard.replicas.iter().filter_map(|replica| wrong(*replica, master)));
+        let mut tally = self.tally();
+        let mut replicas = self.observed.views().filter(|(_, view)| view.is_replica()).peekable();
+        if replicas.peek().is_none() && self.fleet.replicas == 0 {
+            return Check::not_applicable(NO_REPLICAS);
         }
-        Check::of(found, fine)
+        for (replica, view) in replicas {
+            match self.master_of(view) {
+                Some(master) => tally.saw(wrong((replica, view), master)),
+                None => tally.missed(format!("the master of {replica} does not answer")),
+            }
+        }
+        tally.check(fine)
+    }
+
+    /// Asks the same of the probe of every shard: what is wrong, or `Err` with what could not be looked at.
+    pub(super) fn each_probe<F: IntoIterator<Item = String>>(
+        &self,
+        fine: impl Into<String>,
+        wrong: impl Fn(&LiveShard<'_>, &WriteProbe) -> Result<F, String>,
+    ) -> Check {
+        let Some(probes) = self.probes else { return Check::NotAsked(READ_ONLY.to_owned()) };
+        let mut tally = self.tally();
+        for shard in self.shards() {
+            let Some(probe) = probes.get(&shard.address) else {
+                tally.missed(format!("{} could not be tested yet", shard.address));
+                continue;
+            };
+            match wrong(&shard, probe) {
+                Ok(faults) => tally.saw(faults),
+                Err(why) => tally.missed(why),
+            }
+        }
+        tally.check(fine)
+    }
+
+    /// The keys of the probes that were written.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a ProbeKey> {
+        self.probes.into_iter().flat_map(|probes| probes.values().map(|probe| &probe.key))
     }
 
     /// How many nodes the fleet has.
@@ -98,13 +143,40 @@ impl Facts<'_> {
     }
 
     /// The shards as the nodes themselves say.
-    pub(super) fn shards<'s>(&'s self) -> Vec<LiveShard<'s>> {
-        let shard = |(address, master): (SocketAddr, &'s View)| LiveShard {
+    pub(super) fn shards(&self) -> Vec<LiveShard<'a>> {
+        let shard = |(address, master): Live<'a>| LiveShard {
             address,
             master,
-            replicas: self.observed.replicas_of(&master.id).collect(),
+            replicas: self.observed.replicas_of(&master.id).map(|(replica, _)| replica).collect(),
         };
         self.observed.slot_owners().map(shard).collect()
+    }
+
+    /// The node a replica follows, where that answers.
+    pub(super) fn master_of(&self, replica: &View) -> Option<Live<'a>> {
+        let id = replica.myself()?.master.as_ref()?;
+        self.observed.views().find(|(_, view)| view.id == *id)
+    }
+
+    /// The rows about other nodes that answer. What a node says of one that does not is told by that node's
+    /// silence, and what it says of an unknown one by [`known_nodes`](super::identity::known_nodes).
+    pub(super) fn live_peers<'v>(&self, view: &'v View) -> impl Iterator<Item = &'v NodeRow> {
+        view.peers().filter(|row| self.observed.address_of(&row.id).is_some())
+    }
+
+    /// The node of the inventory with this address.
+    pub(super) fn node(&self, address: SocketAddr) -> Option<&'a Node> {
+        self.fleet.nodes().find(|node| node.address == address)
+    }
+
+    /// The host of the node with this address.
+    pub(super) fn host(&self, address: SocketAddr) -> Option<&'a Host> {
+        self.fleet.hosts.iter().find(|host| host.nodes.iter().any(|node| node.address == address))
+    }
+
+    /// Whether a node's configuration, from its file and the inventory, sets a directive to this value.
+    pub(super) fn is_set(&self, node: SocketAddr, directive: &str, value: &str) -> bool {
+        self.configs.get(&node).and_then(|config| config.setting(directive)) == Some(value)
     }
 
     /// How messages call the node with this id: by its address where it has one in the inventory.
@@ -112,3 +184,6 @@ impl Facts<'_> {
         self.observed.address_of(id).map_or_else(|| format!("node {id}"), |address| address.to_string())
     }
 }
+
+pub(super) const NO_REPLICAS: &str = "the inventory wants no replicas";
+pub(super) const READ_ONLY: &str = "nothing was written: --read-only";

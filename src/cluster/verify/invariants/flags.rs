@@ -1,59 +1,74 @@
 //! I6–I9: flags, links and pings between nodes.
 
 use super::facts::Facts;
-use crate::{cluster::verify::evidence::Check, redis::NodeRow};
+use crate::cluster::verify::check::Check;
 
 pub(super) fn flags(facts: &Facts<'_>) -> Check {
-    facts.gather("no such flag on any row", |node, view| {
-        let flags = ["handshake", "noaddr", "fail", "fail?", "nofailover"];
-        let flagged =
-            view.rows.iter().filter_map(|row| Some((row, flags.into_iter().find(|flag| row.has(flag))?)));
-        flagged.map(|(row, flag)| format!("{node} has {} as {flag}", row.written_address())).collect()
+    facts.each("no such flag on any row", |node, view| {
+        let own = view.rows.iter().filter(|row| row.is_myself() || row.is_handshake());
+        let rows = own.chain(facts.live_peers(view));
+        let flagged = rows.filter_map(|row| {
+            let chosen = facts
+                .observed
+                .address_of(&row.id)
+                .is_some_and(|address| facts.is_set(address, "cluster-replica-no-failover", "yes"));
+            let flags = ["handshake", "noaddr", "fail", "fail?", "nofailover"].into_iter();
+            let flag = flags.filter(|flag| !(chosen && *flag == "nofailover")).find(|flag| row.has(flag))?;
+            Some(format!("{node} has {} as {flag}", row.written_address()))
+        });
+        flagged.collect::<Vec<String>>()
     })
 }
 
 pub(super) fn connected_links(facts: &Facts<'_>) -> Check {
     let count = facts.count();
-    facts.gather(format!("{} links", count * count.saturating_sub(1)), |node, view| {
-        let cut = view.peers().filter(|row| !row.connected);
-        cut.map(|row| format!("{node} has no link to {}", row.written_address())).collect()
+    facts.each(format!("{} links", count * count.saturating_sub(1)), |node, view| {
+        let cut = facts.live_peers(view).filter(|row| !row.connected);
+        cut.map(|row| format!("{node} has no link to {}", row.written_address())).collect::<Vec<String>>()
     })
 }
 
-/// A connected outbound link on both nodes proves both directions. An inbound one has a name only after the
-/// peer's second packet, so its absence is reported and is no failure.
-pub(super) fn links_both_ways(facts: &Facts<'_>) -> Check {
-    if facts.details.values().all(|details| details.links.is_none()) {
+/// A link that one end holds open must have arrived at the other: a firewall or a crash can leave half of
+/// one. The receiving end names it from the peer's second packet on, which comes within the node timeout.
+pub(super) fn links_arrive(facts: &Facts<'_>) -> Check {
+    if !facts.details.is_empty() && facts.details.values().all(|details| details.links.is_none()) {
         return Check::not_applicable("CLUSTER LINKS came with 7.0");
     }
     let links = |node| facts.details.get(&node).and_then(|details| details.links.as_ref());
-    let inbound: usize = facts
-        .observed
-        .views()
-        .map(|(node, view)| {
-            let named = |row: &&NodeRow| links(node).is_some_and(|links| links.with(&row.id).inbound > 0);
-            view.peers().filter(named).count()
-        })
-        .sum();
-    let all = facts.count() * facts.count().saturating_sub(1);
-    facts.gather(format!("{all} outbound links, {inbound} inbound ones named so far"), |node, view| {
-        let missing = |row: &&NodeRow| links(node).is_none_or(|links| links.with(&row.id).outbound == 0);
-        view.peers()
-            .filter(missing)
-            .map(|row| format!("{node} has no link to {}", row.written_address()))
-            .collect()
-    })
+    let mut tally = facts.tally();
+    let (mut arrived, mut young) = (0, 0);
+    for (node, view) in facts.observed.views() {
+        let Some(own) = links(node) else {
+            tally.missed(format!("{node} did not list its links"));
+            continue;
+        };
+        let mut faults = Vec::new();
+        for row in facts.live_peers(view) {
+            let (link, Some(peer)) = (own.with(&row.id), facts.observed.address_of(&row.id)) else {
+                continue;
+            };
+            let Some(theirs) = links(peer).filter(|_| link.outbound > 0) else { continue };
+            let age = view.now_ms.saturating_sub(link.opened_ms);
+            match theirs.with(&view.id).inbound {
+                0 if age > view.node_timeout_ms => {
+                    faults.push(format!("the link of {node} to {peer} has not arrived there for {age} ms"));
+                }
+                0 => young += 1,
+                _ => arrived += 1,
+            }
+        }
+        tally.saw(faults);
+    }
+    tally.check(format!("{arrived} links named at both ends, {young} younger than the node timeout"))
 }
 
-/// The engine pings a peer that was silent for half the node timeout, and suspects one that stays silent for
-/// all of it.
+/// The engine answers a ping at once; one that waits means a process or a machine that hangs.
 pub(super) fn pings_answered(facts: &Facts<'_>) -> Check {
-    facts.gather("no ping waits, no pong is older than the node timeout", |node, view| {
-        let now = view.now_ms;
-        let late = view.peers().filter(|row| {
-            let waits = row.ping_sent != 0 && now.saturating_sub(row.ping_sent) > 1_000;
-            waits || (row.pong_received != 0 && now.saturating_sub(row.pong_received) > view.node_timeout_ms)
-        });
-        late.map(|row| format!("{node} waits for an answer of {}", row.written_address())).collect()
+    facts.each("no ping waits for more than 1 s", |node, view| {
+        let late = facts
+            .live_peers(view)
+            .filter(|row| row.ping_sent != 0 && view.now_ms.saturating_sub(row.ping_sent) > 1_000);
+        late.map(|row| format!("{node} waits for an answer of {}", row.written_address()))
+            .collect::<Vec<String>>()
     })
 }

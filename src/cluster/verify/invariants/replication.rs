@@ -1,8 +1,17 @@
 //! I22–I28: what is written arrives.
 
-use super::facts::Facts;
+use std::net::SocketAddr;
+
+use super::facts::{Facts, NO_REPLICAS};
 use crate::{
-    cluster::{tunable::Tunable, verify::evidence::Check},
+    cluster::{
+        tunable::Tunable,
+        verify::{
+            check::Check,
+            syncs::{SYNC_WATCH_TIMEOUT, SyncCount},
+            write_probe::WriteProbe,
+        },
+    },
     redis::Role,
 };
 
@@ -29,7 +38,7 @@ pub(super) fn replica_link(facts: &Facts<'_>) -> Check {
         if replication.master_sync_in_progress != Some(false) {
             return Some(format!("{replica} still syncs from {master}"));
         }
-        if replication.replica_read_only != Some(true) {
+        if replication.replica_read_only != Some(true) && !facts.is_set(replica, "replica-read-only", "no") {
             return Some(format!("{replica} is writable"));
         }
         (heard > period.saturating_add(1))
@@ -38,81 +47,107 @@ pub(super) fn replica_link(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn replication_id(facts: &Facts<'_>) -> Check {
+    let mut views = facts.observed.views().peekable();
+    if views.peek().is_some() && views.all(|(_, view)| view.info.replication.master_replid.is_none()) {
+        return Check::not_applicable("replication ids came with 4.0");
+    }
     facts.each_replica("the same on master and replica", |(replica, view), (master, theirs)| {
         let differ = view.info.replication.master_replid != theirs.info.replication.master_replid;
         differ.then(|| format!("{replica} has another replication id than {master}"))
     })
 }
 
+/// The replicas of a probe that was written; what keeps a probe from being written is for
+/// [`writable`](super::service::writable).
+fn followed(master: SocketAddr, probe: &WriteProbe) -> Result<&WriteProbe, String> {
+    match &probe.trouble {
+        Some(trouble) => Err(format!("no key could be written: {}", trouble.text())),
+        None if probe.acknowledged.1 == 0 => Err(format!("{master} has no replica")),
+        None => Ok(probe),
+    }
+}
+
 /// The gap is measured against the master's offset right after the probe: what it sends later (pings,
-/// requests for acknowledgement) is not data.
+/// requests for acknowledgement) is not data. WAIT counts others that follow the stream, too.
 pub(super) fn writes_acknowledged(facts: &Facts<'_>) -> Check {
     if facts.fleet.replicas == 0 {
-        return Check::not_applicable("there are no replicas");
+        return Check::not_applicable(NO_REPLICAS);
     }
-    let mut wrong = unprobed(facts);
-    let mut acknowledged = Vec::new();
-    for (master, probe) in &facts.probes {
+    let counted = facts.probes.into_iter().flatten().map(|(master, probe)| {
         let (got, of) = probe.acknowledged;
-        if usize::try_from(got) != Ok(of) || of < facts.fleet.replicas {
-            wrong.push(format!("{master}: WAIT counted {got} of {} replicas", of.max(facts.fleet.replicas)));
-        }
-        for (replica, (_, offset)) in probe.replicas.iter().filter(|(_, (_, offset))| *offset < probe.offset)
-        {
-            wrong.push(format!("{replica} is {} bytes behind {master}", probe.offset - offset));
-        }
-        acknowledged.push(format!("{master} WAIT {of} = {got}"));
-    }
-    Check::of(wrong, format!("{}; gap 0", acknowledged.join(", ")))
+        format!("{master} WAIT {of} = {got}")
+    });
+    let fine = format!("{}; gap 0", counted.collect::<Vec<_>>().join(", "));
+    facts.each_probe(fine, |shard, probe| {
+        let (master, probe) = (shard.address, followed(shard.address, probe)?);
+        let (got, of) = probe.acknowledged;
+        let few = usize::try_from(got).is_ok_and(|got| got >= of);
+        let few = (!few).then(|| format!("{master}: WAIT counted {got} of {of} replicas"));
+        let behind =
+            probe.replicas.iter().filter(|(_, (read, offset))| read.is_ok() && *offset < probe.offset);
+        let behind = behind.map(|(replica, (_, offset))| {
+            format!("{replica} is {} bytes behind {master}", probe.offset - offset)
+        });
+        Ok(few.into_iter().chain(behind).collect::<Vec<String>>())
+    })
 }
 
 pub(super) fn replica_reads(facts: &Facts<'_>) -> Check {
     if facts.fleet.replicas == 0 {
-        return Check::not_applicable("there are no replicas");
+        return Check::not_applicable(NO_REPLICAS);
     }
-    let mut wrong = unprobed(facts);
-    let mut read = 0;
-    for (replica, (result, _)) in facts.probes.values().flat_map(|probe| &probe.replicas) {
-        match result {
-            Ok(()) => read += 1,
-            Err(answer) => wrong.push(format!("{replica} answered {answer}")),
+    let probes = facts.probes.into_iter().flatten();
+    let read: usize = probes.map(|(_, probe)| probe.replicas.len()).sum();
+    facts.each_probe(format!("{read} replicas returned the probe key (READONLY, GET)"), |shard, probe| {
+        let replicas = &followed(shard.address, probe)?.replicas;
+        let wrong = replicas
+            .iter()
+            .filter_map(|(replica, (read, _))| Some(format!("{replica} answered {}", read.as_ref().err()?)));
+        Ok(wrong.collect::<Vec<String>>())
+    })
+}
+
+/// A replica takes one full synchronisation after the start of its master; where there were more, the count
+/// must stand still for a while.
+pub(super) fn no_repeated_syncs(facts: &Facts<'_>) -> Check {
+    if facts.fleet.replicas == 0 {
+        return Check::not_applicable(NO_REPLICAS);
+    }
+    let mut tally = facts.tally();
+    let mut shown = Vec::new();
+    for shard in facts.shards() {
+        let master = shard.address;
+        let Some(SyncCount { first, last, steady }) = facts.syncs.get(&master).copied() else {
+            tally.missed(format!("{master} does not count its full syncs"));
+            continue;
+        };
+        let (began, seconds) = (last - first, steady.as_secs_f32());
+        if last <= shard.replicas.len() as u64 {
+            shown.push(format!("{master} {last}"));
+            tally.saw(None);
+        } else if steady >= SYNC_WATCH_TIMEOUT {
+            shown.push(format!("{master} {last}, none for {seconds:.1} s"));
+            tally.saw(None);
+        } else if began > 1 {
+            tally.saw([format!("{master} began {began} full syncs while it was watched")]);
+        } else {
+            tally.missed(format!(
+                "{master} began {last} full syncs so far, and was watched for {seconds:.1} s only"
+            ));
         }
     }
-    Check::of(wrong, format!("{read} replicas returned the probe key (READONLY, GET)"))
-}
-
-/// Nodes that do not answer, and masters whose probe failed or was not sent: what the probes show does not
-/// hold for these.
-pub(super) fn unprobed(facts: &Facts<'_>) -> Vec<String> {
-    let silent = facts.observed.silent();
-    let without = facts
-        .shards()
-        .into_iter()
-        .map(|shard| shard.address)
-        .filter(|master| !facts.probes.contains_key(master));
-    let mut wrong: Vec<String> =
-        silent.chain(without.map(|master| format!("{master} could not be tested yet"))).collect();
-    wrong.extend(facts.probes.values().filter_map(|probe| probe.trouble.clone()));
-    wrong
-}
-
-pub(super) fn no_repeated_syncs(facts: &Facts<'_>) -> Check {
-    let shown = |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
-    let so_far: Vec<String> =
-        facts.shards().iter().map(|shard| shown(shard.master.info.stats.sync_full)).collect();
-    facts.each(format!("full syncs so far: {}; none in progress", so_far.join(", ")), |node, view| {
-        let later = facts.details.get(&node).and_then(|details| details.sync_full);
-        (later != view.info.stats.sync_full).then(|| format!("{node} began another full sync just now"))
-    })
+    tally.check(format!("full syncs so far: {}", shown.join(", ")))
 }
 
 pub(super) fn role_agrees(facts: &Facts<'_>) -> Check {
-    facts.each("on every node", |node, view| {
-        let role = facts.details.get(&node).and_then(|details| details.role);
+    let mut tally = facts.tally();
+    for (node, view) in facts.observed.views() {
+        let Some(role) = facts.details.get(&node).and_then(|details| details.role) else {
+            tally.missed(format!("{node} did not say its role"));
+            continue;
+        };
         let own = if view.is_replica() { Role::Replica } else { Role::Master };
-        (role != Some(own)).then(|| {
-            let role = role.map_or_else(|| "unknown".to_owned(), |role| role.to_string());
-            format!("{node} says its role is {role}, the cluster says {own}")
-        })
-    })
+        tally.saw((role != own).then(|| format!("{node} says its role is {role}, the cluster says {own}")));
+    }
+    tally.check("on every node")
 }

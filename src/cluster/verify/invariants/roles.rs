@@ -2,66 +2,137 @@
 
 use std::net::SocketAddr;
 
-use super::facts::Facts;
-use crate::cluster::verify::evidence::Check;
+use super::{
+    domains::{bearable, can_spread, is_crowded, masters_by_domain},
+    facts::{Facts, LiveShard, NO_REPLICAS},
+};
+use crate::cluster::verify::check::Check;
 
 pub(super) fn replica_count(facts: &Facts<'_>) -> Check {
     let (need, shards) = (facts.fleet.replicas, facts.shards());
+    if need == 0 {
+        return Check::not_applicable(NO_REPLICAS);
+    }
+    if shards.is_empty() {
+        return facts.tally().check("");
+    }
     let spare = facts.count().saturating_sub(facts.topology.shards.len() * (need + 1));
-    facts.gather(
-        format!("{need} replicas for each of {} masters, on all views", shards.len()),
-        |node, view| {
-            let counted = shards.iter().map(|shard| {
-                let has = view
-                    .rows
-                    .iter()
-                    .filter(|row| row.is_replica() && row.master.as_ref() == Some(&shard.master.id))
-                    .count();
-                (shard.address, has)
-            });
-            counted
-                .filter(|(_, has)| *has < need || *has > need + spare)
-                .map(|(master, has)| format!("{node} says {master} has {has} replicas"))
-                .collect()
-        },
-    )
-}
-
-pub(super) fn master_address(facts: &Facts<'_>) -> Check {
-    facts.each_replica("no chains, no detours", |(replica, view), (master, _)| {
-        let followed = view.info.replication.master_address();
-        let expected = format!("{}:{}", master.ip(), master.port());
-        (followed != expected).then(|| format!("{replica} follows {followed}, its master is {expected}"))
+    let fine = format!("{need} replicas for each of {} masters, on all views", shards.len());
+    facts.each(fine, |node, view| {
+        let counted = shards.iter().map(|shard| {
+            let follows = |master: Option<&crate::units::NodeId>| master == Some(&shard.master.id);
+            let rows = view.rows.iter().filter(|row| row.is_replica() && follows(row.master.as_ref()));
+            (shard.address, rows.count())
+        });
+        counted
+            .filter(|(_, has)| *has < need || *has > need + spare)
+            .map(|(master, has)| format!("{node} says {master} has {has} replicas"))
+            .collect::<Vec<String>>()
     })
 }
 
+pub(super) fn master_address(facts: &Facts<'_>) -> Check {
+    facts.each_replica("no chains, no detours", |(replica, view), (master, theirs)| {
+        if theirs.is_replica() {
+            return Some(format!("{replica} follows {master}, which is a replica itself"));
+        }
+        let replication = &view.info.replication;
+        let ip = replication.master_host.as_deref().and_then(|host| host.parse::<std::net::IpAddr>().ok());
+        let followed = ip.zip(replication.master_port).map(SocketAddr::from);
+        (followed != Some(master))
+            .then(|| format!("{replica} follows {}, its master is {master}", replication.master_address()))
+    })
+}
+
+/// Live roles decide. What the hosts cannot avoid is told, and is no fault.
 pub(super) fn separation(facts: &Facts<'_>) -> Check {
     if facts.fleet.hosts.len() < 2 {
         return Check::not_applicable("there is one host");
     }
-    let host =
-        |address: SocketAddr| facts.fleet.hosts.iter().find(|h| h.nodes.iter().any(|n| n.address == address));
-    let mut wrong = crowds(facts, "host", |address| host(address).map(|host| host.name.as_str()));
-    wrong
-        .extend(crowds(facts, "zone", |address| host(address).map(|h| h.zone.as_deref().unwrap_or(&h.name))));
-    Check::of(wrong, facts.topology.notes.join("; "))
-}
-
-/// Shards with two nodes in one domain, where the best placement has none; what it cannot avoid is no fault.
-fn crowds<'a>(facts: &Facts<'_>, kind: &str, domain: impl Fn(SocketAddr) -> Option<&'a str>) -> Vec<String> {
-    if facts.topology.shards.iter().any(|shard| crowded(shard.members(), &domain)) {
-        return Vec::new();
+    let mut kinds = vec![Domains::new(facts, "host", |facts, node| Some(&facts.host(node)?.name))];
+    if facts.fleet.hosts.iter().any(|host| host.zone.is_some()) {
+        kinds.push(Domains::new(facts, "zone", |facts, node| {
+            let host = facts.host(node)?;
+            Some(host.zone.as_deref().unwrap_or(&host.name))
+        }));
     }
     let shards = facts.shards();
-    let crowded = shards.iter().filter(|shard| crowded(shard.members(), &domain));
-    crowded.map(|shard| format!("two nodes of {}'s shard share a {kind}", shard.address)).collect()
+    let mut tally = facts.tally();
+    let mut notes = Vec::new();
+    for judged in kinds.iter().flat_map(|domains| [domains.crowded(&shards), domains.heavy(&shards)]) {
+        match judged {
+            Judged::Avoidable(text) => tally.saw([text]),
+            Judged::Note(text) => notes.push(text),
+        }
+    }
+    for _ in &shards {
+        tally.saw(None);
+    }
+    tally.check(notes.join("; "))
 }
 
-/// Whether two members share a domain.
-fn crowded<'a>(
-    members: impl Iterator<Item = SocketAddr>,
-    domain: impl Fn(SocketAddr) -> Option<&'a str>,
-) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    members.filter_map(domain).any(|domain| !seen.insert(domain))
+/// What was found about one kind of domain.
+enum Judged {
+    /// It could be otherwise.
+    Avoidable(String),
+    /// It is fine, or these hosts cannot do better.
+    Note(String),
+}
+
+/// The hosts, or the zones, of the nodes.
+struct Domains<'f, 'a> {
+    facts: &'f Facts<'a>,
+    kind: &'static str,
+    of: fn(&'f Facts<'a>, SocketAddr) -> Option<&'f str>,
+}
+
+impl<'f, 'a> Domains<'f, 'a> {
+    fn new(
+        facts: &'f Facts<'a>,
+        kind: &'static str,
+        of: fn(&'f Facts<'a>, SocketAddr) -> Option<&'f str>,
+    ) -> Self {
+        Self { facts, kind, of }
+    }
+
+    fn domains(&self, members: impl Iterator<Item = SocketAddr>) -> Vec<&'f str> {
+        members.filter_map(|member| (self.of)(self.facts, member)).collect()
+    }
+
+    /// Shards with two nodes in one domain; more than the best placement has could be avoided.
+    fn crowded(&self, shards: &[LiveShard<'_>]) -> Judged {
+        let kind = self.kind;
+        let planned = self.facts.topology.shards.iter();
+        let planned = planned.filter(|shard| is_crowded(self.domains(shard.members()).into_iter())).count();
+        let crowded: Vec<String> = shards
+            .iter()
+            .filter(|shard| is_crowded(self.domains(shard.members()).into_iter()))
+            .map(|shard| shard.address.to_string())
+            .collect();
+        if crowded.is_empty() {
+            return Judged::Note(format!("a master and its replicas never share a {kind}"));
+        }
+        let text = format!("two nodes of one shard share a {kind}: the shards of {}", crowded.join(", "));
+        if crowded.len() > planned { Judged::Avoidable(text) } else { Judged::Note(text) }
+    }
+
+    /// Domains whose loss takes the majority of the masters with it.
+    fn heavy(&self, shards: &[LiveShard<'_>]) -> Judged {
+        let (kind, all, limit) = (self.kind, shards.len(), bearable(shards.len()));
+        let held = masters_by_domain(self.domains(shards.iter().map(|shard| shard.address)).into_iter());
+        let heavy = held.iter().filter(|(_, held)| **held > limit);
+        let heavy: Vec<String> =
+            heavy.map(|(name, held)| format!("{kind} {name} holds {held} of {all} masters")).collect();
+        if heavy.is_empty() {
+            return Judged::Note(format!("no {kind} holds so many masters that its loss stops the cluster"));
+        }
+        let members: Vec<Vec<&str>> = shards.iter().map(|shard| self.domains(shard.members())).collect();
+        let text = format!("{}: its loss stops the cluster", heavy.join(", "));
+        if can_spread(&members, limit) {
+            return Judged::Avoidable(format!(
+                "{text}; CLUSTER FAILOVER on a replica elsewhere spreads them"
+            ));
+        }
+        Judged::Note(text)
+    }
 }

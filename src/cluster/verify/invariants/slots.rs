@@ -1,10 +1,14 @@
 //! I10–I15: the 16384 slots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::{
-    cluster::{observe::View, verify::evidence::Check},
+    cluster::{
+        observe::View,
+        open_slot::{self, OpenSlot, Side},
+        verify::check::Check,
+    },
     redis::{SLOTS, count_slots, join_slots, show_slots},
 };
 
@@ -21,7 +25,7 @@ fn owners(view: &View) -> Vec<Option<&str>> {
 
 pub(super) fn one_owner(facts: &Facts<'_>) -> Check {
     let first = facts.observed.views().next().map(|(node, view)| (node, owners(view)));
-    facts.each(format!("{SLOTS} slots, one owner each, on every node"), |node, view| {
+    facts.each(ranges(facts), |node, view| {
         let mine = owners(view);
         let free = mine.iter().filter(|owner| owner.is_none()).count();
         let total: usize = view.rows.iter().map(|row| count_slots(&row.slots)).sum();
@@ -37,64 +41,73 @@ pub(super) fn one_owner(facts: &Facts<'_>) -> Check {
     })
 }
 
-/// A failover changes the owner of a range, which is fine; where slots were migrated, the planned ranges no
-/// longer apply.
-pub(super) fn planned_ranges(facts: &Facts<'_>) -> Check {
+/// The masters' slots. Those that were moved since the cluster was formed were moved on purpose.
+fn ranges(facts: &Facts<'_>) -> String {
     let planned: BTreeSet<String> =
         facts.topology.shards.iter().map(|shard| show_slots(&shard.slots)).collect();
-    let live: BTreeSet<String> = facts
-        .shards()
-        .iter()
-        .filter_map(|shard| shard.master.myself())
-        .map(|own| show_slots(&join_slots(own.slots.iter().flat_map(|range| range.iter()))))
+    let shards = facts.shards();
+    let own = shards.iter().filter_map(|shard| shard.master.myself());
+    let live: BTreeMap<_, String> = own
+        .map(|own| join_slots(own.slots.iter().flat_map(|range| range.iter())))
+        .map(|ranges| (ranges.first().copied(), show_slots(&ranges)))
         .collect();
-    if !facts.observed.all_up() {
-        return facts.each(String::new(), |_, _| None);
+    let text = live.values().cloned().collect::<Vec<_>>().join(" | ");
+    let moved = live.into_values().collect::<BTreeSet<_>>() != planned;
+    format!("{text}, the same on every node{}", if moved { "; slots were moved since forming" } else { "" })
+}
+
+/// A move that goes on has both ends open; one end alone is what an interrupted move left behind.
+pub(super) fn no_open_slot(facts: &Facts<'_>) -> Check {
+    facts.each("no slot is open", |node, view| {
+        let master = facts.master_of(view);
+        let of_master = |open: &OpenSlot| {
+            let mut theirs = master.into_iter().flat_map(|(node, master)| open_slot::of(node, master));
+            theirs.any(|their| their.slot == open.slot && their.side == open.side)
+        };
+        // From Valkey 8 on, replicas have what their master has open.
+        let open = open_slot::of(node, view).filter(|open| !of_master(open));
+        open.filter_map(|open| move_of(facts, &open)).collect::<Vec<String>>()
+    })
+}
+
+/// What an open slot means; nothing where the node at the other end tells it.
+fn move_of(facts: &Facts<'_>, open: &OpenSlot) -> Option<String> {
+    let OpenSlot { node, slot, side, .. } = open;
+    let peer = facts.name(&open.peer);
+    let other_end = facts.observed.views().find(|(_, view)| view.id == open.peer);
+    let mut theirs = other_end.into_iter().flat_map(|(node, view)| open_slot::of(node, view));
+    let both = theirs.any(|their| their.slot == *slot && their.side != *side);
+    match (side, both) {
+        (Side::Migrating, true) => Some(format!("slot {slot} is on the move from {node} to {peer}")),
+        (Side::Importing, true) => None,
+        (Side::Migrating, false) => {
+            Some(format!("{node} gives slot {slot} to {peer}, which does not import it"))
+        }
+        (Side::Importing, false) => {
+            Some(format!("{node} imports slot {slot} of {peer}, which does not give it away"))
+        }
     }
-    let text = live.iter().cloned().collect::<Vec<_>>().join(" | ");
-    if planned == live {
-        Check::Pass(text)
-    } else {
-        Check::NotApplicable(format!("slots were moved: {text}"))
+}
+
+/// Whether every slot has an owner is for [`one_owner`].
+pub(super) fn none_failing(facts: &Facts<'_>) -> Check {
+    let mut tally = facts.tally();
+    for (node, view) in facts.observed.views() {
+        match (view.cluster.slots_pfail, view.cluster.slots_fail) {
+            (Some(pfail), Some(fail)) => {
+                tally.saw((pfail + fail > 0).then(|| format!("{node}: {pfail} slots pfail, {fail} fail")));
+            }
+            _ => tally.missed(format!("{node} does not count slots")),
+        }
     }
-}
-
-pub(super) fn no_migration(facts: &Facts<'_>) -> Check {
-    facts.gather("none", |node, view| {
-        let moving = view.rows.iter().flat_map(|row| &row.moving);
-        moving.map(|slot| format!("{node} says {slot}")).collect()
-    })
-}
-
-pub(super) fn all_ok(facts: &Facts<'_>) -> Check {
-    facts.each("cluster_slots_ok:16384, none fail or pfail", |node, view| {
-        let counts = [view.cluster.slots_ok, view.cluster.slots_pfail, view.cluster.slots_fail];
-        (counts != [Some(u64::from(SLOTS)), Some(0), Some(0)]).then(|| {
-            let [ok, pfail, fail] = counts.map(shown);
-            format!("{node}: {ok} ok, {pfail} pfail, {fail} fail")
-        })
-    })
-}
-
-pub(super) fn replicas_own_none(facts: &Facts<'_>) -> Check {
-    facts.gather("no replica owns a slot", |node, view| {
-        let owning = view.rows.iter().filter(|row| row.is_replica() && !row.slots.is_empty());
-        owning.map(|row| format!("{node} says replica {} owns slots", row.written_address())).collect()
-    })
+    tally.check("cluster_slots_pfail:0, cluster_slots_fail:0")
 }
 
 pub(super) fn cluster_size(facts: &Facts<'_>) -> Check {
-    let (size, nodes) = (facts.topology.shards.len(), facts.count());
-    facts.each(format!("{size} masters, {nodes} nodes"), |node, view| {
-        let (is_size, is_nodes) = (view.cluster.size, view.cluster.known_nodes);
-        (is_size != Some(size as u64) || is_nodes != Some(nodes as u64)).then(|| {
-            let (is_size, is_nodes) = (shown(is_size), shown(is_nodes));
-            format!("{node} counts {is_size} masters and {is_nodes} nodes, not {size} and {nodes}")
-        })
+    let size = facts.topology.shards.len();
+    facts.each(format!("{size} masters with slots"), |node, view| {
+        let is = view.cluster.size;
+        let shown = is.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
+        (is != Some(size as u64)).then(|| format!("{node} counts {shown} masters with slots, not {size}"))
     })
-}
-
-/// A count of `CLUSTER INFO`, which an answer may lack.
-fn shown(count: Option<u64>) -> String {
-    count.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
 }
