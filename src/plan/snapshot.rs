@@ -36,7 +36,7 @@ impl HostSnapshot {
             }
             if let Some(difference) = resource.compare(&self.observed, changing) {
                 changing.extend(resource.writes());
-                changes.push(Planned { resource: resource.clone(), difference });
+                changes.push(Planned { resource: resource.settled(&self.observed), difference });
             }
         }
         (!changes.is_empty()).then(|| HostChanges { host: host.clone(), changes })

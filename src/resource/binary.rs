@@ -17,13 +17,17 @@ pub struct Binary {
     pub version: Version,
     /// Named by engine, version and recipe.
     pub folder: String,
+    /// The directives that configurations write only where the server knows them.
+    #[serde(default)]
+    pub directives: BTreeSet<String>,
 }
 
 impl Binary {
     /// The server a fleet wants, built by the recipe of this id.
     pub fn new(fleet: &Fleet, layout: &Layout, recipe: &str) -> Self {
         let (engine, version) = (fleet.engine, fleet.version);
-        Self { engine, version, folder: format!("{}/{engine}-{version}-{recipe}", layout.bin) }
+        let folder = format!("{}/{engine}-{version}-{recipe}", layout.bin);
+        Self { engine, version, folder, directives: BTreeSet::new() }
     }
 
     /// The server itself.
@@ -46,9 +50,13 @@ impl Binary {
         format!("{}/seen", self.folder)
     }
 
-    /// The last part of an installation.
-    pub fn finish(&self, provenance: &str, sha256: &str, script: &mut Script) {
+    /// The last part of an installation; `knows` says of a directive whether the server knows it. That is
+    /// noted beside the server, where the facts of a host read it again.
+    pub fn finish(&self, provenance: &str, sha256: &str, knows: impl Fn(&str) -> bool, script: &mut Script) {
         script.write(&self.provenance(), &Content::Text(provenance.to_owned()), 0o644, None);
+        let note = |name: &String| if knows(name) { name.clone() } else { format!("-{name}") };
+        let note = self.directives.iter().map(note).collect::<Vec<_>>().join(" ");
+        script.write(&format!("{}/directives", self.folder), &Content::Text(note + "\n"), 0o644, None);
         let line = format!("{sha256}  {}\n", self.engine.server());
         script.cache_digest(&self.path(), sha256, &self.digest_cache());
         script.write(&self.sums(), &Content::Text(line), 0o644, None);
@@ -114,7 +122,8 @@ mod tests {
 
     fn binary() -> Binary {
         let version = Version::new(7, 2, 5);
-        Binary { engine: Engine::Redis, version, folder: "/opt/provision/orders/redis".into() }
+        let directives = ["supervised", "cluster-port"].map(str::to_owned).into();
+        Binary { folder: "/opt/provision/orders/redis".into(), engine: Engine::Redis, version, directives }
     }
 
     fn why(said: &[&str]) -> Option<String> {
@@ -137,8 +146,10 @@ mod tests {
     #[test]
     fn the_digest_it_must_have_is_written_last() {
         let mut script = Script::new(&layout());
-        binary().finish("{}", "abc", &mut script);
+        binary().finish("{}", "abc", |name| name == "supervised", &mut script);
         let all = lines(&script);
+        let note = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "-cluster-port supervised\n");
+        assert!(all.iter().any(|line| line.contains(&note) && line.contains("redis/directives")), "{all:?}");
         let at = |word: &str| all.iter().position(|line| line.contains(word)).unwrap();
         let [provenance, cache, sums] =
             ["provenance.json 0644", "redis/seen 0644", "SHA256SUMS 0644"].map(at);

@@ -4,6 +4,7 @@
 mod answers;
 mod binary;
 mod command;
+mod config;
 mod content;
 mod directory;
 mod file;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use answers::Answers;
 pub use binary::Binary;
 pub use command::Command;
+pub use config::{Config, optional_directives};
 pub use content::Content;
 pub use directory::Directory;
 pub use file::File;
@@ -121,4 +123,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(User, Directory, File, Line, Binary, Package, Command, Unit, KernelSetting, Process);
+kinds!(User, Directory, File, Config, Line, Binary, Package, Command, Unit, KernelSetting, Process);

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # `script` sets library_folders
 id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%\(*}"
 id=${id#*\(}; echo "user=${id%\)}"
-echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
+data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 echo "arch=$(uname -m)"
 echo "cores=$(nproc)"
@@ -36,4 +36,7 @@ read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
 for f in /var/lib/provision/*/ledger.jsonl; do
   [ -e "$f" ] || break
   a='' f=${f%/*}; [ ! -r "$f/account" ] || read -r a <"$f/account"; echo "account.${f##*/}=$a"
+done
+for f in /opt/provision/*/*/directives "$data"/provision/*/bin/*/directives; do
+  [ ! -r "$f" ] || { read -r a <"$f"; echo "directives.${f%/*}=$a"; }
 done

@@ -120,3 +120,11 @@ fn the_account_of_each_cluster_is_a_fact() {
     assert_eq!((account("old"), account("new")), (Some(""), Some("provision-redis")));
     assert_eq!((account("odd"), account("none")), (None, None));
 }
+
+#[test]
+fn what_an_installed_server_knows_is_a_fact() {
+    let facts = parse(&format!("{ANSWER}directives./opt/a=save -threads\ndirectives./opt/b=\n")).unwrap();
+    let knows = |folder: &str, name: &str| facts.directives[folder].get(name).copied();
+    assert_eq!((knows("/opt/a", "save"), knows("/opt/a", "threads")), (Some(true), Some(false)));
+    assert_eq!((knows("/opt/a", "port"), knows("/opt/b", "save")), (None, None));
+}

@@ -4,7 +4,7 @@ use super::target::{HostTarget, above, parent};
 use crate::{
     inventory::Node,
     plan::render::{self, Error},
-    resource::{Content, Directory, File, PASSWORD, Process, Resource},
+    resource::{Config, Content, Directory, File, PASSWORD, Process, Resource},
 };
 
 impl HostTarget<'_> {
@@ -43,8 +43,10 @@ impl HostTarget<'_> {
             resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
         }
         let text = render::config(&self.templates.config, self.fleet, node, self.layout)?;
-        let (path, content) = (paths.config, Content::Text(text));
-        resources.push(Resource::File(File { path, content, mode: 0o640, owner: read }));
+        let (path, binary) = (paths.config, self.binary.path());
+        let config = Config { path, text, mode: 0o640, owner: read, binary };
+        let noted = self.facts.directives.get(&self.binary.folder);
+        resources.push(Resource::Config(config.settle(|name| noted?.get(name).copied())));
         Ok(resources)
     }
 
