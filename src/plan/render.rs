@@ -272,6 +272,7 @@ mod tests {
                 mode: 0o640,
                 owner: None,
                 binary: String::new(),
+                account: None,
             };
             let lines = |knows: &[&str]| {
                 let settled = config.settle(|name| Some(knows.contains(&name)));
@@ -280,10 +281,16 @@ mod tests {
             };
             let has = |lines: &[String], line: &str| lines.iter().any(|other| other == line);
             let (old, new) = (lines(&old), lines(&new));
-            assert!(has(&old, "slave-announce-ip 10.0.0.1") && has(&old, "slave-announce-port 7001"), "{old:?}");
+            assert!(
+                has(&old, "slave-announce-ip 10.0.0.1") && has(&old, "slave-announce-port 7001"),
+                "{old:?}"
+            );
             assert!(!has(&old, "cluster-announce-ip 10.0.0.1") && !has(&old, "supervised no"), "{old:?}");
             assert!(has(&new, "replica-announce-ip 10.0.0.1") && has(&new, "supervised no"), "{new:?}");
-            assert!(!new.iter().any(|line| line.starts_with("slave-") || line.starts_with("bind-source")), "{new:?}");
+            assert!(
+                !new.iter().any(|line| line.starts_with("slave-") || line.starts_with("bind-source")),
+                "{new:?}"
+            );
         }
     }
 

@@ -215,7 +215,9 @@ vars currentEpoch 6 lastVoteEpoch 0
 
     #[test]
     fn redis_3_does_not_say_the_bus_port_because_it_has_no_choice() {
-        let rows = parse("a 127.0.0.1:7001 myself,master - 0 0 1 connected 0-100\nb :0 master,noaddr - 0 0 0 connected");
+        let rows = parse(
+            "a 127.0.0.1:7001 myself,master - 0 0 1 connected 0-100\nb :0 master,noaddr - 0 0 0 connected",
+        );
         let ports: Vec<(u16, u16)> = rows.unwrap().rows.iter().map(|row| (row.port, row.bus_port)).collect();
         assert_eq!(ports, [(7001, 17001), (0, 10000)]);
         assert!(parse("a 127.0.0.1:7001@ myself,master - 0 0 1 connected").is_err());

@@ -43,6 +43,9 @@ pub trait ResourceKind {
         None
     }
 
+    /// Writes into a script what must hold before the first change of it is made.
+    fn check(&self, _: &mut Script) {}
+
     /// Writes the change into a script: first what the ledger records, then the change, then the handlers it
     /// needs. It must be safe to run again from any point.
     fn change(&self, difference: &Difference, script: &mut Script);

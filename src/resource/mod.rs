@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use answers::Answers;
 pub use binary::Binary;
 pub use command::Command;
-pub use config::{Config, optional_directives};
+pub use config::{Config, REFUSED, optional_directives};
 pub use content::Content;
 pub use directory::Directory;
 pub use file::File;
@@ -110,6 +110,10 @@ macro_rules! kinds {
                     $((Self::$kind(it), Some(Answer::$kind(answer))) => it.notice(answer),)+
                     _ => None,
                 }
+            }
+
+            pub fn check(&self, script: &mut Script) {
+                match self { $(Self::$kind(it) => it.check(script)),+ }
             }
 
             pub fn change(&self, difference: &Difference, script: &mut Script) {

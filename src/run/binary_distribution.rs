@@ -45,7 +45,14 @@ impl<'a> BinarySource<'a> {
             let served = builder.consumers.iter().chain([&builder.host]);
             pending.extend(served.map(|host| (host.clone(), (builder.host.clone(), receiver.clone()))));
         }
-        Self { spec, store, pending, publishers: Mutex::new(publishers), uploads: Mutex::default(), names: Mutex::default() }
+        Self {
+            spec,
+            store,
+            pending,
+            publishers: Mutex::new(publishers),
+            uploads: Mutex::default(),
+            names: Mutex::default(),
+        }
     }
 
     pub(super) fn spec(&self) -> &ArtifactSpec {

@@ -37,6 +37,9 @@ impl<'a> HostRun<'a> {
         let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
         let mut script = Script::new(&self.session.layout);
         let (mut done, mut starting) = (0, Vec::new());
+        for planned in changes.iter().filter(|planned| planned.difference.action != Action::Restart) {
+            planned.resource.check(&mut script);
+        }
         for (index, planned) in changes.iter().enumerate() {
             if planned.difference.action == Action::Restart {
                 continue;

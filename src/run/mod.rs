@@ -18,5 +18,6 @@ mod tests;
 
 pub use cancel::Cancel;
 pub use context::RunContext;
+pub use directives::{RefusedConfig, try_here};
 pub use error::Error;
 pub use executor::{Outcome, execute};

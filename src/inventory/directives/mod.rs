@@ -1,6 +1,10 @@
 //! The directives each engine knows, read off the parsers of real releases (`directives/extract.sh`), and
 //! those that provision writes itself.
 
+mod refused;
+
+pub use refused::refused;
+
 use super::{
     engine::{Engine, Version},
     hints,

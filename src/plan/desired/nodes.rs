@@ -44,7 +44,8 @@ impl HostTarget<'_> {
         }
         let text = render::config(&self.templates.config, self.fleet, node, self.layout)?;
         let (path, binary) = (paths.config, self.binary.path());
-        let config = Config { path, text, mode: 0o640, owner: read, binary };
+        let account = self.layout.account.clone();
+        let config = Config { path, text, mode: 0o640, owner: read, binary, account };
         let noted = self.facts.directives.get(&self.binary.folder);
         resources.push(Resource::Config(config.settle(|name| noted?.get(name).copied())));
         Ok(resources)

@@ -279,7 +279,11 @@ fn what_was_noted_of_the_installed_server_settles_its_configurations() {
     let directives = [(binary(&bare).folder, note)].into();
     let noted = of(&fleet, &Facts { directives, ..facts() });
     for config in configs(step(&noted, "configure")) {
-        assert!(config.is_settled() && config.text.contains("\nslave-announce-ip 10.0.0.1\n"), "{}", config.text);
+        assert!(
+            config.is_settled() && config.text.contains("\nslave-announce-ip 10.0.0.1\n"),
+            "{}",
+            config.text
+        );
         assert!(!config.text.contains("cluster-announce-ip"), "{}", config.text);
     }
 }

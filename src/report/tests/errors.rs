@@ -164,6 +164,9 @@ every!(errors_of_runs: run::Error {
     run::Error::UnknownDirective { .. } => run::Error::UnknownDirective {
         engine: word("redis"), version: word("7.0.15"), names: vec![word("a"), word("b")],
     },
+    run::Error::Refused(_) => run::RefusedConfig::Other {
+        by: word("redis 7.0.15 on n1"), words: vec![word("out of memory")],
+    }.into(),
     run::Error::ArtifactGone { .. } => run::Error::ArtifactGone { what: word("redis 7.0.15") },
     run::Error::NotBuilt { .. } =>
         run::Error::NotBuilt { host: word("n2"), what: word("redis 7.0.15"), builder: word("n1") },
