@@ -66,6 +66,9 @@ impl HostSnapshot {
             Some(Obstacle::InTheWay { path, wanted, found }) => {
                 return Err(Error::InTheWay { host, path, wanted, found });
             }
+            Some(Obstacle::RenamedData { path, directive, is, wanted }) => {
+                return Err(Error::RenamedData { host, path, directive, is, wanted });
+            }
             None => {}
         }
         match resource {

@@ -317,3 +317,15 @@ fn the_flow_has_the_built_in_steps() {
     let steps: Vec<&str> = scene.hosts["a"].desired.iter().map(|step| step.step.as_str()).collect();
     assert_eq!(steps, ALL);
 }
+
+#[test]
+fn the_files_that_hold_keys_keep_their_names() {
+    let path = "/etc/provision/orders/7001/redis.conf";
+    let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "port 7001\ndbfilename keys.rdb\n");
+    let scene = Scene::converged(&["a"])
+        .without("a", |line| line.starts_with("=sum ") && line.ends_with(path))
+        .with("a", format!("=sum abc  {path}"))
+        .with("a", format!("=text {text} {path}"));
+    let error = refused(&scene);
+    assert!(matches!(error, Error::RenamedData { directive: "dbfilename", .. }), "{error:?}");
+}

@@ -105,6 +105,14 @@ pub enum Obstacle {
         found: String,
     },
     PortInUse(PortInUse),
+    /// A node's next start would read files of other names than those that hold its keys.
+    RenamedData {
+        /// The node's configuration.
+        path: String,
+        directive: &'static str,
+        is: String,
+        wanted: String,
+    },
 }
 
 impl Obstacle {

@@ -18,7 +18,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         calls: r#"knows $T/server port save bind appendonly maxmemory end io-threads
 knows $T/server io-threads; knows $T/none port"#,
         expected: "=knows T/server end maxmemory port save \n=knows T/server \n",
-        ..Scenario::new("resource/knows.sh", "a server knows the words that its strings end with")
+        ..Scenario::new("resource/config/knows.sh", "a server knows the words that its strings end with")
     },
     Scenario {
         stubs: MACHINE,

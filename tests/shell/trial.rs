@@ -10,7 +10,7 @@ const READY: &[(&str, &str)] = &[(
      echo '1:M 1 Jan * Ready to accept connections unix'; exec /bin/sleep 60",
 )];
 
-const CALL: &str = "printf 'maxmemory 100\\nsave 60 1\\n' | try_config $BIN/server '' ''; ls -A $T/tmp";
+const CALL: &str = "printf 'maxmemory 100\\nsave 60 1\\n' | try_config $BIN/server '' '' ''; ls -A $T/tmp";
 const TMP: &str = "TMPDIR=$T/tmp";
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -36,7 +36,7 @@ cluster-enabled no
 appendonly no
 save ""
 "#,
-        ..Scenario::new("resource/trial.sh", "a server that gets ready is stopped again, and warns")
+        ..Scenario::new("resource/config/trial.sh", "a server that gets ready is stopped again, and warns")
     },
     Scenario {
         stubs: &[(
@@ -45,7 +45,7 @@ save ""
         )],
         given: "mkdir tmp",
         before: TMP,
-        calls: "set -e; printf 'maxmemory 1.5gb\n' | try_config $BIN/server '' ''; echo not reached",
+        calls: "set -e; printf 'maxmemory 1.5gb\n' | try_config $BIN/server '' '' ''; echo not reached",
         check: "ls -A tmp",
         expected: r#"
 *** FATAL CONFIG FILE ERROR ***
@@ -53,7 +53,7 @@ save ""
 argument must be a memory value
 @status 78
 "#,
-        ..Scenario::new("resource/trial.sh", "a server that refuses is quoted")
+        ..Scenario::new("resource/config/trial.sh", "a server that refuses is quoted")
     },
     Scenario {
         stubs: &[
@@ -62,10 +62,10 @@ argument must be a memory value
         ],
         given: "mkdir tmp",
         before: TMP,
-        calls: "printf '' | try_config $BIN/server '' ''",
+        calls: "printf '' | try_config $BIN/server '' '' ''",
         check: "ls -A tmp",
         expected: "loading\nit was not ready within 10 s\n@status 78\n",
-        ..Scenario::new("resource/trial.sh", "a server that neither gets ready nor ends is killed")
+        ..Scenario::new("resource/config/trial.sh", "a server that neither gets ready nor ends is killed")
     },
     Scenario {
         as_root: true,
@@ -75,34 +75,37 @@ argument must be a memory value
         )],
         given: "mkdir tmp; chmod 755 . .. tmp",
         before: TMP,
-        calls: "printf '' | try_config $BIN/server daemon ''",
+        calls: "printf '' | try_config $BIN/server daemon '' ''",
         check: "ls -A tmp",
         expected: "1\nwrites\nnot there\n@status 78\n",
-        ..Scenario::new("resource/trial.sh", "a server runs as its account and writes into its own folder only")
+        ..Scenario::new("resource/config/trial.sh", "a server runs as its account and writes into its own folder only")
     },
     Scenario {
         stubs: READY,
         given: r#"mkdir tmp
 echo 'user app on >x ~* +@all' >none; echo 'user default on nopass ~* &* +@all' >open; printf 'user default off\n' >off
-printf 'user default off ~*' >torn; echo 'user default on >x ~* -@all +get' >few; echo 'user default reset on allcommands' >reset"#,
+printf 'user default off ~*' >torn; echo 'user default on >x ~* -@all +get' >few; echo 'user default on nopass >x allcommands' >closed"#,
         before: TMP,
-        calls: "for acl in none open off torn few reset; do printf '' | try_config $BIN/server '' $T/$acl | grep -v @note; done",
+        calls: "for acl in none open off torn few closed; do printf '' | try_config $BIN/server '' $T/$acl '' | grep -v @note; done
+printf '' | try_config $BIN/server '' $T/closed yes | grep -v @note",
         expected: r#"
 >>> 'aclfile T/off'
-it denies its user default logging in or commands, and provision and the replicas log in as that user
+its user default cannot log in or run all commands, and provision and the replicas log in as that user
 >>> 'aclfile T/torn'
-it denies its user default logging in or commands, and provision and the replicas log in as that user
+its user default cannot log in or run all commands, and provision and the replicas log in as that user
 >>> 'aclfile T/few'
-it denies its user default logging in or commands, and provision and the replicas log in as that user
+its user default cannot log in or run all commands, and provision and the replicas log in as that user
+>>> 'aclfile T/closed'
+its user default cannot log in or run all commands, and provision and the replicas log in as that user
 @status 1
 "#,
-        ..Scenario::new("resource/trial.sh", "an ACL file must let the user default in")
+        ..Scenario::new("resource/config/trial.sh", "an ACL file must let the user default in")
     },
     Scenario {
         given: "mkdir tmp",
         before: TMP,
-        calls: "printf '' | try_config $T/none '' ''; echo $?; ls -A $T/tmp",
+        calls: "printf '' | try_config $T/none '' '' ''; echo $?; ls -A $T/tmp",
         expected: "0\n",
-        ..Scenario::new("resource/trial.sh", "without a server nothing is tried")
+        ..Scenario::new("resource/config/trial.sh", "without a server nothing is tried")
     },
 ];

@@ -35,7 +35,9 @@ fn problem(text: &str, by: &str, words: &[String]) -> Option<Problem> {
                 written.value().contains('/') && words.iter().any(|line| line.contains(written.value()))
             };
             let found = written.iter().find(names)?;
-            (found, words.iter().rev().find(|line| line.contains(found.value()))?.trim())
+            let words = words.iter().rev().find(|line| line.contains(found.value()))?;
+            // A log line begins with its time and level.
+            (found, words.split_once(" # ").map_or(words.as_str(), |(_, words)| words).trim())
         }
     };
     let help =

@@ -118,6 +118,10 @@ every!(errors_of_plans: plan::Error {
         host: word("n1"),
         taken: PortInUse { node: word("7001"), port: 17001, owner: word("nginx (pid 412)") },
     },
+    plan::Error::RenamedData { .. } => plan::Error::RenamedData {
+        host: word("n1"), path: word("/etc/provision/demo/7001/redis.conf"), directive: "dbfilename",
+        is: word("dump.rdb"), wanted: word("keys.rdb"),
+    },
     plan::Error::InTheWay { .. } => plan::Error::InTheWay {
         host: word("n1"), path: word("/etc/provision"), wanted: "directory", found: word("file"),
     },

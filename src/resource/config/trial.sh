@@ -1,30 +1,33 @@
 # shellcheck shell=dash
 # Tries a server on a configuration where nothing can reach it: in a folder of its own, without a network port.
 
-# Whether the ACL file $1 leaves the user default, as whom provision and the replicas log in, its rights.
+# Whether the ACL file $1 leaves the user default, as whom provision and the replicas log in, its rights; $2 says that
+# they have a password.
 lets_us_in() (
   set -f
   while read -r word name rules || [ -n "$word" ]; do
     [ "$word $name" = 'user default' ] || continue
-    on='' all=''
+    on='' all='' open=''
     for rule in $rules; do
       case $rule in
         on) on=1 ;;
         off) on= ;;
         +@all | allcommands) all=1 ;;
         -@all | nocommands) all= ;;
-        reset) on='' all='' ;;
+        nopass) open=1 ;;
+        resetpass | \>* | \#*) open= ;;
+        reset) on='' all='' open='' ;;
       esac
     done
-    [ -n "$on" ] && [ -n "$all" ] || return 1
+    [ -n "$on" ] && [ -n "$all" ] && [ -n "$open$2" ] || return 1
   done <"$1"
 )
 
 # Starts the server $1 as the account $2 on the configuration on standard input, which names the ACL file $3, until it
-# is ready. Where it does not get ready, prints its last words and ends with status 78.
+# is ready; $4 says that the nodes have a password. Where it does not get ready, prints its last words and ends with status 78.
 try_config() (
   [ -x "$1" ] || exit 0
-  server=$1 account=$2 acl=$3
+  server=$1 account=$2 acl=$3 password=$4
   trial=$(mktemp -d "${TMPDIR:-/tmp}/provision-trial.XXXXXX") || exit 1
   chmod 711 "$trial"
   mkdir -m 700 "$trial/data"
@@ -58,9 +61,9 @@ try_config() (
   done
   wait "$pid" || :
   status=78
-  if [ -n "$ready" ] && [ -n "$acl" ] && ! lets_us_in "$acl"; then
+  if [ -n "$ready" ] && [ -n "$acl" ] && ! lets_us_in "$acl" "$password"; then
     echo ">>> 'aclfile $acl'"
-    echo "it denies its user default logging in or commands, and provision and the replicas log in as that user"
+    echo "its user default cannot log in or run all commands, and provision and the replicas log in as that user"
   elif [ -n "$ready" ]; then
     sed -n 's/.*WARNING: \(You specified a maxmemory\)/@note \1/p' "$trial/out"
     status=0

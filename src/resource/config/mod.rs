@@ -5,19 +5,20 @@
 //! its binary and never derived from its version. Before any configuration of a host is replaced, the server
 //! itself is tried on what is new.
 
+mod data_files;
+mod trial;
+
 use std::collections::BTreeSet;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Answers, Content, Difference, File, Observed, Obstacle, ProbeScript, Resource, ResourceKind,
     Script, file::Found, quote,
 };
-use crate::host::{Facts, minify};
+pub use trial::REFUSED;
 
-/// The status a script ends with where the server does not start on a configuration; its words come before.
-pub const REFUSED: i32 = 78;
+use crate::host::{Facts, minify};
 
 /// The configuration of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,27 +48,6 @@ pub struct ConfigAnswer {
 
 const KNOWS: &str = include_str!("knows.sh");
 
-const TRIAL: &str = include_str!("trial.sh");
-
-/// What is left out of a trial: what a node is reached by, and where its files are.
-const OF_THE_NODE: [&str; 15] = [
-    "bind",
-    "bind-source-addr",
-    "cluster-announce-ip",
-    "cluster-config-file",
-    "daemonize",
-    "dir",
-    "include",
-    "logfile",
-    "pidfile",
-    "port",
-    "replica-announce-ip",
-    "replica-announce-port",
-    "slave-announce-ip",
-    "slave-announce-port",
-    "supervised",
-];
-
 fn question(questions: &BTreeSet<String>, _: &Facts) -> String {
     let questions: String = questions.iter().map(|question| format!("{question}\n")).collect();
     format!("{}{questions}", minify(KNOWS))
@@ -82,6 +62,13 @@ fn optional(line: &str) -> Option<(impl Iterator<Item = &str>, &str)> {
 /// The directives that a text, or the template of one, depends on.
 pub fn optional_directives(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(optional).flat_map(|(names, _)| names.map(str::to_owned)).collect()
+}
+
+/// The value of the last line of a directive, without quotes.
+fn value<'a>(text: &'a str, directive: &str) -> Option<&'a str> {
+    let mut lines = text.lines().rev().filter_map(|line| line.split_once(' '));
+    let (_, value) = lines.find(|(name, _)| name.eq_ignore_ascii_case(directive))?;
+    Some(value.trim().trim_matches('"'))
 }
 
 impl Config {
@@ -110,45 +97,6 @@ impl Config {
         optional_directives(&self.text).is_empty()
     }
 
-    /// A script that tries the server `binary` of this machine on it, ending as
-    /// [`check`](ResourceKind::check) does. What names files of the host is not tried.
-    pub fn trial(&self, binary: &str) -> String {
-        format!("{}\n{}\n", minify(TRIAL), call(&self.tried(), binary, "", ""))
-    }
-
-    /// The lines that can be tried on any machine.
-    fn tried(&self) -> String {
-        self.lines_without(|name| {
-            ["aclfile", "loadmodule"].contains(&name) || name.starts_with("tls-") || name.contains('.')
-        })
-    }
-
-    /// The lines that can be tried on its host; a path of the ACL file starts from the data folder.
-    fn tried_on_host(&self) -> String {
-        let acl = self.acl_file().map_or_else(String::new, |path| format!("aclfile \"{path}\"\n"));
-        self.lines_without(|name| name == "aclfile") + &acl
-    }
-
-    fn lines_without(&self, is_left_out: impl Fn(&str) -> bool) -> String {
-        let is_tried = |line: &&str| {
-            let name = line.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
-            !line.starts_with(['#', '?']) && !OF_THE_NODE.contains(&&*name) && !is_left_out(&name)
-        };
-        self.text.lines().filter(is_tried).map(|line| format!("{line}\n")).collect()
-    }
-
-    fn acl_file(&self) -> Option<String> {
-        let path = self.value("aclfile").filter(|path| !path.is_empty())?;
-        Some(if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.value("dir")?) })
-    }
-
-    /// The value of the last line of a directive, without quotes.
-    fn value(&self, directive: &str) -> Option<&str> {
-        let mut lines = self.text.lines().rev().filter_map(|line| line.split_once(' '));
-        let (_, value) = lines.find(|(name, _)| name.eq_ignore_ascii_case(directive))?;
-        Some(value.trim().trim_matches('"'))
-    }
-
     fn settled_by(&self, answer: &ConfigAnswer) -> Self {
         self.settle(|name| Some(answer.knows.as_ref()?.contains(name)))
     }
@@ -157,12 +105,6 @@ impl Config {
         let content = Content::Text(self.text.clone());
         File { path: self.path.clone(), content, mode: self.mode, owner: self.owner.clone() }
     }
-}
-
-/// The fragment that tries a server on a configuration.
-fn call(text: &str, binary: &str, account: &str, acl: &str) -> String {
-    let call = format!("try_config {} {} {}", quote(binary), quote(account), quote(acl));
-    format!("printf %s {} | base64 -d | {call}", BASE64_STANDARD.encode(text))
 }
 
 impl Resource {
@@ -204,13 +146,12 @@ impl ResourceKind for Config {
     }
 
     fn obstacle(&self, answer: &ConfigAnswer) -> Option<Obstacle> {
-        self.file().obstacle(&answer.found)
+        let renamed = || data_files::renamed(&self.path, answer.found.text.as_deref()?, &self.text);
+        self.file().obstacle(&answer.found).or_else(renamed)
     }
 
     fn check(&self, script: &mut Script) {
-        script.needs(TRIAL);
-        let (acl, account) = (self.acl_file().unwrap_or_default(), self.account.as_deref().unwrap_or(""));
-        script.push_once(&call(&self.tried_on_host(), &self.binary, account, &acl));
+        self.try_on_host(script);
     }
 
     fn change(&self, difference: &Difference, script: &mut Script) {
@@ -285,31 +226,6 @@ mod tests {
         let open = script(&config(TEXT));
         assert_eq!(open.matches("\nknows /opt/redis-server a b c\n").count(), 1, "{open}");
         assert!(!script(&config("port 1\n")).contains("knows"));
-    }
-
-    /// What the trial of a script is sent.
-    fn sent(script: &str) -> String {
-        let (_, word) = script.split_once(" | base64 -d | try_config").unwrap().0.rsplit_once(' ').unwrap();
-        String::from_utf8(BASE64_STANDARD.decode(word).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_trial_has_no_address_no_path_and_no_secret_of_the_node() {
-        let text = "# c\nbind 10.0.0.1\nPORT 7001\ndir \"/data\"\nlogfile \"/l\"\ninclude \"/p\"\nmaxmemory 1gb\n\
-            loadmodule /m.so\nsearch.x 1\ntls-port 0\naclfile users.acl\nsave 60 1\n";
-        assert_eq!(sent(&config(text).trial("/bin/server")), "maxmemory 1gb\nsave 60 1\n");
-        let mut script = Script::new(&crate::resource::testing::layout());
-        for _ in 0..2 {
-            config(text).check(&mut script);
-        }
-        let script = script.text().unwrap();
-        let host = "maxmemory 1gb\nloadmodule /m.so\nsearch.x 1\ntls-port 0\nsave 60 1\naclfile \"/data/users.acl\"\n";
-        assert_eq!(sent(&script), host);
-        assert_eq!(
-            script.matches("| try_config /opt/redis-server '' /data/users.acl\n").count(),
-            1,
-            "{script}"
-        );
     }
 
     #[test]
