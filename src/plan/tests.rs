@@ -326,6 +326,6 @@ fn the_files_that_hold_keys_keep_their_names() {
         .without("a", |line| line.starts_with("=sum ") && line.ends_with(path))
         .with("a", format!("=sum abc  {path}"))
         .with("a", format!("=text {text} {path}"));
-    let error = refused(&scene);
+    let error = scene.plan().unwrap_err();
     assert!(matches!(error, Error::RenamedData { directive: "dbfilename", .. }), "{error:?}");
 }
