@@ -73,7 +73,9 @@ impl Project {
     ) -> Result<Plan, Failure> {
         let plan = Plan::new(&PlanInput::new(&self.fleet, inspection, options))?;
         let warnings = run::try_here(&plan, &self.store).await?;
-        warnings.iter().for_each(|warning| report::note(warning));
+        for warning in warnings {
+            report::note(&warning);
+        }
         Ok(plan)
     }
 }

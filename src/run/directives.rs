@@ -1,35 +1,13 @@
 //! The engine's directives, tried by the server itself before any configuration is replaced.
 
-use super::Error;
+use super::{Error, RefusedConfig};
 use crate::{
     artifact::{Artifact, ArtifactSpec, ArtifactStore, DirectiveNames},
     host::{self, Probe},
-    inventory::{self, Fleet},
+    inventory::Fleet,
     plan::Plan,
     resource::{Config, Mark, REFUSED, Resource, mark},
 };
-
-/// A configuration that the server does not start on, in its own words.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum RefusedConfig {
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Directive(#[from] inventory::LoadError),
-    #[error("{by} does not start on the configuration of its nodes:{}", .words.iter().map(|line| format!("\n  {line}")).collect::<String>())]
-    #[diagnostic(help(
-        "correct what its words name, in [cluster.config] or in a template of your own; no node was touched"
-    ))]
-    Other { by: String, words: Vec<String> },
-}
-
-impl RefusedConfig {
-    fn new(fleet: &Fleet, by: String, words: Vec<String>) -> Self {
-        match inventory::refused(&fleet.inventory, &by, &words) {
-            Some(error) => Self::Directive(error),
-            None => Self::Other { by, words },
-        }
-    }
-}
 
 /// Refuses a directive the binary does not have.
 pub(super) fn check(fleet: &Fleet, artifact: &Artifact) -> Result<(), Error> {

@@ -148,8 +148,8 @@ impl<'a> HostPipelines<'a> {
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
-        let changed = run.changes(&changes.changes, self.binaries).await;
-        changed.map_err(|error| directives::explained(&self.plan.fleet, error))
+        let made = run.changes(&changes.changes, self.binaries).await;
+        made.map_err(|error| directives::explained(&self.plan.fleet, error))
     }
 
     /// Compiles. Directives the binary does not know are refused before any host gets it.

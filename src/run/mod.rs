@@ -11,6 +11,7 @@ mod executor;
 mod host_pipelines;
 mod host_run;
 mod ready;
+mod refused_config;
 mod rolling_restart;
 mod step_progress;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 
 pub use cancel::Cancel;
 pub use context::RunContext;
-pub use directives::{RefusedConfig, try_here};
+pub use directives::try_here;
 pub use error::Error;
 pub use executor::{Outcome, execute};
+pub use refused_config::RefusedConfig;

@@ -22,27 +22,30 @@ pub fn refused(inventory: &Path, by: &str, words: &[String]) -> Option<LoadError
 
 fn problem(text: &str, by: &str, words: &[String]) -> Option<Problem> {
     let written = lines(&parse::read::<Inventory>(text).value?);
-    let at = words.iter().position(|line| line.starts_with(REFUSED_LINE));
-    let (found, label) = match at {
-        Some(at) => {
-            let line = words[at].strip_prefix(REFUSED_LINE)?.trim_end_matches('\'');
-            let found = written.iter().find(|written| written.line == line)?;
-            (found, words.get(at + 1).map_or("refused", String::as_str).trim())
-        }
-        // What a directive names was refused: an ACL file, a module.
-        None => {
-            let names = |written: &&Written| {
-                written.value().contains('/') && words.iter().any(|line| line.contains(written.value()))
-            };
-            let found = written.iter().find(names)?;
-            let words = words.iter().rev().find(|line| line.contains(found.value()))?;
-            // A log line begins with its time and level.
-            (found, words.split_once(" # ").map_or(words.as_str(), |(_, words)| words).trim())
-        }
+    let (found, label) = match words.iter().position(|line| line.starts_with(REFUSED_LINE)) {
+        Some(at) => quoted(&written, words.get(at..)?)?,
+        None => named(&written, words)?,
     };
     let help =
         "correct it; no node was touched, because its server is tried on a configuration before it gets it";
     Some(Problem::new(format!("{by} refuses `{}`", found.line)).at(&found.span, label).help(help))
+}
+
+/// The line that an engine quotes, and why it refuses it.
+fn quoted<'a>(written: &'a [Written], words: &'a [String]) -> Option<(&'a Written, &'a str)> {
+    let line = words.first()?.strip_prefix(REFUSED_LINE)?.trim_end_matches('\'');
+    let found = written.iter().find(|written| written.line == line)?;
+    Some((found, words.get(1).map_or("refused", String::as_str).trim()))
+}
+
+/// The directive whose file, such as an ACL file or a module, was refused.
+fn named<'a>(written: &'a [Written], words: &'a [String]) -> Option<(&'a Written, &'a str)> {
+    let files = written.iter().filter(|written| written.value().contains('/'));
+    let mut said =
+        files.filter_map(|file| Some((file, words.iter().rfind(|line| line.contains(file.value()))?)));
+    let (found, line) = said.next()?;
+    // A log line begins with its time and level.
+    Some((found, line.split_once(" # ").map_or(line.as_str(), |(_, words)| words).trim()))
 }
 
 /// A directive as its file has it, and where the inventory has its value.
