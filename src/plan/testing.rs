@@ -37,7 +37,7 @@ pub(crate) fn facts() -> Facts {
         compiler: String::new(),
         boot_id: "boot".into(),
         accounts: BTreeMap::new(),
-        directives: BTreeMap::new(),
+        knows: BTreeMap::new(),
     }
 }
 

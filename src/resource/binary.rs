@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Action, Answers, Content, Difference, Entry, Handler, Layout, ProbeScript, ResourceKind, Script, quote,
 };
-use crate::inventory::{Engine, Fleet, Version};
+use crate::{
+    digest,
+    inventory::{Engine, Fleet, Version},
+};
 
 /// An engine's server on a host. It is satisfied by whatever binary of that engine, version and recipe was
 /// installed there whole, so that neither a lost cache nor a new compiler makes anyone build again.
@@ -50,16 +53,33 @@ impl Binary {
         format!("{}/seen", self.folder)
     }
 
-    /// The last part of an installation; `knows` says of a directive whether the server knows it. That is
-    /// noted beside the server, where the facts of a host read it again.
+    /// The last part of an installation; `knows` says of a directive whether the server knows it.
     pub fn finish(&self, provenance: &str, sha256: &str, knows: impl Fn(&str) -> bool, script: &mut Script) {
         script.write(&self.provenance(), &Content::Text(provenance.to_owned()), 0o644, None);
-        let note = |name: &String| if knows(name) { name.clone() } else { format!("-{name}") };
-        let note = self.directives.iter().map(note).collect::<Vec<_>>().join(" ");
-        script.write(&format!("{}/directives", self.folder), &Content::Text(note + "\n"), 0o644, None);
+        let note = Content::Text(format!("{}\n", self.note(knows)));
+        script.write(&format!("{}/knows", self.folder), &note, 0o644, None);
         let line = format!("{sha256}  {}\n", self.engine.server());
         script.cache_digest(&self.path(), sha256, &self.digest_cache());
         script.write(&self.sums(), &Content::Text(line), 0o644, None);
+    }
+
+    /// What is noted beside the server and is a fact of the host from then on: which directives were asked
+    /// for, as a digest, and those of them that the server does not know.
+    fn note(&self, knows: impl Fn(&str) -> bool) -> String {
+        let unknown = self.directives.iter().filter(|name| !knows(name)).map(String::as_str);
+        std::iter::once(self.asked().as_str()).chain(unknown).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether the server knows a directive, by a note; `None` where the note does not tell.
+    pub fn knows(&self, note: &str, directive: &str) -> Option<bool> {
+        let mut words = note.split_whitespace();
+        let tells = words.next() == Some(self.asked().as_str()) && self.directives.contains(directive);
+        tells.then(|| words.all(|unknown| unknown != directive))
+    }
+
+    fn asked(&self) -> String {
+        let names: Vec<&str> = self.directives.iter().map(String::as_str).collect();
+        digest::of_parts(&names)[..8].to_owned()
     }
 }
 
@@ -146,13 +166,28 @@ mod tests {
     #[test]
     fn the_digest_it_must_have_is_written_last() {
         let mut script = Script::new(&layout());
-        binary().finish("{}", "abc", |name| name == "supervised", &mut script);
+        let knows = |name: &str| name == "supervised";
+        binary().finish("{}", "abc", knows, &mut script);
         let all = lines(&script);
-        let note = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "-cluster-port supervised\n");
-        assert!(all.iter().any(|line| line.contains(&note) && line.contains("redis/directives")), "{all:?}");
+        let note = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, binary().note(knows) + "\n");
+        assert!(all.iter().any(|line| line.contains(&note) && line.contains("redis/knows")), "{all:?}");
         let at = |word: &str| all.iter().position(|line| line.contains(word)).unwrap();
         let [provenance, cache, sums] =
             ["provenance.json 0644", "redis/seen 0644", "SHA256SUMS 0644"].map(at);
         assert!(provenance < cache && cache < sums);
+    }
+
+    #[test]
+    fn a_note_tells_what_was_asked_for_and_nothing_else() {
+        let note = binary().note(|name| name == "supervised");
+        assert!(note.ends_with(" cluster-port"), "{note}");
+        let knows = |binary: &Binary, name: &str| binary.knows(&note, name);
+        assert_eq!(
+            (knows(&binary(), "supervised"), knows(&binary(), "cluster-port")),
+            (Some(true), Some(false))
+        );
+        assert_eq!(knows(&binary(), "io-threads"), None);
+        let other = Binary { directives: ["supervised".to_owned()].into(), ..binary() };
+        assert_eq!((knows(&other, "supervised"), binary().knows("", "supervised")), (None, None));
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn facts() -> Facts {
         compiler: String::new(),
         boot_id: String::new(),
         accounts: BTreeMap::new(),
-        directives: BTreeMap::new(),
+        knows: BTreeMap::new(),
     }
 }
 

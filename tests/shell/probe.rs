@@ -33,7 +33,7 @@ mount --bind release /etc/os-release
 printf 'model name\t: x\nflags\t\t: fpu avx2 sse4_2 bmi2 popcnt\n\nflags\t\t: fpu\n' >cpuinfo; mount --bind cpuinfo /proc/cpuinfo
 mount -t tmpfs none /var/lib; mkdir -p /var/lib/provision/one /var/lib/provision/two /var/lib/provision/three
 mount -t tmpfs none /opt; mkdir -p /opt/provision/one/redis-1 /opt/provision/one/redis-2 data/provision/two/bin/valkey-3
-echo 'save -threads' >/opt/provision/one/redis-1/directives; echo port >data/provision/two/bin/valkey-3/directives
+echo 0123abcd port >/opt/provision/one/redis-1/knows; echo 4567cdef >data/provision/two/bin/valkey-3/knows
 : >/var/lib/provision/one/ledger.jsonl; echo redis >/var/lib/provision/one/account; : >/var/lib/provision/two/ledger.jsonl"#,
         before: "library_folders=$T/lib\\ $T/othe*; HOME=/home/me; unset XDG_CACHE_HOME; XDG_DATA_HOME=$T/data",
         expected: r#"
@@ -54,10 +54,10 @@ lacks= libsystemd.so.0 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1
 level=3
 compiler=BIN/cc
 boot=0-1-2
+knows./opt/provision/one/redis-1=0123abcd port
+knows.T/data/provision/two/bin/valkey-3=4567cdef
 account.one=redis
 account.two=
-directives./opt/provision/one/redis-1=save -threads
-directives.T/data/provision/two/bin/valkey-3=port
 "#,
         ..Scenario::new("host/facts/facts.sh", "every fact is a line")
     },

@@ -33,10 +33,10 @@ done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+for f in /opt/provision/*/*/knows "$data"/provision/*/bin/*/knows; do
+  [ ! -r "$f" ] || { read -r a <"$f"; echo "knows.${f%/*}=$a"; }
+done
 for f in /var/lib/provision/*/ledger.jsonl; do
   [ -e "$f" ] || break
   a='' f=${f%/*}; [ ! -r "$f/account" ] || read -r a <"$f/account"; echo "account.${f##*/}=$a"
-done
-for f in /opt/provision/*/*/directives "$data"/provision/*/bin/*/directives; do
-  [ ! -r "$f" ] || { read -r a <"$f"; echo "directives.${f%/*}=$a"; }
 done

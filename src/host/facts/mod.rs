@@ -46,10 +46,9 @@ pub struct Facts {
     /// earlier version of provision made the cluster.
     #[serde(default)]
     pub accounts: BTreeMap<String, String>,
-    /// The folders of installed servers, and whether each server knows the directives that were asked of it
-    /// when it was installed.
+    /// The folders of installed servers, and what was noted in each of the directives that its server knows.
     #[serde(default)]
-    pub directives: BTreeMap<String, BTreeMap<String, bool>>,
+    pub knows: BTreeMap<String, String>,
 }
 
 /// What starts services.
@@ -101,9 +100,9 @@ impl Facts {
                 .filter(|(_, account)| account.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
                 .map(|(cluster, account)| (cluster, account.to_owned()))
                 .collect(),
-            directives: map
+            knows: map
                 .iter()
-                .filter_map(|(key, note)| Some((key.strip_prefix("directives.")?.to_owned(), known(note))))
+                .filter_map(|(key, note)| Some((key.strip_prefix("knows.")?.to_owned(), (*note).to_owned())))
                 .collect(),
         })
     }
@@ -127,15 +126,6 @@ impl Facts {
     pub fn distro(&self) -> Option<&'static Distro> {
         self.os.iter().find_map(|id| distro::find(id))
     }
-}
-
-/// `save -threads`: it knows the one and not the other.
-fn known(note: &str) -> BTreeMap<String, bool> {
-    let word = |word: &str| match word.strip_prefix('-') {
-        Some(unknown) => (unknown.to_owned(), false),
-        None => (word.to_owned(), true),
-    };
-    note.split_whitespace().map(word).collect()
 }
 
 /// `252` → 252, as also `252.1` and `256~rc3`.

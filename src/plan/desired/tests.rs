@@ -275,9 +275,10 @@ fn what_was_noted_of_the_installed_server_settles_its_configurations() {
     let asked = binary(&bare).directives;
     assert!(asked.contains("replica-announce-ip") && asked.contains("slave-announce-ip"), "{asked:?}");
     assert!(configs(step(&bare, "configure")).iter().all(|config| !config.is_settled()));
-    let note = asked.iter().map(|name| (name.clone(), name == "slave-announce-ip")).collect();
-    let directives = [(binary(&bare).folder, note)].into();
-    let noted = of(&fleet, &Facts { directives, ..facts() });
+    let mut script = crate::resource::Script::new(&Layout::new(&fleet, &facts()));
+    binary(&bare).finish("", "", |name| name == "slave-announce-ip", &mut script);
+    let note = written(&script.text().unwrap(), "/knows");
+    let noted = of(&fleet, &Facts { knows: [(binary(&bare).folder, note)].into(), ..facts() });
     for config in configs(step(&noted, "configure")) {
         assert!(
             config.is_settled() && config.text.contains("\nslave-announce-ip 10.0.0.1\n"),
@@ -286,4 +287,11 @@ fn what_was_noted_of_the_installed_server_settles_its_configurations() {
         );
         assert!(!config.text.contains("cluster-announce-ip"), "{}", config.text);
     }
+}
+
+/// The text that a script writes to the file with this end.
+fn written(script: &str, end: &str) -> String {
+    let line = script.lines().find(|line| line.contains(" | write ") && line.contains(end)).unwrap();
+    let word = line.split(' ').nth(2).unwrap().trim_matches('\'');
+    String::from_utf8(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, word).unwrap()).unwrap()
 }
