@@ -89,3 +89,31 @@ pub(super) fn explained(fleet: &Fleet, error: Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::{Scene, cache_at, fleet};
+
+    fn failed(status: i32) -> Error {
+        let output = vec![">>> 'timeout 5s'".to_owned(), "not an integer".to_owned()];
+        host::Error::Script { host: "a".into(), what: "the change script".to_owned(), status, output }.into()
+    }
+
+    #[test]
+    fn only_a_server_that_refused_is_explained() {
+        let explained = |status| explained(&fleet(&["a"]), failed(status));
+        let Error::Refused(refused) = explained(REFUSED) else { panic!("{}", explained(REFUSED)) };
+        assert!(refused.to_string().starts_with("redis 7.0.15 on a does not start"), "{refused}");
+        assert!(matches!(explained(1), Error::Host(_)));
+    }
+
+    #[tokio::test]
+    async fn without_a_server_of_ours_nothing_is_tried_here() {
+        let folder = tempfile::tempdir().unwrap();
+        for scene in [Scene::bare(&["a"]), Scene::converged(&["a"])] {
+            let plan = scene.plan().unwrap();
+            assert_eq!(try_here(&plan, &cache_at(folder.path())).await.unwrap(), [""; 0]);
+        }
+    }
+}

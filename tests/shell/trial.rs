@@ -26,7 +26,7 @@ maxmemory 100
 save 60 1
 
 port 0
-unixsocket T/tmp/provision-trial/data/socket
+unixsocket socket
 dir T/tmp/provision-trial/data
 logfile ""
 loglevel notice

@@ -35,12 +35,13 @@ try_config() (
   umask 022
   {
     cat
-    printf '%s\n' '' 'port 0' "unixsocket $trial/data/socket" "dir $trial/data" 'logfile ""' 'loglevel notice' 'syslog-enabled no' \
+    printf '%s\n' '' 'port 0' 'unixsocket socket' "dir $trial/data" 'logfile ""' 'loglevel notice' 'syslog-enabled no' \
       'daemonize no' 'cluster-enabled no' 'appendonly no' 'save ""'
   } >"$trial/conf"
   : >"$trial/out"
   set -- "$server" "$trial/conf"
-  [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
+  # By numbers: old releases of setpriv take no names.
+  [ -z "$account" ] || set -- setpriv --reuid="$(id -u "$account")" --regid="$(id -g "$account")" --clear-groups "$@"
   ( cd /; exec env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$trial/out" 2>&1 ) &
   pid=$! tries=0 ready=''
   # Some shells say that a job was killed.
