@@ -46,8 +46,8 @@ impl HostTarget<'_> {
         let (path, binary) = (paths.config, self.binary.path());
         let account = self.layout.account.clone();
         let config = Config { path, text, mode: 0o640, owner: read, binary, account };
-        let note = self.facts.knows.get(&self.binary.folder);
-        resources.push(Resource::Config(config.settle(|name| self.binary.knows(note?, name))));
+        let known = self.facts.knows.get(&self.binary.folder);
+        resources.push(Resource::Config(config.settle(|name| self.binary.knows(known?, name))));
         Ok(resources)
     }
 
