@@ -98,6 +98,47 @@ name! {
     NodeId
 }
 
+/// A node's name in its fleet: on its host, `HOST/NODE`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MemberName {
+    pub host: HostName,
+    pub node: NodeName,
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.node)
+    }
+}
+
+impl std::str::FromStr for MemberName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((host, node)) if !host.is_empty() && !node.is_empty() => {
+                Ok(Self { host: host.into(), node: node.into() })
+            }
+            _ => Err(format!("`{text}` is no node: write HOST/NODE, as in redis-191/7001")),
+        }
+    }
+}
+
+impl TryFrom<String> for MemberName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<MemberName> for String {
+    fn from(name: MemberName) -> Self {
+        name.to_string()
+    }
+}
+
 name! {
     /// A step's name in a playbook.
     StepName
@@ -126,6 +167,16 @@ mod tests {
     fn maps_are_searched_by_text() {
         let map = BTreeMap::from([(StepName::from("tune"), 1)]);
         assert_eq!(map.get("tune"), Some(&1));
+    }
+
+    #[test]
+    fn a_member_is_a_node_on_its_host() {
+        let name: MemberName = "redis-1/7001".parse().unwrap();
+        assert_eq!((name.host.as_str(), name.node.as_str()), ("redis-1", "7001"));
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"redis-1/7001\"");
+        for text in ["7001", "/7001", "redis-1/", ""] {
+            assert!(text.parse::<MemberName>().is_err(), "{text}");
+        }
     }
 
     #[test]

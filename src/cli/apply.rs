@@ -19,10 +19,10 @@ use super::{
 use crate::{
     artifact::ArtifactStore,
     cache_dir::CacheDir,
-    inspect::{LockedSessions, Resources, cluster_state, observe},
+    inspect::{HostView, LockedSessions, Resources, assess_cluster, observe},
     plan::Plan,
     report::{self, Detail},
-    resource::Observed,
+    resource::{Observed, Resource},
     run,
     units::HostName,
 };
@@ -50,8 +50,9 @@ async fn confirm_and_run(
 ) -> Result<Exit, Failure> {
     let (plan, partial) = (&ready.plan, unreachable.is_partial(ready.plan.limit.as_ref()));
     if plan.is_empty() {
-        report_no_changes(args.json, !partial, &ready.no_changes);
-        return Ok(Exit::Done);
+        let is_well = plan.cluster.findings.is_empty();
+        report_no_changes(args.json, !partial && is_well, &ready.no_changes);
+        return Ok(if is_well { Exit::Done } else { Exit::Failed });
     }
     if !args.json {
         report::note(&plan.text(Detail::Brief));
@@ -87,7 +88,7 @@ async fn plan_from_inventory(
     let options = project.options(&args.options)?;
     let probes = connect(&project.fleet, args.trust, unreachable).await?;
     let mut sessions = lock(&project.fleet, probes, unreachable).await?;
-    let inspection = project.inspect(&mut sessions, unreachable).await?;
+    let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
     let plan = project.plan(inspection, &options).await?;
     let no_changes = no_changes_message(&plan, &options);
     Ok(PreparedRun { plan, sessions, store: project.store, no_changes })
@@ -106,7 +107,16 @@ async fn plan_from_file(
     let sessions = lock(&plan.fleet, probes, unreachable).await?;
     unreachable.require_all(plan.hosts.keys())?;
     let observed = verify_fingerprints(&plan, &sessions).await?;
-    cluster_state(&plan.fleet, &sessions, |host| observed.get(host)).await?;
+    let resources: BTreeMap<&HostName, Vec<&Resource>> =
+        plan.hosts.iter().map(|(host, baseline)| (host, baseline.desired.resources().collect())).collect();
+    let view = |(host, observed): (&HostName, _)| {
+        Some((host.clone(), HostView { observed, resources: resources.get(host)? }))
+    };
+    let views: BTreeMap<HostName, HostView<'_>> = observed.iter().filter_map(view).collect();
+    let (.., assessment) = assess_cluster(&plan.fleet, &sessions, &views, &plan.cluster.accepted).await?;
+    if let Some(refusal) = assessment.refusal {
+        return Err(crate::plan::Error::from(refusal).into());
+    }
     let no_changes = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
     Ok(PreparedRun { plan, sessions, store: ArtifactStore::new(CacheDir::of_user()?), no_changes })
 }

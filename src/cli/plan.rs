@@ -23,7 +23,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let options = project.options(&args.options)?;
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
-        let inspection = project.inspect(&mut sessions, unreachable).await?;
+        let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
         let plan = project.plan(inspection, &options).await?;
         if let Some(path) = &args.output {
             let json = serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?;
@@ -50,6 +50,9 @@ pub(super) fn no_changes_message(plan: &Plan, options: &PlanOptions) -> String {
 fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
     let (fleet, tags) = (&plan.fleet, &options.tags);
     let name = format!("{} {}", fleet.name, fleet.environment);
+    if !plan.cluster.findings.is_empty() {
+        return format!("Nothing to change in cluster {name} by itself, but it is not as it should be:");
+    }
     if !tags.is_empty() {
         let plural = if tags.len() == 1 { "" } else { "s" };
         return format!("Nothing to change in the step{plural} {} of cluster {name}.", tags.join(", "));

@@ -1,6 +1,8 @@
 //! What every verb that plans begins with: the inventory, and all that belongs to it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
+
+use miette::miette;
 
 use super::{args, exit::Failure, unreachable::Unreachable};
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     plan::{Blueprint, Desired, Plan, PlanInput, PlanOptions, Rollout, Templates},
     playbook::{self, Playbook},
     report, run,
+    units::MemberName,
 };
 
 /// An inventory and all that belongs to it.
@@ -39,7 +42,16 @@ impl Project {
         let limit =
             (!args.limit.is_empty()).then(|| inventory::select(&self.fleet, &args.limit)).transpose()?;
         let rollout = Rollout { serial: args.serial.map(usize::from), max_failures: args.max_failures };
-        Ok(PlanOptions { tags: args.tags.clone(), limit, rollout })
+        let accepted_loss = args.accept_data_loss.iter().cloned().collect();
+        let of_fleet = |name: &MemberName| self.fleet.nodes().any(|node| node.member() == *name);
+        if let Some(name) = args.accept_data_loss.iter().find(|name| !of_fleet(name)) {
+            let help = "write HOST/NODE as `provision plan` names them; nothing was changed";
+            return Err(Failure::usage(miette!(
+                help = help,
+                "--accept-data-loss {name}: there is no such node"
+            )));
+        }
+        Ok(PlanOptions { tags: args.tags.clone(), limit, rollout, accepted_loss })
     }
 
     /// Inspects all hosts and the cluster. A host that is lost meanwhile loses its session.
@@ -47,16 +59,23 @@ impl Project {
         &self,
         sessions: &mut Sessions<H>,
         unreachable: &mut Unreachable,
+        accepted_loss: &BTreeSet<MemberName>,
     ) -> Result<Inspection<Vec<Desired>>, Failure> {
         let blueprint =
             Blueprint { fleet: &self.fleet, playbook: &self.playbook, templates: &self.templates };
         let reasons = unreachable.reasons();
-        let mut inspection =
-            inspect::inspect(&self.fleet, sessions, reasons, &self.store, |host, session, packages| {
+        let mut inspection = inspect::inspect(
+            &self.fleet,
+            sessions,
+            reasons,
+            &self.store,
+            accepted_loss,
+            |host, session, packages| {
                 let desired = blueprint.desired_resources(host, &session.facts, &session.layout, packages);
                 desired.map_err(Failure::from)
-            })
-            .await?;
+            },
+        )
+        .await?;
         for (host, error) in std::mem::take(&mut inspection.lost) {
             sessions.remove(&host);
             unreachable.add(host, error);

@@ -1,5 +1,7 @@
 //! `provision status`: what runs where.
 
+use std::collections::BTreeSet;
+
 use super::{
     args::Look,
     exit::{Exit, Failure},
@@ -14,7 +16,10 @@ pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
     let project = Project::new(&resolve(args.inventory.path.as_deref())?, args.inventory.single_host)?;
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
-        let status = Status::new(&project.fleet, &project.inspect(&mut sessions, unreachable).await?);
+        let status = Status::new(
+            &project.fleet,
+            &project.inspect(&mut sessions, unreachable, &BTreeSet::new()).await?,
+        );
         if args.json {
             report::json(&status);
         } else {

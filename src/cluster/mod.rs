@@ -5,10 +5,16 @@
 //! This room names nodes by their client address, the only name that is unique in a fleet.
 
 mod auth_mismatch;
+mod close;
 mod connectivity;
 mod drift;
 mod form;
+mod manifest;
 mod observe;
+mod on_disk;
+mod op;
+mod open_slot;
+mod premises;
 mod rolling;
 mod safety;
 mod state;
@@ -20,12 +26,18 @@ mod tuning;
 mod verify;
 
 pub use auth_mismatch::{AuthMismatch, auth_mismatch};
+pub use close::close_slots;
 pub use connectivity::{BlockedPath, ConnectivityError, check_connectivity};
 pub use form::{Error as FormError, Formed, form};
+pub use manifest::{Manifest, TwoManifests};
 pub use observe::{Observed, State, View, observe};
-pub use rolling::{Error as RollingError, HandOver, hand_over, order, settled, survives};
-pub use safety::SafetyViolation;
-pub use state::{ClusterState, assess};
+pub use on_disk::{OnDisk, StoppedNode};
+pub use op::Op;
+pub use open_slot::{OpenSlot, Side};
+pub use premises::Premises;
+pub use rolling::{Error as RollingError, HandOver, Trouble, hand_over, leader, order, settled, survives};
+pub use safety::{NextStart, Persistence, SafetyViolation, StartRule, start_rules};
+pub use state::{Assessment, ClusterState, assess};
 pub use topology::{Shard, Topology};
 pub use tunable::{Tunable, Tuning};
 pub use verify::{Evidence, HostCheckTarget, Invariant, Status, verify};

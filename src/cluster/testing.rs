@@ -259,7 +259,8 @@ pub(in crate::cluster) fn cluster(text: &str) -> Observed {
         Kind::Other(state) => state.clone(),
         Kind::Master | Kind::Replica(_) => State::Up(Box::new(line.view(&all))),
     };
-    Observed { nodes: all.iter().map(|line| (line.address, state(line))).collect() }
+    let nodes = all.iter().map(|line| (line.address, state(line))).collect();
+    Observed { nodes, open_slots: Vec::new() }
 }
 
 /// What one node answered, to be changed.

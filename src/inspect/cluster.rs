@@ -1,6 +1,9 @@
 //! The cluster: what its nodes say, and whether they may be changed at all.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -10,11 +13,14 @@ use super::{
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, ClusterState, HostCheckTarget, assess},
+    cluster::{
+        self, Assessment, ClusterState, HostCheckTarget, Manifest, OnDisk, Persistence, Premises,
+        StoppedNode, assess,
+    },
     inventory::{Fleet, Node},
     redis::NodeReader,
-    resource::{Binary, Observed, PASSWORD},
-    units::HostName,
+    resource::{Binary, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
+    units::{HostName, MemberName, NodeName},
 };
 
 /// How long to wait for news that nodes still have to hear of each other: each node pings one other a second.
@@ -32,30 +38,75 @@ pub fn host_check_targets<H>(fleet: &Fleet, sessions: &Sessions<H>) -> BTreeMap<
     targets.collect()
 }
 
+/// What was found on one host, as far as it concerns the cluster.
+#[derive(Clone, Copy)]
+pub struct HostView<'a> {
+    pub observed: &'a Observed,
+    /// What is desired there.
+    pub resources: &'a [&'a Resource],
+}
+
 /// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived
-/// yet; `observed` gives what was found on each host. Refuses nodes that must not be changed.
-pub async fn cluster_state<'a, H: HostHandle>(
+/// yet; `hosts` gives what was found on each host, and `accepted` are the nodes whose keys the user gives up.
+pub async fn assess_cluster<H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
-    observed: impl Fn(&HostName) -> Option<&'a Observed>,
-) -> Result<(cluster::Observed, ClusterState), Error> {
+    hosts: &BTreeMap<HostName, HostView<'_>>,
+    accepted: &BTreeSet<MemberName>,
+) -> Result<(cluster::Observed, OnDisk, Assessment), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
-    let disk = fleet.nodes().filter_map(|node| {
-        let text = observed(&node.host)?.node(&node.name)?.nodes_conf.as_ref()?;
-        Some((node.address, text.clone()))
-    });
-    let disk: BTreeMap<SocketAddr, String> = disk.collect();
+    let disk = on_disk(fleet, hosts)?;
+    let premises = Premises { fleet, disk: &disk, accepted };
+    let observed = |host: &HostName| hosts.get(host).map(|view| view.observed);
     let began = Instant::now();
     loop {
         let seen = cluster::observe(&reader).await;
-        refuse_auth_mismatch(fleet, sessions, &observed, &seen)?;
-        let state = assess(fleet, &seen, &disk)?;
-        let converging = matches!(state, ClusterState::Partial { converging: true, .. });
+        refuse_auth_mismatch(fleet, sessions, observed, &seen)?;
+        let assessment = assess(&premises, &seen);
+        let converging = matches!(assessment.state, ClusterState::Partial { converging: true, .. });
         if !converging || began.elapsed() > GOSSIP_TIMEOUT {
-            return Ok((seen, state));
+            return Ok((seen, disk, assessment));
         }
         sleep(GOSSIP_INTERVAL).await;
     }
+}
+
+/// What the hosts keep of the cluster.
+fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<OnDisk, Error> {
+    let kept = || hosts.iter().filter_map(|(host, view)| Some((host, view.observed.manifest()?)));
+    let text = |(host, answer): (_, &'_ ManifestAnswer)| Some((host, answer.text.clone()?));
+    let texts: Vec<(&HostName, String)> = kept().filter_map(text).collect();
+    let manifest = Manifest::newest(texts.iter().map(|(host, text)| (*host, text.as_str())))?;
+    let newest = manifest.as_ref().map(Manifest::text);
+    let outdated = kept().filter(|(_, answer)| answer.text != newest).map(|(host, _)| host.clone());
+    let leftover = kept().filter_map(|(host, answer)| {
+        let is_ours = |name: &NodeName| fleet.nodes().any(|node| node.host == *host && node.name == *name);
+        let others: Vec<NodeName> = answer.held.iter().filter(|name| !is_ours(name)).cloned().collect();
+        (!others.is_empty()).then(|| (host.clone(), others))
+    });
+    let stopped = fleet.nodes().filter_map(|node| {
+        let view = hosts.get(&node.host)?;
+        let answer = view.observed.node(&node.name).filter(|answer| answer.running.is_none())?;
+        Some((node.address, stopped(fleet, node, view, answer)))
+    });
+    let (outdated, leftover, stopped) = (outdated.collect(), leftover.collect(), stopped.collect());
+    Ok(OnDisk { manifest, outdated, stopped, leftover })
+}
+
+fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer) -> StoppedNode {
+    let process = view.resources.iter().find_map(|resource| match resource {
+        Resource::Process(process) if process.node == node.name => process.config.first(),
+        _ => None,
+    });
+    let config = view.resources.iter().find_map(|resource| match resource {
+        Resource::File(file) if Some(&file.path) == process => Some(file),
+        _ => None,
+    });
+    let text = config.and_then(|file| file.content.text()).unwrap_or_default();
+    let before = config.and_then(|file| view.observed.file_text(file)).map(Persistence::of);
+    let next = Persistence::of(text);
+    let next_start = next.next_start(before.as_ref(), fleet.engine, fleet.version, &answer.files);
+    StoppedNode { nodes_conf: answer.nodes_conf.clone(), next_start }
 }
 
 /// Before anything is planned, and before a password is generated: a node that rejects our password looks

@@ -1,10 +1,7 @@
 //! Why a fleet could not be inspected, or must not be changed.
 
 use super::session::NoSession;
-use crate::{
-    cluster::{self, SafetyViolation},
-    host, secret,
-};
+use crate::{cluster, host, secret};
 
 /// Why the fleet could not be inspected, or must not be changed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -17,7 +14,7 @@ pub enum Error {
     Secret(#[from] secret::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    SafetyViolation(#[from] SafetyViolation),
+    TwoManifests(#[from] cluster::TwoManifests),
     #[error(transparent)]
     #[diagnostic(transparent)]
     AuthMismatch(#[from] cluster::AuthMismatch),

@@ -7,22 +7,23 @@ mod error;
 mod host;
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
 use self::host::{Inspected, inspect_host};
 pub use self::{
-    cluster::{cluster_state, host_check_targets},
+    cluster::{HostView, assess_cluster, host_check_targets},
     error::Error,
     host::{HostObservation, Resources, observe},
     session::{HostHandle, LockedSessions, NoSession, ProbeSessions, Session, Sessions},
 };
 use crate::{
     artifact::{ArtifactSpec, ArtifactStore},
-    cluster::{ClusterState, Observed},
+    cluster::{Assessment, Observed, OnDisk},
     inventory::{Fleet, Host},
-    units::HostName,
+    resource::Resource,
+    units::{HostName, MemberName},
 };
 
 /// What was found on the hosts and in the cluster; `D` is what was desired of a host.
@@ -32,8 +33,12 @@ pub struct Inspection<D> {
     pub hosts: BTreeMap<HostName, HostObservation<D>>,
     /// What the nodes said.
     pub cluster: Observed,
+    /// What hosts keep of the cluster.
+    pub on_disk: OnDisk,
     /// What that makes of the cluster.
-    pub cluster_state: ClusterState,
+    pub assessment: Assessment,
+    /// The nodes whose keys the user gives up.
+    pub accepted: BTreeSet<MemberName>,
     /// Hosts that could not be reached, and why.
     pub unreachable: BTreeMap<HostName, String>,
     /// Those of them that answered when the run began.
@@ -50,6 +55,7 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     sessions: &Sessions<H>,
     mut unreachable: BTreeMap<HostName, String>,
     store: &ArtifactStore,
+    accepted: &BTreeSet<MemberName>,
     desired: impl Fn(&Host, &Session<H>, &[String]) -> Result<D, E>,
 ) -> Result<Inspection<D>, E> {
     let spec = ArtifactSpec::of(fleet);
@@ -72,9 +78,17 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
             }
         }
     }
-    let observed = |host: &HostName| hosts.get(host).map(|host: &HostObservation<D>| &host.observed);
-    let (cluster, cluster_state) = cluster_state(fleet, sessions, observed).await?;
-    Ok(Inspection { hosts, cluster, cluster_state, unreachable, lost })
+    let resources: BTreeMap<&HostName, Vec<&Resource>> = hosts
+        .iter()
+        .map(|(name, host): (_, &HostObservation<D>)| (name, host.desired.resources().collect()))
+        .collect();
+    let views = hosts.iter().map(|(name, host)| {
+        (name.clone(), HostView { observed: &host.observed, resources: &resources[name] })
+    });
+    let views: BTreeMap<HostName, HostView<'_>> = views.collect();
+    let (cluster, on_disk, assessment) = assess_cluster(fleet, sessions, &views, accepted).await?;
+    let accepted = accepted.clone();
+    Ok(Inspection { hosts, cluster, on_disk, assessment, accepted, unreachable, lost })
 }
 
 #[cfg(test)]

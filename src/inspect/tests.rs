@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
+    cluster::ClusterState,
     host::{Connector, NoPrompt, Pool, Probe},
     inventory::{self, Fold},
     resource::{Action, Binary, Content, File, Layout, Resource},
@@ -63,14 +64,15 @@ async fn what_is_desired_is_asked_for_and_returned_beside_what_was_observed() {
     let sessions = sessions(&fleet).await;
     let desired =
         |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(vec![file(&path), file("/nonexistent/x")]);
-    let inspection = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), desired).await.unwrap();
+    let inspection =
+        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await.unwrap();
     let host = &inspection.hosts["here"];
     assert_eq!(host.desired.len(), 2);
     let changes = |path: &str| file(path).compare(&host.observed, &BTreeSet::new()).unwrap().action;
     assert_eq!(changes(&path), Action::Update, "it is there, with another content");
     assert_eq!(changes("/nonexistent/x"), Action::Create);
     assert!(!host.missing_binary, "none is desired");
-    assert!(matches!(inspection.cluster_state, ClusterState::Unformed { no_process_running: true }));
+    assert!(matches!(inspection.assessment.state, ClusterState::Unformed { no_process_running: true }));
 }
 
 #[tokio::test]
@@ -84,7 +86,8 @@ async fn a_host_that_lacks_the_server_is_asked_again_with_the_packages_of_a_buil
         layout.bin = "/nonexistent/bin".to_owned();
         Ok::<_, Error>(vec![Resource::Binary(Binary::new(&fleet, &layout, "recipe"))])
     };
-    let inspection = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), desired).await.unwrap();
+    let inspection =
+        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await.unwrap();
     let host = &inspection.hosts["here"];
     assert!(host.missing_binary);
     let can_install = host.facts.is_root() && host.facts.distro().is_some();
@@ -96,10 +99,10 @@ async fn a_host_without_a_session_must_be_unreachable() {
     let fleet = fleet();
     let none = ProbeSessions::default();
     let desired = |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(Desired::new());
-    let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), desired).await;
+    let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await;
     assert!(matches!(result, Err(Error::NoSession(NoSession { host })) if host == "here"));
     let unreachable = BTreeMap::from([("here".into(), "no route to host".to_owned())]);
-    let inspection = inspect(&fleet, &none, unreachable, &cache(), desired).await.unwrap();
+    let inspection = inspect(&fleet, &none, unreachable, &cache(), &BTreeSet::new(), desired).await.unwrap();
     assert!(inspection.hosts.is_empty() && inspection.lost.is_empty());
     assert_eq!(inspection.unreachable["here"], "no route to host");
 }
@@ -111,7 +114,7 @@ async fn an_error_of_what_is_desired_ends_the_inspection() {
     let refuse = |_: &Host, _: &Session<_>, _: &[String]| {
         Err::<Desired, Error>(crate::secret::Error::Unset("ORDERS_PASSWORD".to_owned()).into())
     };
-    let result = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), refuse).await;
+    let result = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), refuse).await;
     assert!(matches!(result, Err(Error::Secret(_))));
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::Environment,
     secret::{Credential, SecretSource},
-    units::{HostName, NodeName},
+    units::{HostName, MemberName, NodeName},
 };
 
 /// A fleet: all hosts, and the one cluster they carry.
@@ -119,6 +119,11 @@ impl Node {
     /// The port of the cluster bus.
     pub fn bus_port(&self) -> u16 {
         bus_port(self.address.port())
+    }
+
+    /// Its name in the fleet.
+    pub fn member(&self) -> MemberName {
+        MemberName { host: self.host.clone(), node: self.name.clone() }
     }
 
     /// The address clients use, without the port.

@@ -21,6 +21,7 @@ impl Plan {
             notices: input.notices(),
             rollout: input.options.rollout,
             limit: input.options.limit.clone(),
+            cluster: input.cluster.clone(),
             stages,
         })
     }

@@ -1,10 +1,13 @@
 //! Why there is no plan: what is known to fail is refused before anything changes.
 
-use crate::{resource::PortInUse, units::HostName};
+use crate::{cluster::SafetyViolation, resource::PortInUse, units::HostName};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] SafetyViolation),
     #[error("{host}: port {} of node {} is taken by {}", taken.port, taken.node, taken.owner)]
     #[diagnostic(help("stop that process, or set another `port` for the cluster in the inventory"))]
     PortTaken { host: HostName, taken: PortInUse },

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Error, HostSnapshot, PlanOptions, Planned, Stage};
+use super::{ClusterPlan, Desired, Error, HostSnapshot, PlanOptions, Planned, Stage};
 use crate::{
     artifact::{self, ArtifactSpec, Builder},
-    cluster::{ClusterState, Topology},
+    cluster::{Assessment, ClusterState, SafetyViolation, Topology},
     host::Facts,
     inspect::{HostObservation, Inspection},
     inventory::Fleet,
@@ -25,6 +25,9 @@ pub struct PlanInput<'a> {
     pub topology: Topology,
     /// What forming the cluster has to do, in words; `None` where it is formed.
     pub form: Option<String>,
+    pub cluster: ClusterPlan,
+    /// Why nothing may be changed, if so.
+    pub refusal: Option<SafetyViolation>,
     pub options: &'a PlanOptions,
 }
 
@@ -38,10 +41,13 @@ impl<'a> PlanInput<'a> {
                 missing_binary.insert(name, facts);
             }
         }
-        let form = match &inspection.cluster_state {
+        let Assessment { state, refusal, ops, findings, .. } = inspection.assessment;
+        let form = match &state {
             ClusterState::Formed => None,
             other => Some(other.to_string()),
         };
+        let cluster =
+            ClusterPlan { on_disk: inspection.on_disk, accepted: inspection.accepted, ops, findings };
         Self {
             fleet,
             hosts,
@@ -49,12 +55,17 @@ impl<'a> PlanInput<'a> {
             unreachable: inspection.unreachable,
             topology: Topology::place(fleet),
             form,
+            cluster,
+            refusal,
             options,
         }
     }
 
     /// Refuses what is known to fail before anything changes.
     pub(super) fn check_preconditions(&self) -> Result<(), Error> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone().into());
+        }
         for (host, snapshot) in self.hosts.iter().filter(|(host, _)| self.options.includes(host)) {
             let selected = snapshot.desired.iter().filter(|step| self.options.is_selected(step));
             selected

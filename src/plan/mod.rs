@@ -1,6 +1,7 @@
 //! The plan: the difference between what is desired and what was observed, as data. It is the contract: a run
 //! changes what it names and nothing else, and a saved plan can be reviewed before it is applied.
 
+mod cluster_plan;
 mod desired;
 mod diff;
 mod error;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use cluster_plan::ClusterPlan;
 pub use desired::{Blueprint, Desired, Job};
 pub use error::Error;
 pub use input::PlanInput;
@@ -44,6 +46,7 @@ pub struct Plan {
     pub rollout: Rollout,
     /// The hosts of `--limit`; `None` means all.
     pub limit: Option<BTreeSet<HostName>>,
+    pub cluster: ClusterPlan,
     pub stages: Vec<Stage>,
 }
 
@@ -63,19 +66,21 @@ impl Plan {
             if empty { Vec::new() } else { vec![Stage { step: "undo".into(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
-        let rollout = Rollout::default();
-        Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, stages }
+        let (rollout, cluster) = (Rollout::default(), ClusterPlan::default());
+        Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, cluster, stages }
     }
 
     /// The stages, cut where all hosts must have finished before the next begins. Nodes are restarted one
-    /// after the other, so a stage with restarts is the last before such a cut. With `--serial`, a host
+    /// after the other, and some of a cluster start only after others, so a stage with those is the last
+    /// before such a cut. With `--serial`, a host
     /// cannot wait for a builder whose batch has not begun.
     pub fn between_barriers(&self) -> impl Iterator<Item = &[Stage]> {
         self.stages.chunk_by(|before, after| {
-            let together = before.is_barrier() == after.is_barrier();
-            together
-                && !before.work.restarts_nodes()
-                && !(before.work.builds() && self.rollout.serial.is_some())
+            let work = &before.work;
+            let ends = work.restarts_nodes()
+                || (work.starts_nodes() && self.cluster.is_of_members())
+                || (work.builds() && self.rollout.serial.is_some());
+            before.is_barrier() == after.is_barrier() && !ends
         })
     }
 

@@ -85,6 +85,10 @@ impl Work {
         if let Self::Change(hosts) = self { hosts } else { &[] }
     }
 
+    pub(super) fn starts_nodes(&self) -> bool {
+        self.changes().iter().any(HostChanges::starts_nodes)
+    }
+
     pub(super) fn restarts_nodes(&self) -> bool {
         let mut changes = self.changes().iter().flat_map(|host| &host.changes);
         changes.any(|change| change.difference.action == Action::Restart)

@@ -159,6 +159,7 @@ fn answer(resource: &Resource) -> Vec<String> {
         Resource::Unit(unit) => vec![format!("=unit {} enabled active", unit.name)],
         Resource::KernelSetting(setting) => vec![format!("=setting {} rw {}", setting.path, setting.value)],
         Resource::Process(process) => vec![format!("=node {} 1 current installed", process.node)],
+        Resource::ManifestFile(_) => Vec::new(),
     }
 }
 
@@ -292,6 +293,8 @@ impl Scene {
             unreachable: self.unreachable.clone(),
             topology: Topology::place(&self.fleet),
             form: self.form.clone(),
+            cluster: super::ClusterPlan::default(),
+            refusal: None,
             options: &self.options,
         })
     }

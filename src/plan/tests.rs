@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     testing::{Scene, facts, fleet, show},
     *,
 };
 use crate::{
-    cluster::{ClusterState, Observed as ClusterObserved},
+    cluster::{Assessment, ClusterState, Observed as ClusterObserved, OnDisk},
     host::InitSystem,
     inspect::{HostObservation, Inspection},
     resource::{Action, Entry, Resource},
@@ -283,8 +283,16 @@ fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspecti
     };
     Inspection {
         hosts: scene.hosts.into_iter().map(observation).collect(),
-        cluster: ClusterObserved { nodes: Vec::new() },
-        cluster_state: state,
+        cluster: ClusterObserved::default(),
+        on_disk: OnDisk::default(),
+        assessment: Assessment {
+            state,
+            refusal: None,
+            findings: Vec::new(),
+            ops: Vec::new(),
+            starts: BTreeMap::new(),
+        },
+        accepted: BTreeSet::new(),
         unreachable: BTreeMap::new(),
         lost: BTreeMap::new(),
     }

@@ -25,6 +25,8 @@ pub enum Query {
     CommandInfo(&'static str),
     Role,
     Time,
+    /// How many keys the node has in a slot.
+    CountKeysInSlot(u16),
     /// The value of a string key.
     Get(String),
     /// Lets this connection read from a replica.
@@ -73,6 +75,7 @@ impl Query {
             Self::Info(section) => with("INFO", section.name()),
             Self::ConfigGet(name) => with("CONFIG GET", name),
             Self::CommandInfo(name) => with("COMMAND INFO", name),
+            Self::CountKeysInSlot(slot) => words(&format!("CLUSTER COUNTKEYSINSLOT {slot}")),
             Self::Role => words("ROLE"),
             Self::Time => words("TIME"),
             Self::Get(key) => with("GET", key),

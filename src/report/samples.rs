@@ -6,7 +6,7 @@ use crate::{
     artifact::Builder,
     cluster::Topology,
     inventory::{Engine, Fleet, Fold, Host, Node, Version, parse},
-    plan::{HostChanges, HostUndo, Plan, Planned, Rollout, Stage, Work},
+    plan::{ClusterPlan, HostChanges, HostUndo, Plan, Planned, Rollout, Stage, Work},
     resource::{
         Action, Binary, Command, Content, Difference, Directory, Entry, File, KernelSetting, Process,
         Resource, User,
@@ -39,6 +39,7 @@ pub(super) fn plan(fleet: &Fleet, stages: Vec<Stage>) -> Plan {
         notices: BTreeMap::new(),
         rollout: Rollout::default(),
         limit: None,
+        cluster: ClusterPlan::default(),
         stages,
     }
 }

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use crate::{
-    cluster::{ClusterState, State, View},
+    cluster::{State, View},
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
@@ -24,6 +24,12 @@ pub struct Status {
     pub healthy: bool,
     /// What is missing, as text.
     pub standing: String,
+    /// Why `apply` refuses to change anything, if so.
+    pub refusal: Option<String>,
+    /// What is wrong besides, a sentence each.
+    pub findings: Vec<String>,
+    /// What `apply` would send to the cluster.
+    pub ops: Vec<String>,
     pub nodes: Vec<NodeStatus>,
 }
 
@@ -52,8 +58,11 @@ impl Status {
             engine: fleet.engine.to_string(),
             version: fleet.version.to_string(),
             environment: fleet.environment,
-            healthy: survey.cluster_state == ClusterState::Formed,
-            standing: survey.cluster_state.to_string(),
+            healthy: survey.assessment.is_healthy(),
+            standing: survey.assessment.state.to_string(),
+            refusal: survey.assessment.refusal.as_ref().map(ToString::to_string),
+            findings: survey.assessment.findings.clone(),
+            ops: survey.assessment.ops.iter().map(ToString::to_string).collect(),
             nodes,
         }
     }
@@ -140,6 +149,12 @@ pub fn status(status: &Status) -> String {
             None => text.truncate(text.trim_end().len()),
         }
         text.push('\n');
+    }
+    for finding in status.refusal.iter().chain(&status.findings) {
+        let _ = writeln!(text, "{} {finding}", "!".red());
+    }
+    for op in &status.ops {
+        let _ = writeln!(text, "{} `provision apply`: {op}", "~".yellow());
     }
     text
 }

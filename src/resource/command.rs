@@ -89,6 +89,8 @@ impl ResourceKind for Command {
         script.record(&Entry::RanCommand { run: self.run.clone() });
         // A shell of its own, so that a mistake in the command cannot end ours.
         script.push(&format!("sh -euc {}", quote(&self.run)));
+        // It may have opened a folder to others.
+        script.push("closed=//");
     }
 }
 

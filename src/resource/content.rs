@@ -15,14 +15,14 @@ pub enum Content {
 }
 
 impl Content {
-    /// The bytes to write.
-    pub(super) fn bytes(&self) -> Result<Vec<u8>, Error> {
+    /// The text to write, secret or not.
+    pub(super) fn revealed(&self) -> Result<String, Error> {
         match self {
-            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Text(text) => Ok(text.clone()),
             Self::Password(source) => {
                 let secret = source.reveal()?;
                 let word = secret.expose_secret().replace('\\', "\\\\").replace('"', "\\\"");
-                Ok(format!("requirepass \"{word}\"\nmasterauth \"{word}\"\n").into_bytes())
+                Ok(format!("requirepass \"{word}\"\nmasterauth \"{word}\"\n"))
             }
         }
     }
@@ -32,11 +32,11 @@ impl Content {
         if matches!(self, Self::Password(source) if source.is_missing()) {
             return None;
         }
-        Some(hex::encode(Sha256::digest(self.bytes().ok()?)))
+        Some(hex::encode(Sha256::digest(self.revealed().ok()?)))
     }
 
     /// The text, where it may be shown.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Password(_) => None,
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_password_is_quoted_as_the_engine_reads_it() {
         let (_folder, content) = password("a\"b\\c\n");
-        let text = String::from_utf8(content.bytes().unwrap()).unwrap();
+        let text = content.revealed().unwrap();
         assert_eq!(text, "requirepass \"a\\\"b\\\\c\"\nmasterauth \"a\\\"b\\\\c\"\n");
     }
 
@@ -82,6 +82,6 @@ mod tests {
         let path = folder.path().join("word");
         assert_eq!(Content::Password(SecretSource::Generate(path.clone())).sha256(), None);
         assert!(!path.exists());
-        assert!(Content::Password(SecretSource::File(path)).bytes().is_err());
+        assert!(Content::Password(SecretSource::File(path)).revealed().is_err());
     }
 }

@@ -59,4 +59,7 @@ node() {
     echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
   done
   [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
+  for file in "$data"/* "$data"/*/*; do
+    [ ! -f "$file" ] || echo "=file $name $(stat -c %s -- "$file") ${file#"$data/"}"
+  done
 }

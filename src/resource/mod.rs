@@ -14,6 +14,7 @@ mod kind;
 mod layout;
 mod ledger;
 mod line;
+mod manifest_file;
 mod observed;
 mod package;
 mod path_state;
@@ -44,11 +45,12 @@ pub use kind::{Action, Difference, Obstacle, PortInUse, ResourceKind};
 pub use layout::{Layout, NodePaths, PASSWORD};
 pub use ledger::Entry;
 pub use line::Line;
+pub use manifest_file::{ManifestAnswer, ManifestFile};
 pub use observed::Observed;
 pub use package::Package;
 pub use path_state::{Owner, PathState};
 pub use probe_script::ProbeScript;
-pub use process::{Process, ProcessState};
+pub use process::{DataFile, NodeAnswer, Process, ProcessState};
 pub use script::{Mark, Script, mark};
 pub use unit::Unit;
 pub use user::User;
@@ -127,4 +129,17 @@ macro_rules! kinds {
     };
 }
 
-kinds!(User, Directory, File, Config, Line, Binary, Package, Command, Unit, KernelSetting, Process);
+kinds!(
+    User,
+    Directory,
+    File,
+    Config,
+    Line,
+    Binary,
+    Package,
+    Command,
+    Unit,
+    KernelSetting,
+    Process,
+    ManifestFile,
+);

@@ -9,7 +9,8 @@ start_node() {
   [ -z "$account" ] || set -- setpriv --reuid="$account" --regid="$account" --init-groups "$@"
   rm -f -- "$out"
   ( cd /; umask 077; set -C; exec setsid env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$out" 2>&1 ) &
-  echo "${now%% *} $! $(started_at $!)" | write "$started" 0644 '' raw
+  write "$started" 0644 '' "${now%% *} $! $(started_at $!)
+"
 }
 # What was started a moment ago is still on its way to be the server.
 arrive() {

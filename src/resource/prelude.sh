@@ -11,8 +11,8 @@
 
 set -eu
 umask 022
-me=$(id -u)
-open='' reload_due='' relabel_due=''
+me=$(id -u) began_in=$PWD
+open='' reload_due='' relabel_due='' closed=//
 
 # Ends a function of the kind `f() ( … )`: with an error where a host is changed, with a note where a change
 # is undone.
@@ -84,12 +84,38 @@ sweep() {
     refuse "${PWD%/}/$1.provision-new is in the way and not ours: remove it, and run this again"
 }
 
-# Whether nobody but root and us can put anything into the folder we are in.
-is_closed() {
-  # shellcheck disable=SC2046 # numbers
-  set -- $(stat -c '%u %a' .)
+# Whether nobody but root and us can put anything into a folder with owner $1 and mode $2.
+is_writable_by_us_only() {
   case ${1-} in 0 | "$me") ;; *) return 1 ;; esac
   case ${2-} in '' | *[2367]? | *[2367]) return 1 ;; esac
+}
+
+# The same of the folder we are in. One that nobody else can replace by another is remembered, outside subshells:
+# neither it nor a folder above it, unless that is sticky, is open to others.
+is_closed() {
+  case $closed in *"//$PWD//"*) return 0 ;; esac
+  above=$PWD up=.
+  set -- .
+  while [ -n "${above%/}" ]; do
+    above=${above%/*} up=$up/..
+    set -- "$@" "$up"
+  done
+  # shellcheck disable=SC2046 # numbers
+  set -- $(stat -c '%u %a' "$@")
+  is_writable_by_us_only "${1-}" "${2-}" || return 1
+  while [ $# -gt 2 ]; do
+    shift 2
+    case $2 in [1357]???) mode=755 ;; *) mode=$2 ;; esac
+    is_writable_by_us_only "$1" "$mode" || return 0
+  done
+  closed=$closed$PWD//
+}
+
+# Remembers that the folder $name, made in a closed one with mode $1 and owner $2, is closed, too.
+inherit_closed() {
+  case $closed in *"//$PWD//"*) ;; *) return 0 ;; esac
+  case ${2:-root} in root | root:*) ;; *) return 0 ;; esac
+  ! is_writable_by_us_only 0 "${1:-00755}" || closed=$closed${PWD%/}/$name//
 }
 
 # Sets `new` to the path where a new $1 for the folder we are in can be made.
@@ -207,21 +233,22 @@ backup() (
   if [ -e "$state/backup/$2" ]; then rm -f "$copy"; else mv -fT "$copy" "$state/backup/$2"; fi
 )
 
-# Writes standard input to the file $1 with mode $2 and owner $3; what comes is base64, unless $4 says `raw`.
-write() (
+# Writes the text $4 to the file $1 with mode $2 and owner $3. It may be secret: no process gets it as an argument,
+# since `printf` is a part of the shell.
+write() {
   split "$1"
   enter "$dir"
   [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the file it leads to"
   prepare "$name"
   umask 077
-  {
-    if [ "${4-}" = raw ]; then cat; else base64 -d; fi >"$new" && own "$new" "$3" && chmod "$2" "$new"
-  } || scrap "$name"
+  { printf %s "$4" >"$new" && own "$new" "$3" && chmod "$2" "$new"; } || scrap "$name"
+  umask 022
   place "$name"
-)
+  cd "$began_in" 2>/dev/null || cd /
+}
 
 # Sees that the folder $1 is there, with mode $2 and owner $3 if they are given.
-folder() (
+folder() {
   split "$1"
   enter "$dir"
   here=${PWD%/}
@@ -229,6 +256,7 @@ folder() (
     if is_closed; then
       sweep "$name"
       mkdir -m "${2:-00755}" -- "./$name" && own "./$name" "$3" || exit 1
+      inherit_closed "$2" "$3"
     else
       stage "$name"
       { mkdir ./new && own ./new "$3" && chmod "${2:-00755}" ./new; } || scrap "$name"
@@ -240,7 +268,9 @@ folder() (
     [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the folder it leads to"
     cd -P "./$name"
     [ "$PWD" = "$here/$name" ] || refuse "$1 was replaced by a link meanwhile: look who can write to $here"
+    closed=//
     own . "$3"
     chmod "$2" .
   fi
-)
+  cd "$began_in" 2>/dev/null || cd /
+}

@@ -45,6 +45,17 @@ pub struct NodeAnswer {
     pub ports_in_use: Vec<PortInUse>,
     /// Its `nodes.conf`, where it is not running.
     pub nodes_conf: Option<String>,
+    /// The files in its data folder and the folders there, where it is not running.
+    pub files: Vec<DataFile>,
+}
+
+/// A file of a node that does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataFile {
+    /// Below the data folder: `dump.rdb`, `appendonlydir/appendonly.aof.manifest`.
+    pub path: String,
+    /// In bytes.
+    pub size: u64,
 }
 
 /// A running node.
@@ -198,7 +209,12 @@ impl ResourceKind for Process {
             Some(PortInUse { node: self.node.clone(), port: port.parse().ok()?, owner: owner.to_owned() })
         });
         let ports_in_use = ports_in_use.collect();
-        NodeAnswer { running, ports_in_use, nodes_conf: answers.of("conf", node).find_map(decode) }
+        let files = answers.of("file", node).filter_map(|said| {
+            let (size, path) = said.split_once(' ')?;
+            Some(DataFile { path: path.to_owned(), size: size.parse().ok()? })
+        });
+        let files = files.collect();
+        NodeAnswer { running, ports_in_use, nodes_conf: answers.of("conf", node).find_map(decode), files }
     }
 
     fn compare(&self, answer: &NodeAnswer, changing: &BTreeSet<String>) -> Option<Difference> {

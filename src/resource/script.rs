@@ -3,8 +3,6 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-
 use super::{Content, Entry, Handler, Layout, probe_script::TOUCHED, quote};
 use crate::{host::minify, secret::Error};
 
@@ -101,7 +99,7 @@ impl Script {
     /// Writes the digest of a file into its digest cache, together with what the file looks like now.
     pub fn cache_digest(&mut self, path: &str, sha256: &str, cache: &str) {
         let (path, cache) = (quote(path), quote(cache));
-        self.push(&format!("echo \"$({TOUCHED} -- {path}) {sha256}\" | write {cache} 0644 '' raw"));
+        self.push(&format!("write {cache} 0644 '' \"$({TOUCHED} -- {path}) {sha256}\n\""));
     }
 
     /// Marks where the change number `index` begins; see [`mark`].
@@ -121,11 +119,16 @@ impl Script {
     }
 
     /// Writes a file atomically. The content travels inside the script, on standard input: never in an
-    /// argument, nor in a here-document, which shells keep in /tmp.
+    /// argument of a process, nor in a here-document, which shells keep in /tmp.
     pub fn write(&mut self, path: &str, content: &Content, mode: u32, owner: Option<&str>) {
         let write = format!("write {} {mode:04o} {}", quote(path), quote(owner.unwrap_or("")));
         match content {
-            Content::Text(text) => self.push(&piped(text.as_bytes(), &write)),
+            // No shell can hold it in a word.
+            Content::Text(text) if text.contains('\0') => {
+                let why = format!("{path} was to get a text with a NUL character: remove it from the text");
+                self.push(&format!("echo {}; exit 1", quote(&why)));
+            }
+            Content::Text(text) => self.push(&format!("{write} {}", quote(text))),
             Content::Password(_) => self.parts.push(Part::Secret { write, content: content.clone() }),
         }
         Handler::of_file(path).for_each(|handler| self.notify(handler));
@@ -138,7 +141,7 @@ impl Script {
             match part {
                 Part::Text(lines) => text.push_str(lines),
                 Part::Secret { write, content } => {
-                    let _ = writeln!(text, "{}", piped(&content.bytes()?, write));
+                    let _ = writeln!(text, "{write} {}", quote(&content.revealed()?));
                 }
             }
         }
@@ -147,11 +150,6 @@ impl Script {
         }
         Ok(text)
     }
-}
-
-/// A line that sends bytes to a command.
-fn piped(bytes: &[u8], command: &str) -> String {
-    format!("printf %s '{}' | {command}", BASE64_STANDARD.encode(bytes))
 }
 
 /// A mark in a script's output.
@@ -230,8 +228,17 @@ mod tests {
         let mut script = script();
         script.write("/a b", &Content::Text("it's\n".into()), 0o640, Some("root:redis"));
         let body = body(&script, PRELUDE);
-        assert!(body.starts_with("printf %s 'aXQncwo=' | write '/a b' 0640 root:redis\n"), "{body}");
+        assert!(body.starts_with("write '/a b' 0640 root:redis \"it's\n\"\n"), "{body}");
         assert!(!script.text().unwrap().contains("<<"));
+    }
+
+    #[test]
+    fn a_text_that_no_shell_can_hold_is_refused() {
+        let mut script = script();
+        script.write("/a", &Content::Text("a\0b".into()), 0o640, None);
+        let body = body(&script, PRELUDE);
+        assert!(body.starts_with("echo '/a was to get a text with a NUL character"), "{body}");
+        assert!(body.contains("; exit 1\n"), "{body}");
     }
 
     #[test]
@@ -242,9 +249,7 @@ mod tests {
         script.write("/p", &Content::Password(SecretSource::File(path.clone())), 0o640, None);
         assert!(script.text().is_err());
         crate::atomic_file::write(&path, b"open sesame\n", crate::atomic_file::Mode::Private).unwrap();
-        assert!(
-            script.text().unwrap().contains(&BASE64_STANDARD.encode("requirepass \"open sesame\"")[..20])
-        );
+        assert!(script.text().unwrap().contains("requirepass \"open sesame\""));
         assert!(!format!("{script:?}").contains("sesame"));
     }
 

@@ -32,6 +32,9 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     NoSession(#[from] NoSession),
+    #[error("could not draw a name for the cluster's manifest")]
+    #[diagnostic(help("the kernel gave no random bytes: run the same command again"))]
+    NoRandom { source: std::io::Error },
     #[error("interrupted after the step `{after}`")]
     #[diagnostic(help("run the same command again: it continues where this one stopped"))]
     Interrupted { after: String },

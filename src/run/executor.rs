@@ -8,14 +8,19 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{
-    Error, RunContext, binary_distribution::BinarySource, directives, host_pipelines::HostPipelines,
-    host_run::HostRun, rolling_restart::RollingRestart,
+    Error, RunContext,
+    binary_distribution::BinarySource,
+    directives,
+    guarded_starts::{self, Waiting},
+    host_pipelines::HostPipelines,
+    host_run::HostRun,
+    rolling_restart::RollingRestart,
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, Formed, Topology},
+    cluster::{self, Evidence, Formed, Manifest, Premises, Topology},
     inspect,
-    plan::{HostUndo, Plan, Stage, Work},
+    plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
     units::{HostName, StepName},
 };
@@ -81,13 +86,22 @@ impl Executor<'_> {
         failed: &[(HostName, Error)],
     ) -> Result<Vec<(HostName, Error)>, Error> {
         let excluded: BTreeSet<HostName> = failed.iter().map(|(host, _)| host.clone()).collect();
-        let pipelines = HostPipelines::new(&self.context, self.plan, stages, &self.binaries, &excluded);
+        let starts = stages.iter().any(|stage| match &stage.work {
+            Work::Change(hosts) => hosts.iter().any(HostChanges::starts_nodes),
+            _ => false,
+        });
+        let waiting =
+            if starts { guarded_starts::waiting(&self.context, self.plan).await? } else { Waiting::new() };
+        let pipelines =
+            HostPipelines::new(&self.context, self.plan, stages, &self.binaries, &excluded, &waiting);
         let ended = pipelines.run().await;
         self.outcome.changed += ended.changed;
         self.outcome.started = self.outcome.started.or(ended.started);
         if let (true, Some(Stage { step, work: Work::Change(hosts) })) =
             (ended.failed.is_empty() && failed.is_empty(), stages.last())
         {
+            self.outcome.changed +=
+                guarded_starts::start(&self.context, self.plan, step, hosts, &waiting).await?;
             self.outcome.changed +=
                 RollingRestart::new(&self.context, self.plan, step).restart(hosts).await?;
         }
@@ -135,10 +149,30 @@ impl Executor<'_> {
         if !self.plan.is_whole() {
             cluster::check_connectivity(writer.reader(), fleet, &events).await?;
         }
-        let formed = cluster::form(&writer, fleet, topology, self.outcome.started, &events).await?;
+        let known = &self.plan.cluster;
+        let premises = Premises { fleet, disk: &known.on_disk, accepted: &known.accepted };
+        let formed = cluster::form(&writer, &premises, topology, self.outcome.started, &events).await?;
+        if let Some(manifest) = &formed.manifest {
+            self.record(step, manifest).await?;
+        }
         self.outcome.formed = Some(formed);
         self.outcome.changed += 1;
         Ok(())
+    }
+
+    /// Has every host write down who the members are.
+    async fn record(&self, step: &StepName, manifest: &Manifest) -> Result<(), Error> {
+        let on_disk = &self.plan.cluster.on_disk;
+        let is_known = on_disk.manifest.as_ref() == Some(manifest);
+        let named = manifest.clone().named().map_err(|source| Error::NoRandom { source })?;
+        let text = named.text();
+        let hosts = self.plan.hosts.keys().filter(|host| !is_known || on_disk.outdated.contains(*host));
+        let writing = hosts.map(|host| {
+            let text = &text;
+            async move { (host.clone(), HostRun::record(&self.context, step, host, text).await) }
+        });
+        let failed = join_all(writing).await.into_iter();
+        Error::of_hosts(failed.filter_map(|(host, result)| Some((host, result.err()?))).collect())
     }
 
     async fn verify(&mut self) -> Result<(), Error> {

@@ -10,7 +10,11 @@ use tokio::{
 };
 
 use super::{
-    Error, RunContext, binary_distribution::BinarySource, directives, host_run::HostRun,
+    Error, RunContext,
+    binary_distribution::BinarySource,
+    directives,
+    guarded_starts::{Waiting, waits_here},
+    host_run::HostRun,
     step_progress::StepProgress,
 };
 use crate::{
@@ -26,6 +30,7 @@ pub(super) struct HostPipelines<'a> {
     stages: &'a [Stage],
     steps: Vec<StepProgress>,
     binaries: &'a BinarySource<'a>,
+    waiting: &'a Waiting,
     hosts: Vec<&'a HostName>,
     /// When the first node was started: the engine's own delays count from there.
     started: OnceCell<Instant>,
@@ -47,6 +52,7 @@ impl<'a> HostPipelines<'a> {
         stages: &'a [Stage],
         binaries: &'a BinarySource<'a>,
         excluded: &BTreeSet<HostName>,
+        waiting: &'a Waiting,
     ) -> Self {
         let hosts: BTreeSet<&HostName> =
             stages.iter().flat_map(hosts_of).filter(|host| !excluded.contains(*host)).collect();
@@ -60,7 +66,7 @@ impl<'a> HostPipelines<'a> {
         });
         let steps = steps.collect();
         let hosts = hosts.into_iter().collect();
-        Self { context, plan, stages, steps, binaries, hosts, started: OnceCell::new() }
+        Self { context, plan, stages, steps, binaries, waiting, hosts, started: OnceCell::new() }
     }
 
     /// Runs all pipelines, as many at a time as the plan's rollout allows, until too many hosts have failed.
@@ -148,7 +154,8 @@ impl<'a> HostPipelines<'a> {
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
-        let made = run.changes(&changes.changes, self.binaries).await;
+        let waiting = waits_here(host, self.waiting);
+        let made = run.changes(&changes.changes, self.binaries, &waiting).await;
         made.map_err(|error| directives::explained(&self.plan.fleet, error))
     }
 

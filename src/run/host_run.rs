@@ -1,6 +1,6 @@
 //! The changes of one stage on one host: one script, with the uploads it needs in between.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Error, RunContext, binary_distribution::BinarySource, ready};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     host::{self, LockedHost},
     inspect::{NoSession, Session},
     plan::Planned,
-    resource::{Action, Binary, Entry, Mark, Process, Resource, Script, mark},
-    units::{HostName, StepName},
+    resource::{Action, Binary, Entry, ManifestFile, Mark, Process, Resource, Script, mark},
+    units::{HostName, NodeName, StepName},
 };
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
@@ -27,11 +27,13 @@ impl<'a> HostRun<'a> {
         Ok(Self { session: context.session(host)?, events: context.step(step, Some(host)) })
     }
 
-    /// Makes all changes but restarts, and waits until the nodes that were started answer.
+    /// Makes all changes but restarts and the starts that wait for another node, and waits until the nodes
+    /// that were started answer.
     pub(super) async fn changes(
         &self,
         changes: &[Planned],
         binaries: &BinarySource<'_>,
+        waiting: &BTreeSet<NodeName>,
     ) -> Result<usize, Error> {
         let changes = self.settled(changes, binaries).await?;
         let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
@@ -41,7 +43,9 @@ impl<'a> HostRun<'a> {
             planned.resource.check(&mut script);
         }
         for (index, planned) in changes.iter().enumerate() {
-            if planned.difference.action == Action::Restart {
+            let waits = matches!(&planned.resource, Resource::Process(process)
+                if waiting.contains(&process.node));
+            if planned.difference.action == Action::Restart || waits {
                 continue;
             }
             script.begin(index);
@@ -76,6 +80,16 @@ impl<'a> HostRun<'a> {
         Ok(changes)
     }
 
+    /// Starts a node, and waits until it accepts connections.
+    pub(super) async fn start(&self, planned: &Planned, process: &Process) -> Result<(), Error> {
+        let mut script = Script::new(&self.session.layout);
+        script.begin(0);
+        planned.resource.change(&planned.difference, &mut script);
+        script.end(0);
+        self.run(&script, &[planned.resource.title()]).await?;
+        ready::wait_ready(self.session.probe(), &[process]).await
+    }
+
     /// Restarts a node, and waits until it accepts connections.
     pub(super) async fn restart(&self, planned: &Planned, process: &Process) -> Result<(), Error> {
         let mut script = Script::new(&self.session.layout);
@@ -85,6 +99,19 @@ impl<'a> HostRun<'a> {
         script.end(0);
         self.run(&script, &[format!("{} restarted", planned.resource.title())]).await?;
         ready::wait_ready(self.session.probe(), &[process]).await
+    }
+
+    /// Has the host write down who the members of the cluster are.
+    pub(super) async fn record(
+        context: &RunContext<'a>,
+        step: &StepName,
+        host: &HostName,
+        manifest: &str,
+    ) -> Result<(), Error> {
+        let run = Self::new(context, step, host)?;
+        let mut script = Script::new(&run.session.layout);
+        ManifestFile::write(&run.session.layout, manifest, &mut script);
+        run.run(&script, &[]).await.map(drop)
     }
 
     /// Undoes entries of the ledger, newest first, and at last the ledger itself.

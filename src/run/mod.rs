@@ -8,6 +8,7 @@ mod context;
 mod directives;
 mod error;
 mod executor;
+mod guarded_starts;
 mod host_pipelines;
 mod host_run;
 mod ready;

@@ -1,14 +1,15 @@
-//! Restarting nodes one at a time: a restart counts when the node is a member of the cluster again.
+//! Restarting nodes one at a time: a restart counts when the node is a member of the cluster again. What a
+//! restart needs is decided shard by shard, right before it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use super::{Error, RunContext, host_run::HostRun};
 use crate::{
-    cluster::{self, HandOver, RollingError},
-    inventory::Fleet,
+    cluster::{self, HandOver, Observed, Op, Persistence, RollingError, Trouble},
     plan::{HostChanges, Plan, Planned},
     redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource},
@@ -18,27 +19,24 @@ use crate::{
 /// How long a restarted node may take to be a settled member again; loading a large data set is the longest
 /// part.
 const REJOIN_TIMEOUT: Duration = Duration::from_mins(10);
-/// The same in a cluster that was not healthy before.
-const REJOIN_UNHEALTHY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for an online replica of a master, in a cluster where each master had one.
+/// The same for a node whose shard had no replica online: a later restart may be what makes it whole.
+const REJOIN_ALONE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for an online replica of a master that had one when the run began.
 const REPLICA_WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 const REPLICA_WAIT_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a new trouble elsewhere may last: a node that is busy for a moment is none.
+const TROUBLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Restarts within one stage.
 pub(super) struct RollingRestart<'a> {
     context: &'a RunContext<'a>,
-    fleet: &'a Fleet,
+    plan: &'a Plan,
     step: &'a StepName,
-    /// Whether nothing was missing in the cluster when the plan was made.
-    was_healthy: bool,
-    /// Whether hosts cannot be reached: the state of the cluster there is unknown.
-    partial: bool,
 }
 
 impl<'a> RollingRestart<'a> {
     pub(super) fn new(context: &'a RunContext<'a>, plan: &'a Plan, step: &'a StepName) -> Self {
-        let (was_healthy, partial) = (plan.is_whole(), !plan.unreachable.is_empty());
-        Self { context, fleet: &plan.fleet, step, was_healthy, partial }
+        Self { context, plan, step }
     }
 
     /// Restarts nodes one at a time, replicas before masters; a master first hands over to a replica.
@@ -47,8 +45,11 @@ impl<'a> RollingRestart<'a> {
         if due.is_empty() {
             return Ok(0);
         }
-        let writer = self.context.writer(self.fleet)?;
-        for address in cluster::order(&cluster::observe(writer.reader()).await) {
+        let writer = self.context.writer(&self.plan.fleet)?;
+        self.close_slots(&writer).await?;
+        let observed = cluster::observe(writer.reader()).await;
+        let (paired, mut before) = (paired(&observed), Trouble::of(&observed));
+        for address in cluster::order(&observed) {
             let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
             let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else {
                 continue;
@@ -57,24 +58,46 @@ impl<'a> RollingRestart<'a> {
                 return Err(Error::Interrupted { after: self.step.to_string() });
             }
             let run = HostRun::new(self.context, self.step, host)?;
-            self.hand_over(&writer, address).await?;
+            let was_paired = paired.contains(&address);
+            self.hand_over(&writer, address, process, was_paired).await?;
             run.restart(planned, process).await?;
-            self.wait_rejoined(writer.reader(), address).await?;
+            self.wait_rejoined(writer.reader(), address, was_paired).await?;
+            before = self.refuse_new_trouble(writer.reader(), address, before).await?;
         }
         Ok(due.len())
     }
 
-    /// Ensures that a restart loses nothing. In a cluster that was not healthy, the restart may be what lets
-    /// replicas attach: there a master is restarted without a hand-over, if its keys are on disk. The same
-    /// holds in a fleet without replicas.
-    async fn hand_over(&self, writer: &NodeWriter<'_>, address: SocketAddr) -> Result<(), Error> {
+    /// Closes the open slots that the plan names; no node is restarted while others are open.
+    async fn close_slots(&self, writer: &NodeWriter<'_>) -> Result<(), Error> {
+        let is_planned = |node, slot| {
+            let mut ops = self.plan.cluster.ops.iter();
+            ops.any(
+                |op| matches!(op, Op::Stabilise { node: own, slot: its, .. } if (*own, *its) == (node, slot)),
+            )
+        };
+        match cluster::close_slots(writer, is_planned).await.map_err(RollingError::from)? {
+            Some(open) => Err(RollingError::SlotMoving { open }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ensures that a restart loses nothing. A master that had a replica online hands over to it. One that
+    /// had none is restarted as it is, if its keys are on disk: the restart may be what lets replicas
+    /// attach.
+    async fn hand_over(
+        &self,
+        writer: &NodeWriter<'_>,
+        address: SocketAddr,
+        process: &Process,
+        was_paired: bool,
+    ) -> Result<(), Error> {
         let began = Instant::now();
-        while cluster::hand_over(writer, address).await? == HandOver::NoReplica {
-            if self.partial && self.fleet.replicas > 0 {
-                return Err(RollingError::CandidateUnreachable { node: address }.into());
-            }
-            if !self.was_healthy || self.fleet.replicas == 0 {
-                return Ok(cluster::survives(writer.reader(), self.fleet, address).await?);
+        loop {
+            match cluster::hand_over(writer, address).await? {
+                HandOver::To(_) | HandOver::NotNeeded => return Ok(()),
+                HandOver::LastCopy => break,
+                HandOver::NoReplica if !was_paired => break,
+                HandOver::NoReplica => {}
             }
             if began.elapsed() > REPLICA_WAIT_TIMEOUT {
                 return Err(
@@ -83,21 +106,74 @@ impl<'a> RollingRestart<'a> {
             }
             tokio::time::sleep(REPLICA_WAIT_INTERVAL).await;
         }
-        Ok(())
+        if !self.plan.unreachable.is_empty() && self.plan.fleet.replicas > 0 {
+            return Err(RollingError::CandidateUnreachable { node: address }.into());
+        }
+        let next = self.next_configuration(process);
+        Ok(cluster::survives(writer.reader(), &next, address).await?)
     }
 
-    /// Waits until the node is a settled member again. In a cluster that was not healthy, a later restart may
-    /// be what makes it healthy: there the wait is short, and its end is no failure.
-    async fn wait_rejoined(&self, reader: &NodeReader<'_>, address: SocketAddr) -> Result<(), Error> {
-        if self.was_healthy && !self.partial {
+    /// The configuration that the node starts with next, as the plan has it.
+    fn next_configuration(&self, process: &Process) -> Persistence {
+        let path = process.config.first();
+        let resources = self.plan.hosts.values().flat_map(|baseline| &baseline.desired);
+        let text = resources.flat_map(|step| &step.resources).find_map(|resource| match resource {
+            Resource::File(file) if Some(&file.path) == path => file.content.text(),
+            _ => None,
+        });
+        Persistence::of(text.unwrap_or_default())
+    }
+
+    /// Waits until the node is a settled member again. Where its shard had no replica online, the wait is
+    /// short and its end is no failure.
+    async fn wait_rejoined(
+        &self,
+        reader: &NodeReader<'_>,
+        address: SocketAddr,
+        was_paired: bool,
+    ) -> Result<(), Error> {
+        if was_paired {
             cluster::settled(reader, address, REJOIN_TIMEOUT).await?;
             return Ok(());
         }
-        if let Err(error) = cluster::settled(reader, address, REJOIN_UNHEALTHY_TIMEOUT).await {
+        if let Err(error) = cluster::settled(reader, address, REJOIN_ALONE_TIMEOUT).await {
             self.context.step(self.step, None).notice(format!("going on although {error}"));
         }
         Ok(())
     }
+
+    /// Stops the roll where another node than the restarted one has a new trouble; returns what there is.
+    async fn refuse_new_trouble(
+        &self,
+        reader: &NodeReader<'_>,
+        node: SocketAddr,
+        before: Trouble,
+    ) -> Result<Trouble, Error> {
+        let began = Instant::now();
+        loop {
+            let now = Trouble::of(&cluster::observe(reader).await);
+            let Some(what) = now.new_since(&before, node) else { return Ok(now) };
+            if began.elapsed() > TROUBLE_TIMEOUT {
+                return Err(RollingError::NewTrouble { node, what: what.to_owned() }.into());
+            }
+            tokio::time::sleep(REPLICA_WAIT_INTERVAL).await;
+        }
+    }
+}
+
+/// The nodes of the shards whose master has a replica online.
+fn paired(observed: &Observed) -> BTreeSet<SocketAddr> {
+    let online = |(master, view): (SocketAddr, &cluster::View)| {
+        let replicas: Vec<SocketAddr> = observed
+            .replicas_of(&view.id)
+            .map(|(replica, _)| replica)
+            .filter(|replica| view.info.replication.has_online(*replica))
+            .collect();
+        (master, replicas)
+    };
+    let shards: BTreeMap<SocketAddr, Vec<SocketAddr>> = observed.slot_owners().map(online).collect();
+    let paired = shards.into_iter().filter(|(_, replicas)| !replicas.is_empty());
+    paired.flat_map(|(master, replicas)| replicas.into_iter().chain([master])).collect()
 }
 
 /// The restarts of one host.

@@ -1,16 +1,14 @@
 //! Forming and proving real clusters: every test starts its own servers on loopback.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::servers::{Lab, command, simulated, tell, write};
 use provision::cluster::{
-    ClusterState, FormError, HandOver, Observed, SafetyViolation, Status, assess, hand_over, observe, order,
-    settled,
+    ClusterState, FormError, HandOver, Manifest, NextStart, Observed, OnDisk, Premises, SafetyViolation,
+    Status, StoppedNode, assess, hand_over, observe, order, settled,
 };
 use provision::redis::{NodeWriter, Reply, slot_of_key};
 use tokio::time::{Instant, sleep};
-
-const NOTHING: BTreeMap<SocketAddr, String> = BTreeMap::new();
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
@@ -19,7 +17,11 @@ async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
     let writer = lab.writer(&host);
     let formed = lab.form(&writer).await.unwrap();
     println!("formed after {:?}: {:?}", lab.started.elapsed(), formed.reached);
-    assert_eq!(assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING), Ok(ClusterState::Formed));
+    let observed = observe(writer.reader()).await;
+    assert_eq!(formed.manifest, Manifest::of(&lab.fleet, &observed, None));
+    let disk = OnDisk { manifest: formed.manifest.clone(), ..OnDisk::default() };
+    let known = Premises { disk: &disk, ..lab.premises() };
+    assert!(assess(&known, &observed).is_healthy());
     let evidence = lab.prove(writer.reader()).await;
     println!("proven after {:?}", lab.started.elapsed());
     for i in &evidence.invariants {
@@ -47,7 +49,7 @@ async fn slots_without_meet_are_finished() {
     for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
         tell(&writer, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
-    let standing = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING).unwrap();
+    let standing = assess(&lab.premises(), &observe(writer.reader()).await).state;
     assert!(matches!(standing, ClusterState::Partial { .. }), "{standing:?}");
     lab.form(&writer).await.unwrap();
     lab.prove(writer.reader()).await;
@@ -113,8 +115,10 @@ async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
     };
     let host = lab.lock().await;
     let writer = lab.writer(&host);
-    let disk = BTreeMap::from([(stranger, FOREIGN.to_owned())]);
-    expected(&assess(&lab.fleet, &observe(writer.reader()).await, &disk).unwrap_err());
+    let file = StoppedNode { nodes_conf: Some(FOREIGN.to_owned()), next_start: NextStart::Nothing };
+    let disk = OnDisk { stopped: BTreeMap::from([(stranger, file)]), ..OnDisk::default() };
+    let known = Premises { disk: &disk, ..lab.premises() };
+    expected(&assess(&known, &observe(writer.reader()).await).refusal.unwrap());
 
     lab.start_all();
     lab.up(writer.reader()).await;
@@ -144,9 +148,9 @@ async fn a_single_node_with_keys_is_refused() {
         sleep(Duration::from_millis(50)).await;
     }
     tell(&writer, node, "CLUSTER DELSLOTS 5798").await;
-    let refused = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING);
+    let refused = assess(&lab.premises(), &observe(writer.reader()).await).refusal;
     assert!(
-        matches!(refused, Err(SafetyViolation::WouldFlush { node: found, keys: 1 }) if found == node),
+        matches!(refused, Some(SafetyViolation::WouldFlush { node: found, keys: 1 }) if found == node),
         "{refused:?}"
     );
 }
@@ -165,7 +169,7 @@ async fn a_killed_node_is_named() {
         assert_eq!(invariant.status, Status::Fail, "{invariant:?}");
         assert!(invariant.evidence.contains(&victim.to_string()), "{invariant:?}");
     }
-    let standing = assess(&lab.fleet, &observe(writer.reader()).await, &NOTHING).unwrap();
+    let standing = assess(&lab.premises(), &observe(writer.reader()).await).state;
     assert!(
         matches!(&standing, ClusterState::Degraded { down } if down[0].contains(&victim.to_string())),
         "{standing:?}"

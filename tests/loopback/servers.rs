@@ -10,7 +10,7 @@ use std::{
 };
 
 use provision::{
-    cluster::{Evidence, FormError, Formed, HostCheckTarget, Topology, form, observe, verify},
+    cluster::{Evidence, FormError, Formed, HostCheckTarget, Premises, Topology, form, observe, verify},
     event::{Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
     inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
@@ -166,8 +166,13 @@ impl Lab {
         NodeWriter::new(&self.fleet, [host]).unwrap()
     }
 
+    /// Those of hosts that keep nothing of the cluster.
+    pub(crate) fn premises(&self) -> Premises<'_> {
+        Premises::of(&self.fleet)
+    }
+
     pub(crate) async fn form(&self, writer: &NodeWriter<'_>) -> Result<Formed, FormError> {
-        form(writer, &self.fleet, &Topology::place(&self.fleet), Some(self.started), &silent()).await
+        form(writer, &self.premises(), &Topology::place(&self.fleet), Some(self.started), &silent()).await
     }
 
     pub(crate) async fn verify(&self, reader: &NodeReader<'_>) -> Evidence {

@@ -19,6 +19,7 @@ mod support;
 
 mod accounts;
 mod build;
+mod data_safety;
 mod fleet;
 mod lab;
 mod passwords;

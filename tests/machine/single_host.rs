@@ -11,29 +11,11 @@ use std::{
 
 use crate::support::{
     Sandbox, inventory, kill,
-    resp::{Reply, ask, follow},
+    resp::{Reply, ask, count, fill},
     servers,
     tree::{self, Times},
     until,
 };
-
-/// Puts keys through any node; returns how many.
-fn fill(address: &str, keys: usize) -> usize {
-    for key in 0..keys {
-        assert_eq!(
-            follow(address, &["SET", &format!("key:{key}"), &key.to_string()]),
-            Reply::Text("OK".into())
-        );
-    }
-    keys
-}
-
-/// Counts the keys that are still there.
-fn count(address: &str, keys: usize) -> usize {
-    (0..keys)
-        .filter(|key| follow(address, &["GET", &format!("key:{key}")]) == Reply::Text(key.to_string()))
-        .count()
-}
 
 #[test]
 fn one_command_gives_a_cluster_that_an_independent_client_uses() {

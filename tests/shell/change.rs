@@ -11,8 +11,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         given: "umask 022; mkdir etc; echo old >etc/motd; ln etc/motd was; chmod 600 etc/motd",
         before: STATE,
-        calls: r#"printf %s 'aXQncwo=' | write "$T/etc/motd" 0640 ''
-printf '%s\n' '\n  raw' | write "$T/etc/with blank" 0604 "$(id -u):$(id -g)" raw"#,
+        calls: r#"write "$T/etc/motd" 0640 '' 'it'\''s
+'
+write "$T/etc/with blank" 0604 "$(id -u):$(id -g)" '\n  raw
+'"#,
         check: "cd etc; stat -c '%a %n' *; ls -A | wc -l; cat *; cat ../was",
         expected: r#"
 640 motd
@@ -27,7 +29,8 @@ old
     Scenario {
         given: "umask 022; mkdir -p etc/motd.provision-new; chmod 700 etc/*; : >etc/motd.provision-new/new; echo half >etc/b.provision-new",
         before: STATE,
-        calls: "for name in motd b; do echo new | write $T/etc/$name 0644 '' raw; done",
+        calls: "for name in motd b; do write $T/etc/$name 0644 '' 'new
+'; done",
         check: "ls -A etc",
         expected: "b\nmotd\n",
         ..Scenario::new("resource/prelude.sh", "what an interrupted write has left is swept")
@@ -35,7 +38,8 @@ old
     Scenario {
         given: "umask 022; mkdir etc; echo theirs >theirs; ln -s ../theirs etc/motd",
         before: STATE,
-        calls: "echo ours | write $T/etc/motd 0644 '' raw",
+        calls: "write $T/etc/motd 0644 '' 'ours
+'",
         check: "cat theirs; ls -A etc",
         expected: r#"
 T/etc/motd is a symbolic link, and is not followed: remove it, or name the file it leads to
@@ -48,7 +52,8 @@ motd
     Scenario {
         given: "umask 022; mkdir etc; ln -s .. etc/motd.provision-new",
         before: STATE,
-        calls: "echo ours | write $T/etc/motd 0644 '' raw",
+        calls: "write $T/etc/motd 0644 '' 'ours
+'",
         check: "cat etc/motd; ls -A . etc",
         expected: "ours\n.:\netc\n\netc:\nmotd\n",
         ..Scenario::new("resource/prelude.sh", "a link in the place of the temporary folder is removed")
@@ -56,7 +61,9 @@ motd
     Scenario {
         given: "umask 022; mkdir etc; ln -s etc ours; ln -s $T/ours/ again",
         before: STATE,
-        calls: "echo ours | write $T/again/./motd 0644 '' raw; echo more | write $T/etc/../ours/more 0644 '' raw",
+        calls: "write $T/again/./motd 0644 '' 'ours
+'; write $T/etc/../ours/more 0644 '' 'more
+'",
         check: "cat etc/*",
         expected: "more\nours\n",
         ..Scenario::new("resource/prelude.sh", "a link that only we can have put there is followed")
@@ -65,7 +72,8 @@ motd
         as_root: true,
         given: "umask 022; mkdir etc; ln -s etc theirs; chown -h 65534 theirs; mkdir -m 777 open; ln -s ../etc open/etc",
         before: STATE,
-        calls: "(echo x | write $T/theirs/motd 0644 '' raw) || :; folder $T/open/etc/a 0755 ''",
+        calls: "(write $T/theirs/motd 0644 '' 'x
+') || :; folder $T/open/etc/a 0755 ''",
         check: "ls -A etc",
         expected: r#"
 T/theirs is a symbolic link that another account can change, and is not followed: name the folder it leads to

@@ -70,16 +70,18 @@ cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server 
 =node 7001 N current installed
 =disabled 7001
 =conf 7001 YSB2YXJzCg==
+=file 7001 7 nodes.conf
 =node 7001 N current other
 "#,
         ..Scenario::new("resource/find_node.sh", "a running node is compared with what stands on disk")
     },
     Scenario {
-        given: "mkdir data; echo a >data/nodes.conf",
+        given: "mkdir -p data/appendonlydir; echo a >data/nodes.conf; echo bc >data/appendonlydir/x.manifest; : >data/e",
         calls: r#"pattern="^ *[0-9]+: (00000000|0100007F):($(printf %04X "$LISTENING")) [0-9A-F]+:0000 0A "
 node 7001 none $T/data '' "$pattern" b conf | sed "s/ $LISTENING [^ ].* (pid [0-9]*)\$/ PORT OWNER/""#,
-        expected: "=taken 7001 PORT OWNER\n=conf 7001 YQo=\n",
-        ..Scenario::new("resource/find_node.sh", "of a node that does not run the port's owner and nodes.conf are told")
+        expected: "=taken 7001 PORT OWNER\n=conf 7001 YQo=\n=file 7001 0 e\n=file 7001 2 nodes.conf\n\
+=file 7001 3 appendonlydir/x.manifest\n",
+        ..Scenario::new("resource/find_node.sh", "of a node that does not run the port's owner, nodes.conf and its files are told")
     },
     Scenario {
         given: STARTED,

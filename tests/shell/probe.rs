@@ -126,4 +126,16 @@ mount --bind closed closed; mount -o remount,ro,bind closed"#,
         expected: "=setting T/one rw 1\n=setting T/two rw 2\n",
         ..Scenario::new("resource/kernel_probe.sh", "each setting is a line")
     },
+    Scenario {
+        given: "mkdir -p state data/7001 data/7002 data/7003; echo '{\"a\": 1}' >state/manifest.json; : >data/7001/nodes.conf; : >data/7003/nodes.conf",
+        calls: "manifest $T/state $T/data; manifest $T/none $T/none",
+        expected: "=manifest {\"a\": 1}\n=held 7001\n=held 7003\n",
+        ..Scenario::new("resource/manifest_probe.sh", "the manifest and the nodes that were members are told")
+    },
+    Scenario {
+        given: "mkdir -p state; echo secret >theirs; ln -s ../theirs state/manifest.json",
+        calls: "manifest $T/state $T/none",
+        expected: "",
+        ..Scenario::new("resource/manifest_probe.sh", "a link in the manifest's place is not followed")
+    },
 ];

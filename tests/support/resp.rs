@@ -56,6 +56,24 @@ pub fn follow(address: &str, words: &[&str]) -> Reply {
     panic!("{words:?} is moved in circles");
 }
 
+/// Puts keys through any node; returns how many.
+pub fn fill(address: &str, keys: usize) -> usize {
+    for key in 0..keys {
+        assert_eq!(
+            follow(address, &["SET", &format!("key:{key}"), &key.to_string()]),
+            Reply::Text("OK".into())
+        );
+    }
+    keys
+}
+
+/// Counts the keys that are still there.
+pub fn count(address: &str, keys: usize) -> usize {
+    (0..keys)
+        .filter(|key| follow(address, &["GET", &format!("key:{key}")]) == Reply::Text(key.to_string()))
+        .count()
+}
+
 fn read(reader: &mut BufReader<TcpStream>) -> Reply {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();

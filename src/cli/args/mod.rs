@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::units::MemberName;
+
 /// Builds a Redis or Valkey Cluster on bare machines, or on this one, and proves that it replicates.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
@@ -78,6 +80,10 @@ pub(super) struct PlanOptions {
     /// Change at most N hosts at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) serial: Option<u16>,
+    /// Go on although this node's keys are lost: a start without them, or slots served again empty. It can be
+    /// given several times; nothing else implies it.
+    #[arg(long, value_name = "HOST/NODE")]
+    pub(super) accept_data_loss: Vec<MemberName>,
     /// Stop once more than N hosts have failed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) max_failures: usize,
@@ -119,7 +125,7 @@ pub(super) struct Apply {
     #[command(flatten)]
     pub(super) trust: Trust,
     /// Apply this saved plan. Refused if a host has changed since the plan was made.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures", "accept_data_loss"])]
     pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: PlanOptions,

@@ -19,13 +19,14 @@ use self::{
     pacing::Pacing,
 };
 use super::{
+    manifest::Manifest,
     observe::{Observed, observe},
+    premises::Premises,
     safety,
     topology::Topology,
 };
 use crate::{
     event::StepEvents,
-    inventory::Fleet,
     redis::{Command, NodeReader, NodeWriter, Reply},
 };
 
@@ -48,23 +49,24 @@ pub struct Formed {
     pub reached: Vec<(&'static str, Duration)>,
     /// Commands that changed a node; zero where there was nothing to do.
     pub commands: usize,
+    /// What hosts must keep of it.
+    pub manifest: Option<Manifest>,
 }
 
 /// Makes the nodes one cluster. `started` is when their processes were started, if this run did that: times
 /// are reported from there.
 pub async fn form(
     writer: &NodeWriter<'_>,
-    fleet: &Fleet,
+    premises: &Premises<'_>,
     topology: &Topology,
     started: Option<Instant>,
     events: &StepEvents,
 ) -> Result<Formed, Error> {
     let before = writer.changes_sent();
     let observed = wait_for_answers(writer.reader()).await?;
-    safety::check(fleet, &observed, &BTreeMap::new())?;
     let mut forming = Forming {
         writer,
-        fleet,
+        premises,
         topology,
         events,
         began: started.unwrap_or_else(Instant::now),
@@ -76,8 +78,8 @@ pub async fn form(
     if result.is_err() {
         forming.restore(&observe(writer.reader()).await).await;
     }
-    result?;
-    Ok(Formed { reached: forming.report(started), commands: writer.changes_sent() - before })
+    let manifest = result?;
+    Ok(Formed { reached: forming.report(started), commands: writer.changes_sent() - before, manifest })
 }
 
 /// Waits until every node answers as a cluster node and has loaded its data.
@@ -103,7 +105,7 @@ async fn wait_for_answers(reader: &NodeReader<'_>) -> Result<Observed, Error> {
 
 struct Forming<'a> {
     writer: &'a NodeWriter<'a>,
-    fleet: &'a Fleet,
+    premises: &'a Premises<'a>,
     topology: &'a Topology,
     events: &'a StepEvents,
     began: Instant,
@@ -115,17 +117,25 @@ struct Forming<'a> {
 }
 
 impl Forming<'_> {
-    async fn run(&mut self, mut observed: Observed) -> Result<(), Error> {
+    /// Refuses in every round what must not be touched: a node of another cluster may appear in between.
+    async fn run(&mut self, mut observed: Observed) -> Result<Option<Manifest>, Error> {
+        let Premises { fleet, disk, .. } = *self.premises;
         let mut deadline = ProgressDeadline::new(&observed);
         loop {
-            let target = target::decide(self.fleet, self.topology, &observed);
-            let gaps = gaps::find(self.fleet, &observed, &target);
-            self.note(&gaps);
-            if gaps.is_empty() && self.restore(&observed).await == 0 {
-                return Ok(());
+            safety::check(fleet, &observed, disk)?;
+            let target = target::decide(self.premises, self.topology, &observed);
+            if let Some(refusal) = target.refuse_loss(fleet).filter(|_| observed.all_up()) {
+                return Err(refusal.into());
             }
+            let gaps = gaps::find(fleet, &observed, &target);
+            self.note(&gaps);
+            let steps = commands::close(&observed);
+            if gaps.is_empty() && steps.is_empty() && self.restore(&observed).await == 0 {
+                return Ok(Manifest::of(fleet, &observed, disk.manifest.as_ref()));
+            }
+            self.send(&observed, steps).await;
             if observed.all_up() && !gaps.is_empty() {
-                let steps = commands::next(self.fleet, &observed, &target);
+                let steps = commands::next(fleet, &observed, &target);
                 let due = self.pacing.due(&observed, steps, Instant::now());
                 self.send(&observed, due).await;
             }
@@ -139,7 +149,7 @@ impl Forming<'_> {
 
     /// Puts the directives back that formation changed; returns how many.
     async fn restore(&mut self, observed: &Observed) -> usize {
-        let steps = commands::restore(self.fleet, observed);
+        let steps = commands::restore(self.premises.fleet, observed);
         let count = steps.len();
         self.send(observed, steps).await;
         count

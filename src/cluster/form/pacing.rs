@@ -17,6 +17,11 @@ const SLOW_GOSSIP_TIMEOUT: Duration = Duration::from_millis(60);
 /// How often a pair that knows each other is introduced again, which spreads roles and slots.
 const MEET_AGAIN_INTERVAL: Duration = Duration::from_millis(300);
 
+/// The engine itself gives up a manual failover after 5 s (`CLUSTER_MF_TIMEOUT`).
+const PROMOTE_INTERVAL: Duration = Duration::from_millis(5_200);
+/// How long an election may take once a master is known to have failed.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// When each step was first wanted, and last sent.
 #[derive(Default)]
 pub(super) struct Pacing {
@@ -34,6 +39,8 @@ impl Pacing {
     ) -> Vec<(SocketAddr, Step)> {
         let prompt = observed.views().all(|(_, view)| view.tuning.get(Tunable::PingInterval).is_some());
         let gossip = if prompt { GOSSIP_TIMEOUT } else { SLOW_GOSSIP_TIMEOUT };
+        let slowest = observed.views().map(|(_, view)| view.node_timeout_ms).max().unwrap_or(0);
+        let election = Duration::from_millis(slowest) + ELECTION_TIMEOUT;
         let recent = |at: Option<&Instant>, interval| at.is_some_and(|at| now - *at < interval);
         self.wanted_since.retain(|key, _| steps.contains(key));
         let mut due = Vec::new();
@@ -44,6 +51,7 @@ impl Pacing {
                 Step::MeetAgain(_) => {
                     now - since < gossip || recent(self.sent.get(&key), MEET_AGAIN_INTERVAL)
                 }
+                Step::Promote => now - since < election || recent(self.sent.get(&key), PROMOTE_INTERVAL),
                 _ => false,
             };
             if !wait {
@@ -86,6 +94,16 @@ mod tests {
         let mut prompt = cluster("7001 master");
         view_mut(&mut prompt, "7001").tuning.set(Tunable::PingInterval, "100");
         assert_eq!(sent_at(&prompt, &again)[..3], [400, 700, 1000]);
+    }
+
+    #[test]
+    fn an_election_has_its_time_before_a_failover_is_forced() {
+        let mut quick = cluster("7001 replica 7002");
+        view_mut(&mut quick, "7001").node_timeout_ms = 0;
+        let (mut pacing, began) = (Pacing::default(), Instant::now());
+        let mut is_due =
+            |ms| !pacing.due(&quick, vec![(at("7001"), Step::Promote)], began + millis(ms)).is_empty();
+        assert_eq!([0, 1_900, 2_000, 7_000, 7_200].map(&mut is_due), [false, false, true, false, true]);
     }
 
     #[test]

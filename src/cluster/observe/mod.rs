@@ -4,12 +4,13 @@ mod exchange;
 mod observed;
 mod view;
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 pub use observed::{Observed, State};
 pub use view::View;
 
-use crate::redis::{Error, NodeReader};
+use super::open_slot::{self, OpenSlot, Side};
+use crate::redis::{Error, NodeReader, Query};
 
 /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept
 /// the connection in time is asked once more: its machine may have been busy with something else.
@@ -27,5 +28,38 @@ pub async fn observe(reader: &NodeReader<'_>) -> Observed {
         }
     }
     let states = answers.into_iter().map(|(node, replies)| (node, exchange::state(node, replies)));
-    Observed { nodes: states.collect() }
+    let mut observed = Observed { nodes: states.collect(), open_slots: Vec::new() };
+    observed.open_slots = open_slots(reader, &observed).await;
+    observed
+}
+
+/// The open slots, with the number of keys that have arrived on the importing side: asked only where there
+/// are any.
+async fn open_slots(reader: &NodeReader<'_>, observed: &Observed) -> Vec<OpenSlot> {
+    let mut open: Vec<OpenSlot> =
+        observed.views().flat_map(|(node, view)| open_slot::of(node, view)).collect();
+    let importing = |open: &OpenSlot| match open.side {
+        Side::Importing => Some(open.node),
+        Side::Migrating => observed.address_of(&open.peer),
+    };
+    let mut asked: BTreeMap<SocketAddr, Vec<u16>> = BTreeMap::new();
+    for side in &open {
+        if let Some(node) = importing(side) {
+            asked.entry(node).or_default().push(side.slot);
+        }
+    }
+    let queries = asked
+        .iter()
+        .map(|(node, slots)| (*node, slots.iter().map(|slot| Query::CountKeysInSlot(*slot)).collect()));
+    let mut counts: BTreeMap<(SocketAddr, u16), u64> = BTreeMap::new();
+    for (node, replies) in reader.read_each(queries.collect()).await {
+        let slots = asked.get(&node).into_iter().flatten();
+        for (slot, reply) in slots.zip(replies.unwrap_or_default()) {
+            counts.extend(reply.int().map(|keys| ((node, *slot), keys.unsigned_abs())));
+        }
+    }
+    for side in &mut open {
+        side.imported = importing(side).and_then(|node| counts.get(&(node, side.slot)).copied());
+    }
+    open
 }

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 
 use super::view::View;
+use crate::cluster::open_slot::OpenSlot;
 
 /// What all nodes answered at one moment, in the order of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
     pub nodes: Vec<(SocketAddr, State)>,
+    /// The slots that nodes mark as moving.
+    pub open_slots: Vec<OpenSlot>,
 }
 
 /// What one node answered.
@@ -76,6 +79,18 @@ impl Observed {
         })
     }
 
+    /// The open slots that nobody misses: the other end does not mark the slot, and nothing has arrived on
+    /// the importing one. `CLUSTER SETSLOT n STABLE` closes them without touching a key.
+    pub(in crate::cluster) fn closable_slots(&self) -> impl Iterator<Item = &OpenSlot> {
+        let has_partner = |open: &OpenSlot| {
+            self.open_slots.iter().any(|other| {
+                let view = self.view(other.node);
+                other.slot == open.slot && view.is_some_and(|view| view.id == open.peer)
+            })
+        };
+        self.open_slots.iter().filter(move |open| open.imported == Some(0) && !has_partner(open))
+    }
+
     /// The highest epoch that any node knows; 0 where none knows any.
     pub(in crate::cluster) fn newest_epoch(&self) -> u64 {
         self.views().map(|(_, view)| view.current_epoch()).max().unwrap_or(0)
@@ -84,5 +99,35 @@ impl Observed {
     /// The address of the node with this id.
     pub fn address_of(&self, id: &str) -> Option<SocketAddr> {
         self.views().find(|(_, view)| &*view.id == id).map(|(address, _)| address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{
+        open_slot::Side,
+        testing::{SIX, at, cluster, id},
+    };
+
+    fn open(node: &str, slot: u16, side: Side, peer: &str, imported: Option<u64>) -> OpenSlot {
+        OpenSlot { node: at(node), slot, side, peer: id(peer), imported }
+    }
+
+    #[test]
+    fn only_an_empty_side_without_a_partner_is_closed() {
+        let closed = |sides: &[OpenSlot]| {
+            let mut observed = cluster(SIX);
+            observed.open_slots = sides.to_vec();
+            observed.closable_slots().cloned().collect::<Vec<_>>()
+        };
+        let importing = |keys| open("7002", 93, Side::Importing, "7001", keys);
+        let migrating = |keys| open("7001", 93, Side::Migrating, "7002", keys);
+        assert_eq!(closed(&[importing(Some(0))]), [importing(Some(0))]);
+        assert_eq!(closed(&[migrating(Some(0))]), [migrating(Some(0))]);
+        assert_eq!(closed(&[importing(Some(2))]), []);
+        assert_eq!(closed(&[importing(None)]), []);
+        assert_eq!(closed(&[importing(Some(0)), migrating(Some(0))]), [], "it is on its way");
+        assert_eq!(closed(&[importing(Some(0)), open("7001", 94, Side::Migrating, "7002", None)]).len(), 1);
     }
 }

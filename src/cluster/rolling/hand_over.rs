@@ -8,6 +8,7 @@ use super::{error::Error, settled::unsettled};
 use crate::{
     cluster::{
         observe::{Observed, State, View, observe},
+        safety::{Holding, survives_stop},
         tunable::Tunable,
     },
     redis::{NodeReader, NodeWriter, words},
@@ -28,6 +29,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum HandOver {
     /// It answered, and has none: a replica, or a master without slots.
     NotNeeded,
+    /// It is a replica whose master does not answer, and no other replica has what it has.
+    LastCopy,
     /// It has slots but no replica that is online: restarting it interrupts service, and may lose its keys.
     NoReplica,
     /// This replica is the master now.
@@ -43,7 +46,8 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<Hand
     let observed = answering(writer.reader(), node).await?;
     sync_at_once(writer, &observed).await;
     let Some(view) = observed.view(node).filter(|view| view.owns_slots()) else {
-        return Ok(HandOver::NotNeeded);
+        let is_last = is_last_copy(&observed, node);
+        return Ok(if is_last { HandOver::LastCopy } else { HandOver::NotNeeded });
     };
     let Some(replica) = failover_candidate(&observed, node, view) else { return Ok(HandOver::NoReplica) };
     let began = Instant::now();
@@ -96,6 +100,24 @@ async fn sync_at_once(writer: &NodeWriter<'_>, observed: &Observed) {
         observed.views().filter(|(_, view)| view.tuning.get(directive).is_some_and(|value| value != "0"));
     let command = words(&format!("CONFIG SET {} 0", directive.name()));
     writer.write_each(slow.map(|(node, _)| (node, vec![command.clone()])).collect()).await;
+}
+
+/// Whether a node is a replica with keys whose master does not answer, and no other replica of that master
+/// has as much.
+fn is_last_copy(observed: &Observed, node: SocketAddr) -> bool {
+    let Some(view) = observed.view(node).filter(|view| view.is_replica() && view.keys() > 0) else {
+        return false;
+    };
+    let Some(master) = view.myself().and_then(|own| own.master.as_deref()) else { return true };
+    let others = observed.views().filter(|(other, _)| *other != node);
+    let others: Vec<Holding> = others
+        .filter(|(_, peer)| (&*peer.id == master && peer.owns_slots()) || peer.follows(master))
+        .map(|(_, peer)| match peer.offset() {
+            offset if offset >= view.offset() => Holding::Live { offset },
+            _ => Holding::Nothing,
+        })
+        .collect();
+    !survives_stop(Holding::Nothing, &others)
 }
 
 /// The online replica with the highest offset; the earlier in the inventory of equals.

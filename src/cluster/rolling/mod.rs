@@ -3,12 +3,16 @@
 
 mod error;
 mod hand_over;
+mod leader;
 mod order;
 mod settled;
 mod survival;
+mod trouble;
 
 pub use error::Error;
 pub use hand_over::{HandOver, hand_over};
+pub use leader::leader;
 pub use order::order;
 pub use settled::settled;
 pub use survival::survives;
+pub use trouble::Trouble;

@@ -4,90 +4,97 @@ use std::net::SocketAddr;
 
 use super::error::Error;
 use crate::{
-    cluster::drift,
-    inventory::Fleet,
-    redis::{InfoSection, KeyspaceInfo, NodeReader, Query, Reply},
+    cluster::safety::Persistence,
+    redis::{InfoSection, KeyspaceInfo, NodeReader, PersistenceInfo, Query, Reply},
 };
 
-/// Refuses a restart that would lose keys: of a node that has some and does not leave them where its new
+/// The directives that decide what a running server leaves on disk.
+const ASKED: [&str; 5] = ["appendonly", "save", "appendfilename", "appenddirname", "dbfilename"];
+
+/// Refuses a restart that would lose keys: of a node that has some and does not leave them where its `next`
 /// configuration looks for them, which is the AOF where that is turned on, and else the RDB file that SIGTERM
 /// writes where `save` is set.
-pub async fn survives(reader: &NodeReader<'_>, fleet: &Fleet, node: SocketAddr) -> Result<(), Error> {
-    let config = |name: &str| Query::ConfigGet(name.to_owned());
-    let asked = [Query::Info(InfoSection::Keyspace), config("appendonly"), config("save")];
-    let replies = reader.read(node, &asked).await?;
-    match loss(&replies, reads_aof(fleet, node)) {
-        Some((keys, fix)) => Err(Error::OnlyCopy { node, keys, fix }),
-        None => Ok(()),
+pub async fn survives(reader: &NodeReader<'_>, next: &Persistence, node: SocketAddr) -> Result<(), Error> {
+    let mut asked = vec![Query::Info(InfoSection::Keyspace), Query::Info(InfoSection::Persistence)];
+    asked.extend(ASKED.map(|name| Query::ConfigGet(name.to_owned())));
+    loss(node, &reader.read(node, &asked).await?, next)
+}
+
+fn loss(node: SocketAddr, replies: &[Reply], next: &Persistence) -> Result<(), Error> {
+    let [keyspace, persistence, config @ ..] = replies else { return Ok(()) };
+    // An error must not be taken for a node without keys.
+    if let Some(error) = keyspace.error().or_else(|| persistence.error()) {
+        let why = format!("it answered INFO with {error}");
+        return Err(Error::NotResponding { node, why, after: std::time::Duration::ZERO });
     }
-}
-
-/// How many keys a restart would lose, and the command that prevents it.
-fn loss(replies: &[Reply], reads_aof: bool) -> Option<(u64, &'static str)> {
-    let [keyspace, appendonly, save] = replies else { return None };
     let keys = KeyspaceInfo::parse(keyspace.text()).keys;
-    let (kept, fix) = if reads_aof {
-        (appendonly.config_value() == Some("yes"), "CONFIG SET appendonly yes")
-    } else {
-        (save.config_value().is_some_and(|points| !points.is_empty()), "CONFIG SET save \"3600 1\"")
-    };
-    (keys > 0 && !kept).then_some((keys, fix))
-}
-
-/// Whether a node's configuration turns the AOF on, as the template does where the inventory says nothing.
-fn reads_aof(fleet: &Fleet, address: SocketAddr) -> bool {
-    let managed = fleet.nodes().find(|node| node.address == address).map(|node| drift::managed(fleet, node));
-    let lines = managed.and_then(|mut managed| managed.remove("appendonly")).unwrap_or_default();
-    lines.last().is_none_or(|line| !line.trim().eq_ignore_ascii_case("no"))
+    if keys == 0 {
+        return Ok(());
+    }
+    let lines: String = ASKED
+        .iter()
+        .zip(config)
+        .filter_map(|(name, reply)| Some(format!("{name} \"{}\"\n", reply.config_value()?)))
+        .collect();
+    let fault = PersistenceInfo::parse(persistence.text()).fault();
+    match next.cannot_read(&Persistence::of(&lines)) {
+        Some(fix) => Err(Error::OnlyCopy { node, keys, fix }),
+        None => match fault {
+            Some(what) => Err(Error::UnsafeFiles { node, keys, what }),
+            None => Ok(()),
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::testing::{at, six};
+    use crate::cluster::testing::at;
 
-    fn replies(keys: u64, appendonly: &str, save: &str) -> Vec<Reply> {
-        let text = |text: &str| Reply::Text(text.to_owned());
-        let config = |name: &str, value: &str| Reply::List(vec![text(name), text(value)]);
-        vec![
-            text(&format!("# Keyspace\r\ndb0:keys={keys},expires=0\r\n")),
-            config("appendonly", appendonly),
-            config("save", save),
-        ]
+    fn text(text: &str) -> Reply {
+        Reply::Text(text.to_owned())
+    }
+
+    fn of(keys: u64, running: [&str; 5], status: &str, next: &str) -> Result<(), String> {
+        let keyspace = if keys == 0 { String::new() } else { format!("db0:keys={keys},expires=0\r\n") };
+        let mut replies = vec![text(&keyspace), text(status)];
+        replies.extend(
+            ASKED.iter().zip(running).map(|(name, value)| Reply::List(vec![text(name), text(value)])),
+        );
+        loss(at("7001"), &replies, &Persistence::of(next)).map_err(|error| error.to_string())
+    }
+
+    const AOF: [&str; 5] = ["yes", "", "appendonly.aof", "appendonlydir", "dump.rdb"];
+    const RDB: [&str; 5] = ["no", "60 1", "appendonly.aof", "appendonlydir", "dump.rdb"];
+    const MEMORY: [&str; 5] = ["no", "", "appendonly.aof", "appendonlydir", "dump.rdb"];
+
+    #[test]
+    fn keys_are_there_again_where_the_next_start_reads_what_this_one_writes() {
+        assert_eq!(of(3, AOF, "", "appendonly yes"), Ok(()));
+        assert_eq!(of(3, RDB, "", "appendonly no\nsave \"\""), Ok(()));
+        assert_eq!(of(0, MEMORY, "", "appendonly no"), Ok(()));
     }
 
     #[test]
-    fn a_node_without_keys_loses_none() {
-        assert_eq!(loss(&replies(0, "no", ""), true), None);
-        assert_eq!(loss(&replies(0, "no", ""), false), None);
+    fn keys_in_memory_or_in_files_that_nobody_reads_would_be_lost() {
+        assert!(of(3, MEMORY, "", "save \"\"").unwrap_err().contains("3 keys"));
+        assert!(of(3, RDB, "", "appendonly yes").is_err());
+        assert!(of(3, AOF, "", "appendonly no").is_err());
+        assert!(of(3, AOF, "", "appendonly yes\nappendfilename x").is_err());
+        assert!(of(3, AOF, "", "appendonly yes\nappenddirname x").is_err());
+        assert!(of(3, RDB, "", "dbfilename x").is_err());
     }
 
     #[test]
-    fn keys_survive_where_the_next_start_reads_what_this_process_writes() {
-        assert_eq!(loss(&replies(5, "yes", ""), true), None);
-        assert_eq!(loss(&replies(5, "no", "3600 1"), false), None);
+    fn files_that_could_not_be_written_are_no_copy() {
+        let error = of(3, AOF, "aof_last_write_status:err\r\n", "appendonly yes").unwrap_err();
+        assert!(error.contains("aof_last_write_status:err"), "{error}");
     }
 
     #[test]
-    fn keys_in_memory_alone_are_counted_and_the_fix_named() {
-        assert_eq!(loss(&replies(5, "no", "3600 1"), true), Some((5, "CONFIG SET appendonly yes")));
-        assert_eq!(loss(&replies(5, "yes", ""), false), Some((5, "CONFIG SET save \"3600 1\"")));
-    }
-
-    #[test]
-    fn an_unknown_directive_is_not_taken_for_persistence() {
-        let mut replies = replies(5, "yes", "3600 1");
-        replies[1] = Reply::List(Vec::new());
-        assert!(loss(&replies, true).is_some());
-    }
-
-    #[test]
-    fn the_aof_is_read_unless_the_inventory_turns_it_off() {
-        let mut fleet = six();
-        assert!(reads_aof(&fleet, at("7001")));
-        fleet.config.insert("appendonly".to_owned(), vec!["yes".to_owned(), "NO".to_owned()]);
-        assert!(!reads_aof(&fleet, at("7001")), "the last line counts");
-        fleet.hosts[0].nodes[0].config.insert("appendonly".to_owned(), vec!["yes".to_owned()]);
-        assert!(reads_aof(&fleet, at("7001")), "the node's own line counts more");
+    fn a_node_that_does_not_tell_is_not_taken_for_an_empty_one() {
+        let replies = vec![Reply::Error("NOPERM no permissions".to_owned()); 7];
+        let error = loss(at("7001"), &replies, &Persistence::of("appendonly yes")).unwrap_err();
+        assert!(error.to_string().contains("NOPERM"), "{error}");
     }
 }

@@ -1,16 +1,23 @@
 //! What must not be touched: two clusters that shake hands once are merged for good, and joining a cluster
 //! deletes keys. Pure, and asked before the first command.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-};
+mod change;
+mod copies;
+mod next_start;
+mod start;
 
-use super::observe::Observed;
+use std::{collections::HashMap, net::SocketAddr};
+
+pub(super) use self::copies::{Holding, survives_stop};
+pub use self::{
+    next_start::{NextStart, Persistence},
+    start::{StartRule, start_rules},
+};
+use super::{observe::Observed, on_disk::OnDisk};
 use crate::{
-    inventory::Fleet,
-    redis::{NodeRow, SLOTS, parse_nodes},
-    units::NodeId,
+    inventory::{Engine, Fleet, Version},
+    redis::{NodeRow, SLOTS, SlotRange, show_slots},
+    units::{HostName, MemberName, NodeId, NodeName},
 };
 
 /// Why no node of a fleet may be changed.
@@ -18,15 +25,15 @@ use crate::{
 pub enum SafetyViolation {
     #[error("{node} knows node {id} at {address}, which is not in the inventory")]
     #[diagnostic(help(
-        "if {address} belongs to this cluster, add it to the inventory; if {node} was part of another cluster, stop it, \
-         move its data folder away and apply again. Nothing was changed: joining the two would merge them for good"
+        "if {address} belongs to this cluster, add it to the inventory; if it is of another cluster, find out how the two met \
+         before anything else. Nothing was changed: joining them would merge them for good"
     ))]
     Foreign { node: SocketAddr, id: NodeId, address: String },
     #[error(
         "{node} belongs to another cluster: it knows only nodes like {id} at {address}, and none of this fleet"
     )]
     #[diagnostic(help(
-        "stop {node}, move its data folder away and apply again, or take it out of the inventory. \
+        "take {node} out of the inventory, or give this cluster another port. \
          Nothing was changed: joining the two would merge them for good"
     ))]
     OtherCluster { node: SocketAddr, id: NodeId, address: String },
@@ -38,23 +45,92 @@ pub enum SafetyViolation {
     SameId { one: SocketAddr, other: SocketAddr, id: NodeId },
     #[error("{one} and {other} both own slot {slot} and do not know each other: they belong to two clusters")]
     #[diagnostic(help(
-        "decide which cluster to keep, stop the nodes of the other one, move their data folders away and apply again. \
-         A node that lost its nodes.conf but kept its keys also looks like this: it claims the slots of its keys"
+        "take the nodes of one of them out of the inventory. A node that lost its nodes.conf but kept its keys also looks \
+         like this, since it claims the slots of its keys: bring its nodes.conf back. Nothing was changed"
     ))]
     TwoClusters { one: SocketAddr, other: SocketAddr, slot: u16 },
     #[error("{node} holds {keys} keys but no slots, and joining the cluster would delete them")]
     #[diagnostic(help("copy the keys elsewhere and empty the node with FLUSHALL, then apply again"))]
     WouldFlush { node: SocketAddr, keys: u64 },
+    #[error(
+        "{node} ({member}) was node {id} with slots {}, and no copy of their keys is left: its data is not there",
+        show_slots(slots)
+    )]
+    #[diagnostic(help(
+        "where a disk is not mounted or a folder was moved away, bring it back and run this again. \
+         `--accept-data-loss {member}` serves these slots without their keys, for good"
+    ))]
+    LostShard { node: SocketAddr, member: Box<MemberName>, id: NodeId, slots: Vec<SlotRange> },
+    #[error(
+        "{node} ({member}) owns slots {}, and the members that may have their keys cannot be asked",
+        show_slots(slots)
+    )]
+    #[diagnostic(help(
+        "it was not started, since they would drop their keys for what it has. Run this again when all hosts of the cluster \
+         answer; `--accept-data-loss {member}` starts it all the same"
+    ))]
+    UnknownCopy { node: SocketAddr, member: Box<MemberName>, slots: Vec<SlotRange> },
+    #[error(
+        "{node} ({member}) keeps its keys in {file}, which its next start would not read: `{directive}` differs"
+    )]
+    #[diagnostic(help(
+        "set `{directive}` back to what it was and apply, so that it starts with its keys; a change of how they are kept is \
+         made while it runs. `--accept-data-loss {member}` starts it without them"
+    ))]
+    WouldIgnore { node: SocketAddr, member: Box<MemberName>, file: String, directive: String },
+    #[error("{node} ({member}) was node {id}; its nodes.conf cannot be read, and its data folder has keys")]
+    #[diagnostic(help(
+        "it would start as a stranger and claim their slots. Bring its nodes.conf back from a backup; or, where `provision \
+         status` shows that another node serves its slots, move its data folder aside, delete nothing, and apply again: it then \
+         copies the keys from that one"
+    ))]
+    LostIdentity { node: SocketAddr, member: Box<MemberName>, id: NodeId },
+    #[error("this cluster runs {has}, and the inventory means {wants}")]
+    #[diagnostic(help(
+        "an engine is not changed in place: form a second cluster with another `name` and `port`, and copy the keys. \
+         Nothing was changed"
+    ))]
+    OtherEngine { has: Engine, wants: Engine },
+    #[error("this cluster runs version {has}, and the inventory means {wants}, which cannot read its files")]
+    #[diagnostic(help(
+        "set `version` to {has} or a newer one; data formats do not go back. Nothing was changed"
+    ))]
+    Downgrade { has: Version, wants: Version },
+    #[error("this cluster has {has} {what}, and the inventory means {wants}")]
+    #[diagnostic(help(
+        "the number of nodes and of replicas of a formed cluster cannot be changed yet: set `nodes` and `replicas` back. \
+         Nothing was changed"
+    ))]
+    OtherCount { what: &'static str, has: usize, wants: usize },
+    #[error(
+        "{host} has nodes of this cluster that the inventory does not: {}; it means {}",
+        names(has),
+        names(wants)
+    )]
+    #[diagnostic(help(
+        "set `port` or `nodes` back to what they were: with others a second, empty cluster would stand beside the first. \
+         Nothing was changed"
+    ))]
+    OtherNodes { host: HostName, has: Vec<NodeName>, wants: Vec<NodeName> },
+    #[error("{id} ({member}) runs at {has}, and the inventory means {wants}")]
+    #[diagnostic(help(
+        "the address of a member that runs cannot be changed yet: set its address back. Nothing was changed"
+    ))]
+    Moved { id: NodeId, member: Box<MemberName>, has: String, wants: String },
 }
 
-/// Refuses what no command may touch; `disk` holds the text of `nodes.conf` of nodes that do not run.
-pub(super) fn check(
-    fleet: &Fleet,
-    observed: &Observed,
-    disk: &BTreeMap<SocketAddr, String>,
-) -> Result<Members, SafetyViolation> {
+fn names(nodes: &[NodeName]) -> String {
+    match nodes {
+        [first, .., last] => format!("{first} to {last}"),
+        _ => nodes.iter().map(NodeName::as_str).collect(),
+    }
+}
+
+/// Refuses what no command may touch.
+pub(super) fn check(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Result<Members, SafetyViolation> {
+    change::refuse(fleet, observed, disk)?;
     let members = members(fleet, observed, disk);
-    refuse(fleet, &members)?;
+    refuse(fleet, &members, disk)?;
     Ok(Members(members))
 }
 
@@ -90,7 +166,7 @@ impl Member {
     }
 }
 
-fn members(fleet: &Fleet, observed: &Observed, disk: &BTreeMap<SocketAddr, String>) -> Vec<Member> {
+fn members(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Vec<Member> {
     let member = |address: SocketAddr| {
         if let Some(view) = observed.view(address) {
             return Some(Member {
@@ -100,15 +176,14 @@ fn members(fleet: &Fleet, observed: &Observed, disk: &BTreeMap<SocketAddr, Strin
                 keys: Some(view.keys()),
             });
         }
-        // A file the engine could not read either is no ground to refuse: the node itself will say so.
-        let nodes = parse_nodes(disk.get(&address)?).ok()?;
+        let nodes = disk.stopped.get(&address)?.nodes()?;
         let id = nodes.myself()?.id.clone();
         Some(Member { address, id, rows: nodes.rows, keys: None })
     };
     fleet.nodes().filter_map(|node| member(node.address)).collect()
 }
 
-fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
+fn refuse(fleet: &Fleet, members: &[Member], disk: &OnDisk) -> Result<(), SafetyViolation> {
     let mut ids: HashMap<&NodeId, SocketAddr> = HashMap::new();
     for member in members {
         if let Some(one) = ids.insert(&member.id, member.address) {
@@ -116,7 +191,7 @@ fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
         }
     }
     for member in members {
-        refuse_foreign(fleet, &ids, member)?;
+        refuse_foreign(fleet, &ids, member, disk)?;
     }
     refuse_double_owners(members)?;
     members.iter().try_for_each(refuse_flush)
@@ -124,37 +199,62 @@ fn refuse(fleet: &Fleet, members: &[Member]) -> Result<(), SafetyViolation> {
 
 /// An unknown id is foreign when its address is, or when the node knows no node of the fleet. Otherwise it is
 /// the former id of a node of the fleet that lost its `nodes.conf`. A node that did not answer may have any
-/// id that is listed at its address.
+/// id that is listed at its address. One that is dead and served nothing is what is left of a member.
 fn refuse_foreign(
     fleet: &Fleet,
     ids: &HashMap<&NodeId, SocketAddr>,
     member: &Member,
+    disk: &OnDisk,
 ) -> Result<(), SafetyViolation> {
     let node = member.address;
     let silent = |address: SocketAddr| {
         fleet.nodes().any(|node| node.address == address) && !ids.values().any(|known| *known == address)
     };
+    let recorded = |id: &NodeId| disk.manifest.as_ref().is_some_and(|manifest| manifest.has(id));
     let mut unknown = None;
     for row in member.peers().filter(|row| !ids.contains_key(&row.id)) {
         match row.address() {
             Some(address) if silent(address) => {}
             Some(address) if !fleet.nodes().any(|node| node.address == address) => {
-                return Err(SafetyViolation::Foreign {
-                    node,
-                    id: row.id.clone(),
-                    address: row.written_address(),
-                });
+                if !is_remnant(row, member) {
+                    return Err(moved(fleet, row, disk).unwrap_or_else(|| SafetyViolation::Foreign {
+                        node,
+                        id: row.id.clone(),
+                        address: row.written_address(),
+                    }));
+                }
             }
+            _ if recorded(&row.id) => {}
             _ => unknown = Some(row),
         }
     }
-    let knows_us = member.peers().any(|row| ids.contains_key(&row.id) || row.address().is_some_and(silent));
+    let ours =
+        |row: &NodeRow| ids.contains_key(&row.id) || recorded(&row.id) || row.address().is_some_and(silent);
     match unknown {
-        Some(row) if !knows_us => {
+        Some(row) if !member.peers().any(ours) => {
             Err(SafetyViolation::OtherCluster { node, id: row.id.clone(), address: row.written_address() })
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a line is about a node that is gone for good: the cluster calls it failed, it owns no slots, and
+/// nobody follows it. It comes back by a MEET, if ever.
+fn is_remnant(row: &NodeRow, seen_by: &Member) -> bool {
+    let is_followed = seen_by.rows.iter().any(|other| other.master.as_ref() == Some(&row.id));
+    row.has("fail") && row.slots.is_empty() && !is_followed
+}
+
+/// The refusal of a member that runs at another address than the inventory's.
+fn moved(fleet: &Fleet, row: &NodeRow, disk: &OnDisk) -> Option<SafetyViolation> {
+    let member = disk.manifest.as_ref()?.members.iter().find(|member| member.id == row.id)?;
+    let node = fleet.nodes().find(|node| node.host == member.host && node.name == member.node)?;
+    Some(SafetyViolation::Moved {
+        id: row.id.clone(),
+        member: node.member().into(),
+        has: row.written_address(),
+        wants: node.address.to_string(),
+    })
 }
 
 fn refuse_double_owners(members: &[Member]) -> Result<(), SafetyViolation> {

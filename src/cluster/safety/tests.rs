@@ -1,19 +1,26 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::cluster::StoppedNode;
 use crate::cluster::testing::{SIX, add_row, at, cluster, id, six, unmeet, view_mut};
 
 fn refused(observed: &Observed) -> Option<SafetyViolation> {
-    with_disk(observed, &BTreeMap::new())
+    check(&six(), observed, &OnDisk::default()).err()
 }
 
-fn with_disk(observed: &Observed, disk: &BTreeMap<SocketAddr, String>) -> Option<SafetyViolation> {
-    check(&six(), observed, disk).err()
+/// What a stopped node has in `nodes.conf`.
+fn with_disk(observed: &Observed, files: &BTreeMap<SocketAddr, String>) -> Option<SafetyViolation> {
+    let stopped =
+        |text: &String| StoppedNode { nodes_conf: Some(text.clone()), next_start: NextStart::Nothing };
+    let stopped = files.iter().map(|(node, text)| (*node, stopped(text))).collect();
+    check(&six(), observed, &OnDisk { stopped, ..OnDisk::default() }).err()
 }
 
 #[test]
 fn a_healthy_cluster_and_blank_nodes_may_be_changed() {
     assert_eq!(refused(&cluster(SIX)), None);
     let blank = cluster("7001 master alone\n7002 master alone\n7003 down x");
-    assert!(check(&six(), &blank, &BTreeMap::new()).is_ok_and(|members| members.is_blank()));
+    assert!(check(&six(), &blank, &OnDisk::default()).is_ok_and(|members| members.is_blank()));
 }
 
 #[test]
@@ -67,7 +74,7 @@ fn an_id_without_an_address_is_not_foreign_where_other_members_are_known() {
 
 #[test]
 fn a_silent_node_may_have_any_id_at_its_address() {
-    let mut observed = cluster("7001 master 0-16383 alone\n7002 down connection refused");
+    let mut observed = cluster("7001 master 0-100 alone\n7002 down connection refused");
     add_row(&mut observed, "7001", "unknown 10.0.0.1:7002@17002 slave id-10.0.0.1:7001 0 0 1 connected");
     assert_eq!(refused(&observed), None);
 }

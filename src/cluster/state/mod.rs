@@ -1,16 +1,41 @@
 //! What a fleet's cluster is right now, and whether it may be changed at all. Pure, and asked before anything
 //! changes.
 
+mod ops;
+
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use super::{
-    form::{gaps, target},
+    form::{gaps, target, target::TargetRoles},
+    manifest::Manifest,
     observe::{Observed, View},
-    safety::{self, SafetyViolation},
+    op::Op,
+    premises::Premises,
+    safety::{self, SafetyViolation, StartRule},
     topology::Topology,
     tuning,
 };
-use crate::inventory::Fleet;
+
+/// What is known of a cluster before anything changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    pub state: ClusterState,
+    /// Why nothing may be changed, if so.
+    pub refusal: Option<SafetyViolation>,
+    /// What is wrong besides, a sentence each: it is no reason to refuse, and not all of it is repaired.
+    pub findings: Vec<String>,
+    /// What the next run sends to the cluster, as far as it can be told: more where nodes have yet to start.
+    pub ops: Vec<Op>,
+    /// When each node that does not run may start.
+    pub starts: BTreeMap<SocketAddr, StartRule>,
+}
+
+impl Assessment {
+    /// Whether nothing is wrong and nothing to be done.
+    pub fn is_healthy(&self) -> bool {
+        self.state == ClusterState::Formed && self.refusal.is_none() && self.findings.is_empty()
+    }
+}
 
 /// How complete a cluster is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,34 +50,51 @@ pub enum ClusterState {
     Degraded { down: Vec<String> },
 }
 
-/// Says what the cluster is; `disk` holds the text of `nodes.conf` of nodes that do not run.
-pub fn assess(
-    fleet: &Fleet,
-    observed: &Observed,
-    disk: &BTreeMap<SocketAddr, String>,
-) -> Result<ClusterState, SafetyViolation> {
-    if safety::check(fleet, observed, disk)?.is_blank() {
-        return Ok(ClusterState::Unformed { no_process_running: observed.views().next().is_none() });
-    }
+/// Says what the cluster is, whether it may be changed, and what a run will do.
+pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
+    let Premises { fleet, disk, .. } = *premises;
+    let topology = Topology::place(fleet);
+    let starts = safety::start_rules(premises, observed);
+    let checked = safety::check(fleet, observed, disk);
     let down: Vec<String> = observed.down().map(|(node, reason)| format!("{node}: {reason}")).collect();
-    if !down.is_empty() {
-        return Ok(ClusterState::Degraded { down });
-    }
-    Ok(completeness(fleet, &Topology::place(fleet), observed))
+    let all_up = down.is_empty();
+    let target = all_up.then(|| target::decide(premises, &topology, observed));
+    let is_blank = checked.as_ref().is_ok_and(safety::Members::is_blank) && disk.manifest.is_none();
+    let state = match &target {
+        _ if is_blank => ClusterState::Unformed { no_process_running: observed.views().next().is_none() },
+        None => ClusterState::Degraded { down },
+        Some(target) => completeness(premises, observed, target),
+    };
+    let refusal = checked.err().or_else(|| {
+        let refused = starts.values().find_map(|rule| match rule {
+            StartRule::Refused(violation) => Some(violation.clone()),
+            _ => None,
+        });
+        refused.or_else(|| target.as_ref().and_then(|target| target.refuse_loss(fleet)))
+    });
+    let findings = observed.open_slots.iter().map(ToString::to_string).collect();
+    let ops = if is_blank { Vec::new() } else { ops::of(premises, observed, target.as_ref(), &starts) };
+    Assessment { state, refusal, findings, ops, starts }
 }
 
 /// How complete a cluster is whose nodes all answer.
-fn completeness(fleet: &Fleet, topology: &Topology, observed: &Observed) -> ClusterState {
-    let target = target::decide(fleet, topology, observed);
-    let gaps = gaps::find(fleet, observed, &target);
-    let left: Vec<String> = tuning::not_restored(fleet, observed)
+fn completeness(premises: &Premises<'_>, observed: &Observed, target: &TargetRoles) -> ClusterState {
+    let fleet = premises.fleet;
+    let gaps = gaps::find(fleet, observed, target);
+    let mut left: Vec<String> = tuning::not_restored(fleet, observed)
         .into_iter()
         .map(|(node, directive, value)| {
             format!("{node} still has {} as formation set it, and not {value}", directive.name())
         })
         .collect();
+    left.extend(observed.closable_slots().map(|open| format!("{open}, and nobody makes this move")));
     if gaps.is_empty() && left.is_empty() {
-        return ClusterState::Formed;
+        let recorded = Manifest::of(fleet, observed, premises.disk.manifest.as_ref());
+        if recorded == premises.disk.manifest && premises.disk.outdated.is_empty() {
+            return ClusterState::Formed;
+        }
+        let missing = vec!["the manifest of its members is missing or old on some hosts".to_owned()];
+        return ClusterState::Partial { missing, converging: false };
     }
     let knows_all = |view: &View| observed.views().all(|(_, peer)| view.row(&peer.id).is_some());
     let converging = left.is_empty()

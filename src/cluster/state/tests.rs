@@ -1,8 +1,16 @@
 use super::*;
 use crate::cluster::testing::{SIX, add_row, at, cluster, row_mut, six, unmeet, view_mut};
+use crate::cluster::{NextStart, OnDisk, StoppedNode};
 
+/// What a cluster is whose manifest all hosts have.
 fn judge(observed: &Observed) -> ClusterState {
-    assess(&six(), observed, &BTreeMap::new()).unwrap()
+    let fleet = six();
+    let disk = OnDisk { manifest: Manifest::of(&fleet, observed, None), ..OnDisk::default() };
+    assessed(&disk, observed).state
+}
+
+fn assessed(disk: &OnDisk, observed: &Observed) -> Assessment {
+    assess(&Premises { disk, ..Premises::of(&six()) }, observed)
 }
 
 #[test]
@@ -36,7 +44,9 @@ fn a_silent_node_degrades_a_cluster() {
 fn the_file_of_a_stopped_node_tells_that_there_is_a_cluster() {
     let observed = cluster("7001 down connection refused\n7002 down connection refused");
     let file = "id-1 10.0.0.1:7001@17001 myself,master - 0 0 1 connected 0-8191\n".to_owned();
-    let state = assess(&six(), &observed, &BTreeMap::from([(at("7001"), file)])).unwrap();
+    let stopped = StoppedNode { nodes_conf: Some(file), next_start: NextStart::Reads };
+    let disk = OnDisk { stopped: BTreeMap::from([(at("7001"), stopped)]), ..OnDisk::default() };
+    let state = assessed(&disk, &observed).state;
     assert!(matches!(state, ClusterState::Degraded { .. }), "{state:?}");
 }
 

@@ -132,6 +132,6 @@ async fn probe_if_replicating(
 
 /// Whether formation would find nothing left to do, above all no replica that is not online.
 fn is_complete(fleet: &Fleet, topology: &Topology, observed: &Observed) -> bool {
-    let target = target::decide(fleet, topology, observed);
+    let target = target::decide(&crate::cluster::Premises::of(fleet), topology, observed);
     gaps::find(fleet, observed, &target).is_empty()
 }

@@ -4,7 +4,7 @@ use super::target::{HostTarget, above, parent};
 use crate::{
     inventory::Node,
     plan::render::{self, Error},
-    resource::{Config, Content, Directory, File, PASSWORD, Process, Resource},
+    resource::{Config, Content, Directory, File, ManifestFile, PASSWORD, Process, Resource},
 };
 
 impl HostTarget<'_> {
@@ -60,7 +60,8 @@ impl HostTarget<'_> {
             process.config.extend(self.facts.runs_units().then(|| self.layout.unit_file()));
             Resource::Process(process)
         };
-        self.host.nodes.iter().map(process).collect()
+        let manifest = Resource::ManifestFile(ManifestFile::new(self.layout));
+        self.host.nodes.iter().map(process).chain([manifest]).collect()
     }
 
     fn password_file(&self, node: &Node) -> Option<String> {

@@ -291,7 +291,6 @@ fn what_was_noted_of_the_installed_server_settles_its_configurations() {
 
 /// The text that a script writes to the file with this end.
 fn written(script: &str, end: &str) -> String {
-    let line = script.lines().find(|line| line.contains(" | write ") && line.contains(end)).unwrap();
-    let word = line.split(' ').nth(2).unwrap().trim_matches('\'');
-    String::from_utf8(base64::Engine::decode(&base64::prelude::BASE64_STANDARD, word).unwrap()).unwrap()
+    let (_, rest) = script.split_once(&format!("{end} 0644 '' '")).unwrap();
+    rest.split_once('\'').unwrap().0.to_owned()
 }

@@ -9,6 +9,7 @@ use super::{
     fields::{Fields, clean, pairs},
     reply::Reply,
 };
+use crate::inventory::Engine;
 
 /// The sections that are read of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +47,15 @@ impl ServerInfo {
             build_id: fields.text("redis_build_id"),
             mode: cluster("server_mode").or_else(|| fields.text("redis_mode")),
             process_id: fields.number("process_id"),
+        }
+    }
+
+    /// The engine that runs; `None` where it did not say.
+    pub fn engine(&self) -> Option<Engine> {
+        match (&self.valkey_version, &self.redis_version) {
+            (Some(_), _) => Some(Engine::Valkey),
+            (None, Some(_)) => Some(Engine::Redis),
+            (None, None) => None,
         }
     }
 

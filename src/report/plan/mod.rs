@@ -16,11 +16,15 @@ use self::group::{Group, group};
 use super::names::{compressed, shortened};
 use crate::{
     artifact::Builder,
+    cluster::Op,
     inventory::Fleet,
     plan::{HostChanges, Plan, Work},
     resource::Action,
     units::HostName,
 };
+
+/// The most commands to the cluster that a plan lists in brief.
+const MAX_OPS: usize = 10;
 
 /// How much of a plan to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +42,34 @@ impl Plan {
         let mut text = String::new();
         let mut step = "";
         for stage in &self.stages {
-            let lines = stage.work.lines(&self.fleet, detail);
+            let lines = stage.work.lines(self, detail);
             if stage.step != step && !lines.is_empty() {
                 let _ = writeln!(text, "{}", stage.step.bold());
                 step = &stage.step;
             }
             text.push_str(&lines);
         }
+        text.push_str(&self.ops(detail));
         text.push_str(&self.notes());
         let _ = writeln!(text, "\n{}", self.counts());
         text.push_str(&self.risks());
+        text
+    }
+
+    /// The commands to a cluster that was formed before, but for those of [`Plan::risks`].
+    fn ops(&self, detail: Detail) -> String {
+        let ops: Vec<&Op> = self.cluster.ops.iter().filter(|op| !op.loses_keys()).collect();
+        let shown = if detail == Detail::Full { ops.len() } else { MAX_OPS };
+        let mut text = String::new();
+        if !ops.is_empty() {
+            let _ = writeln!(text, "{}", "cluster".bold());
+        }
+        for op in ops.iter().take(shown) {
+            let _ = writeln!(text, "  {} {op}", "~".yellow());
+        }
+        if ops.len() > shown {
+            let _ = writeln!(text, "  and {} more, which --diff shows", ops.len() - shown);
+        }
         text
     }
 
@@ -59,6 +81,9 @@ impl Plan {
             let hosts: Vec<&str> =
                 self.fleet.hosts.iter().map(|host| host.name.as_str()).filter(named).collect();
             let _ = writeln!(text, "  {} {}: {notice}", "!".yellow(), shortened(&hosts));
+        }
+        for finding in &self.cluster.findings {
+            let _ = writeln!(text, "  {} {finding}", "!".red());
         }
         text
     }
@@ -73,8 +98,8 @@ impl Work {
     }
 
     /// What the stage does, but for what [`Plan::risks`] shows.
-    fn lines(&self, fleet: &Fleet, detail: Detail) -> String {
-        let mut text = String::new();
+    fn lines(&self, plan: &Plan, detail: Detail) -> String {
+        let (fleet, mut text) = (&plan.fleet, String::new());
         match self {
             Self::Change(hosts) => changes(&mut text, hosts, fleet, detail),
             Self::Build(builders) => {
@@ -84,6 +109,9 @@ impl Work {
             }
             Self::Form { why, whole: true, .. } => {
                 let _ = writeln!(text, "  {} {why}", "~".yellow());
+            }
+            Self::Form { why, .. } if plan.cluster.is_of_members() => {
+                let _ = writeln!(text, "  {} repair the cluster: {why}", "~".yellow());
             }
             Self::Form { topology, why, .. } => {
                 let _ = writeln!(text, "  {} form the cluster: {why}", "~".yellow());

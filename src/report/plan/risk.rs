@@ -27,6 +27,7 @@ impl Plan {
         };
         section("Restarted, one node after the other", self.restarts());
         section("Not reached", self.out_of_reach());
+        section("Keys that are given up", self.losses());
         section("Stopped, and their data deleted", self.stops());
         text
     }
@@ -39,6 +40,11 @@ impl Plan {
         let changes = hosts.flat_map(|host| host.changes.iter().map(|change| (&host.host, change)));
         let restarts = changes.filter(|(_, change)| change.difference.action == Action::Restart);
         self.lines(restarts.map(|(host, change)| items::change(host, change)).collect())
+    }
+
+    fn losses(&self) -> String {
+        let losses = self.cluster.ops.iter().filter(|op| op.loses_keys());
+        losses.map(|op| format!("  {} {op}\n", "!".red())).collect()
     }
 
     fn stops(&self) -> String {

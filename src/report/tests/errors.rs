@@ -8,7 +8,7 @@ use miette::Report;
 
 use crate::{
     artifact, cluster, host, inspect,
-    inventory::{self, Fold},
+    inventory::{self, Engine, Fold, Version},
     lab, plan, playbook, redis,
     report::{
         failure::text,
@@ -114,6 +114,7 @@ fn errors_of_connections() {
 }
 
 every!(errors_of_plans: plan::Error {
+    plan::Error::Refused(_) => cluster::SafetyViolation::WouldFlush { node: node(1), keys: 12 }.into(),
     plan::Error::PortTaken { .. } => plan::Error::PortTaken {
         host: word("n1"),
         taken: PortInUse { node: word("7001"), port: 17001, owner: word("nginx (pid 412)") },
@@ -135,22 +136,31 @@ every!(errors_of_plans: plan::Error {
 every!(errors_of_inspection: inspect::Error {
     inspect::Error::Host(_) => host::Error::Garbled { host: word("n1"), answer: word("?") }.into(),
     inspect::Error::Secret(_) => secret::Error::Unset(word("PASSWORD")).into(),
-    inspect::Error::SafetyViolation(_) =>
-        cluster::SafetyViolation::WouldFlush { node: node(1), keys: 12 }.into(),
+    inspect::Error::TwoManifests(_) =>
+        cluster::TwoManifests { one: "n1".into(), other: "n2".into() }.into(),
     inspect::Error::AuthMismatch(_) => auth_mismatch().into(),
     inspect::Error::NoSession(_) => inspect::NoSession { host: word("n1") }.into(),
 });
+
+fn slots() -> Vec<redis::SlotRange> {
+    vec![redis::SlotRange::new(0, 5460)]
+}
+
+fn member() -> crate::units::MemberName {
+    crate::units::MemberName { host: "n1".into(), node: "7001".into() }
+}
 
 fn auth_mismatch() -> cluster::AuthMismatch {
     let fleet = fleet(1);
     let address = fleet.hosts[0].nodes[0].address;
     let state = cluster::State::AuthRejected(word("NOAUTH Authentication required."));
-    let observed = cluster::Observed { nodes: vec![(address, state)] };
+    let observed = cluster::Observed { nodes: vec![(address, state)], open_slots: Vec::new() };
     cluster::auth_mismatch(&fleet, &observed, |_| Some(word("/etc/provision/demo/7001/password.conf")))
         .unwrap()
 }
 
 every!(errors_of_runs: run::Error {
+    run::Error::NoRandom { .. } => run::Error::NoRandom { source: std::io::Error::other("no entropy") },
     run::Error::Host(_) => host::Error::Garbled { host: word("n1"), answer: word("?") }.into(),
     run::Error::Build(_) => artifact::Error::NotASource { file: word("x.tar.gz") }.into(),
     run::Error::Form(_) => cluster::FormError::Unfinished { missing: vec![word("slots")], after: AFTER }.into(),
@@ -199,6 +209,32 @@ every!(errors_of_safety: cluster::SafetyViolation {
         cluster::SafetyViolation::TwoClusters { one: node(1), other: node(2), slot: 7 },
     cluster::SafetyViolation::WouldFlush { .. } =>
         cluster::SafetyViolation::WouldFlush { node: node(1), keys: 12 },
+    cluster::SafetyViolation::LostShard { .. } => cluster::SafetyViolation::LostShard {
+        node: node(1), member: member().into(), id: "a".repeat(40).into(), slots: slots(),
+    },
+    cluster::SafetyViolation::UnknownCopy { .. } =>
+        cluster::SafetyViolation::UnknownCopy { node: node(1), member: member().into(), slots: slots() },
+    cluster::SafetyViolation::WouldIgnore { .. } => cluster::SafetyViolation::WouldIgnore {
+        node: node(1), member: member().into(), file: word("dump.rdb"), directive: word("appendonly"),
+    },
+    cluster::SafetyViolation::LostIdentity { .. } => cluster::SafetyViolation::LostIdentity {
+        node: node(1), member: member().into(), id: "a".repeat(40).into(),
+    },
+    cluster::SafetyViolation::OtherEngine { .. } =>
+        cluster::SafetyViolation::OtherEngine { has: Engine::Redis, wants: Engine::Valkey },
+    cluster::SafetyViolation::Downgrade { .. } => cluster::SafetyViolation::Downgrade {
+        has: Version::new(7, 0, 15), wants: Version::new(6, 2, 14),
+    },
+    cluster::SafetyViolation::OtherCount { .. } =>
+        cluster::SafetyViolation::OtherCount { what: "nodes", has: 6, wants: 8 },
+    cluster::SafetyViolation::OtherNodes { .. } => cluster::SafetyViolation::OtherNodes {
+        host: "n1".into(),
+        has: vec!["7541".into(), "7542".into()],
+        wants: vec!["7641".into(), "7642".into()],
+    },
+    cluster::SafetyViolation::Moved { .. } => cluster::SafetyViolation::Moved {
+        id: "a".repeat(40).into(), member: member().into(), has: word("10.0.0.1:7001"), wants: word("10.0.0.9:7001"),
+    },
 });
 
 every!(errors_of_forming: cluster::FormError {
@@ -237,6 +273,18 @@ every!(errors_of_rolling_restarts: cluster::RollingError {
         cluster::RollingError::NotResponding { node: node(1), why: word("no reply"), after: AFTER },
     cluster::RollingError::OnlyCopy { .. } =>
         cluster::RollingError::OnlyCopy { node: node(1), keys: 12, fix: "CONFIG SET save \"3600 1\"" },
+    cluster::RollingError::UnsafeFiles { .. } => cluster::RollingError::UnsafeFiles {
+        node: node(1), keys: 12, what: word("aof_last_write_status:err"),
+    },
+    cluster::RollingError::NoLeader { .. } => cluster::RollingError::NoLeader {
+        id: "07c37d".into(), slots: slots(), why: word("it has no replica that answers"), after: AFTER,
+    },
+    cluster::RollingError::SlotMoving { .. } => cluster::RollingError::SlotMoving { open: cluster::OpenSlot {
+        node: node(1), slot: 93, side: cluster::Side::Migrating, peer: "07c37d".into(), imported: Some(2),
+    } },
+    cluster::RollingError::NewTrouble { .. } => cluster::RollingError::NewTrouble {
+        node: node(1), what: word("10.0.0.1:7002 does not answer"),
+    },
     cluster::RollingError::NoFailoverCandidate { .. } =>
         cluster::RollingError::NoFailoverCandidate { node: node(1), after: AFTER },
     cluster::RollingError::CandidateUnreachable { .. } =>

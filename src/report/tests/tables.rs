@@ -40,6 +40,9 @@ fn state(standing: &str, nodes: Vec<NodeStatus>) -> Status {
         environment,
         healthy: nodes.iter().all(|node| node.problem.is_none()),
         standing: standing.to_owned(),
+        refusal: None,
+        findings: Vec::new(),
+        ops: Vec::new(),
         nodes,
     }
 }

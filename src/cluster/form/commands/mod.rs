@@ -31,6 +31,10 @@ pub(in crate::cluster) enum Step {
     MeetAgain(SocketAddr),
     /// Become the replica of this id.
     Replicate(NodeId),
+    /// Take over the slots of a master that is gone, where no election has made that so.
+    Promote,
+    /// Close an open slot that nobody moves.
+    Stabilise(u16),
 }
 
 /// The largest fleet whose every pair is introduced by MEET; in a larger one gossip is cheaper.
@@ -46,14 +50,20 @@ pub(in crate::cluster) fn next(
     let mut list = steps.claims();
     list.extend(steps.bump());
     list.extend(steps.forgets());
+    list.extend(target.heirs.keys().map(|heir| (*heir, Step::Promote)));
     list.extend(steps.shards());
     list.extend(steps.introductions());
-    if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_))) {
+    if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_) | Step::Promote)) {
         return list;
     }
     let mut all = tune(tuning::not_tuned(fleet, observed));
     all.append(&mut list);
     all
+}
+
+/// The commands that close slots which nobody moves.
+pub(super) fn close(observed: &Observed) -> Vec<(SocketAddr, Step)> {
+    observed.closable_slots().map(|open| (open.node, Step::Stabilise(open.slot))).collect()
 }
 
 /// The commands that put the directives back which formation changed, also in a run that did not end.
@@ -211,6 +221,10 @@ pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Comm
             vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]
         }
         Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
+        Step::Promote => vec![vec![word("CLUSTER"), word("FAILOVER"), word("FORCE")]],
+        Step::Stabilise(slot) => {
+            vec![vec![word("CLUSTER"), word("SETSLOT"), slot.to_string(), word("STABLE")]]
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::Premises;
 use crate::cluster::{
     form::target::decide,
     testing::{SIX, add_row, at, cluster, hosts, id, row_mut, six, unmeet, view_mut},
@@ -13,7 +14,7 @@ fn steps(observed: &Observed) -> Vec<(SocketAddr, Step)> {
 }
 
 fn all_steps(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
-    next(fleet, observed, &decide(fleet, &Topology::place(fleet), observed))
+    next(fleet, observed, &decide(&Premises::of(fleet), &Topology::place(fleet), observed))
 }
 
 fn blank() -> String {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::Premises;
 use crate::cluster::{
     form::target::decide,
     testing::{SIX, add_row, cluster, row_mut, six, unmeet, view_mut},
@@ -7,7 +8,7 @@ use crate::cluster::{
 
 fn gaps(observed: &Observed) -> Vec<Gap> {
     let fleet = six();
-    find(&fleet, observed, &decide(&fleet, &Topology::place(&fleet), observed))
+    find(&fleet, observed, &decide(&Premises::of(&fleet), &Topology::place(&fleet), observed))
 }
 
 /// The only gap there is.
@@ -66,7 +67,7 @@ fn a_master_with_too_few_replicas_is_a_gap() {
     let observed = cluster(
         "7001 master 0-8191\n7002 master 8192-16383\n7003 replica 7001\n7004 replica 7001\n7005 replica 7002",
     );
-    let found = find(&fleet, &observed, &decide(&fleet, &Topology::place(&fleet), &observed));
+    let found = find(&fleet, &observed, &decide(&Premises::of(&fleet), &Topology::place(&fleet), &observed));
     let roles: Vec<_> =
         found.into_iter().filter(|gap| gap.kind == GapKind::Role).map(|gap| gap.text).collect();
     assert_eq!(roles, ["10.0.0.1:7002 has 1 of its 2 replicas"]);

@@ -8,11 +8,13 @@ use std::{
 use crate::{
     cluster::{
         observe::{Observed, View},
+        premises::Premises,
+        safety::SafetyViolation,
         topology::Topology,
     },
-    inventory::Fleet,
-    redis::{SLOTS, SlotRange, join_slots},
-    units::NodeId,
+    inventory::{Fleet, Node},
+    redis::{NodeRow, SLOTS, SlotRange, join_slots},
+    units::{MemberName, NodeId},
 };
 
 /// The roles that make a cluster of what is there with the fewest changes.
@@ -25,9 +27,24 @@ pub(in crate::cluster) struct TargetRoles {
     pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
     /// Ids that no node of the fleet has now, and no election needs: to be forgotten.
     pub(in crate::cluster) stale_ids: Vec<NodeId>,
+    /// Slots whose owner is gone, with every copy of their keys that the cluster knew.
+    pub(in crate::cluster) lost: Vec<LostSlots>,
+    /// Replicas that may take over the slots of a lost master, the most advanced of each.
+    pub(in crate::cluster) heirs: BTreeMap<SocketAddr, NodeId>,
     /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves
     /// itself.
     pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
+}
+
+/// Slots that no running node owns or can inherit, and that had an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster) struct LostSlots {
+    pub(in crate::cluster) id: NodeId,
+    /// The node that had this id, where the manifest or the nodes say so.
+    pub(in crate::cluster) node: Option<SocketAddr>,
+    pub(in crate::cluster) slots: Vec<SlotRange>,
+    /// Whether the user gives their keys up.
+    pub(in crate::cluster) accepted: Option<MemberName>,
 }
 
 impl TargetRoles {
@@ -36,16 +53,30 @@ impl TargetRoles {
         if self.masters.contains(&node) { Some(node) } else { self.replicas.get(&node).copied() }
     }
 
+    /// Refuses to serve slots again whose keys are missing, unless the user gives them up.
+    pub(in crate::cluster) fn refuse_loss(&self, fleet: &Fleet) -> Option<SafetyViolation> {
+        let lost = self.lost.iter().find(|lost| lost.accepted.is_none())?;
+        let node = lost.node.or_else(|| self.masters.first().copied())?;
+        let member = Box::new(fleet.nodes().find(|own| own.address == node)?.member());
+        let (id, slots) = (lost.id.clone(), lost.slots.clone());
+        Some(SafetyViolation::LostShard { node, member, id, slots })
+    }
+
     pub(in crate::cluster) fn replicas_of(&self, master: SocketAddr) -> impl Iterator<Item = SocketAddr> {
         self.replicas.iter().filter(move |(_, m)| **m == master).map(|(replica, _)| *replica)
     }
 }
 
 /// Decides the roles. Every node must have answered.
-pub(in crate::cluster) fn decide(fleet: &Fleet, topology: &Topology, observed: &Observed) -> TargetRoles {
-    let mut builder = TargetBuilder::new(fleet, topology, observed);
+pub(in crate::cluster) fn decide(
+    premises: &Premises<'_>,
+    topology: &Topology,
+    observed: &Observed,
+) -> TargetRoles {
+    let mut builder = TargetBuilder::new(premises, topology, observed);
     builder.owners();
     builder.elections();
+    builder.recorded_losses();
     builder.more_masters();
     builder.slot_assignments();
     builder.replicas();
@@ -53,6 +84,7 @@ pub(in crate::cluster) fn decide(fleet: &Fleet, topology: &Topology, observed: &
 }
 
 struct TargetBuilder<'a> {
+    premises: Premises<'a>,
     fleet: &'a Fleet,
     topology: &'a Topology,
     views: Vec<(SocketAddr, &'a View)>,
@@ -63,11 +95,12 @@ struct TargetBuilder<'a> {
 }
 
 impl<'a> TargetBuilder<'a> {
-    fn new(fleet: &'a Fleet, topology: &'a Topology, observed: &'a Observed) -> Self {
+    fn new(premises: &Premises<'a>, topology: &'a Topology, observed: &'a Observed) -> Self {
         let views: Vec<_> = observed.views().collect();
         let ids = views.iter().map(|(address, view)| (&view.id, *address)).collect();
         let taken = vec![false; usize::from(SLOTS)];
-        Self { fleet, topology, views, ids, taken, target: TargetRoles::default() }
+        let (premises, fleet) = (*premises, premises.fleet);
+        Self { premises, fleet, topology, views, ids, taken, target: TargetRoles::default() }
     }
 
     /// The nodes that own slots are masters; of two that claim a slot the one with the higher epoch owns it.
@@ -100,29 +133,78 @@ impl<'a> TargetBuilder<'a> {
     }
 
     /// Ids that no node has now. One that owns slots and still has a replica in the fleet is being replaced
-    /// by it.
+    /// by it; the slots of one without are lost.
     fn elections(&mut self) {
-        let mut stale_ids: BTreeMap<&NodeId, Vec<SlotRange>> = BTreeMap::new();
+        let mut stale_ids: BTreeMap<&NodeId, (&NodeRow, Vec<u16>)> = BTreeMap::new();
         for row in self.views.iter().flat_map(|(_, view)| view.peers()) {
             if !self.ids.contains_key(&row.id) {
-                stale_ids.entry(&row.id).or_default().extend(&row.slots);
+                let (_, slots) = stale_ids.entry(&row.id).or_insert((row, Vec::new()));
+                slots.extend(row.slots.iter().flat_map(|range| range.iter()));
             }
         }
-        for (id, slots) in stale_ids {
-            let orphans: Vec<SocketAddr> =
-                self.views.iter().filter(|(_, view)| view.follows(id)).map(|(address, _)| *address).collect();
-            if orphans.is_empty() {
+        for (id, (row, slots)) in stale_ids {
+            let mut orphans: Vec<(SocketAddr, &View)> =
+                self.views.iter().filter(|(_, view)| view.follows(id)).copied().collect();
+            orphans.sort_by_key(|(_, view)| std::cmp::Reverse(view.offset()));
+            let free = self.take(slots);
+            let Some((heir, _)) = orphans.first() else {
                 self.target.stale_ids.push(id.clone());
-            } else if slots.iter().flat_map(|range| range.iter()).any(|slot| !self.taken[usize::from(slot)]) {
-                for slot in slots.iter().flat_map(|range| range.iter()) {
-                    self.taken[usize::from(slot)] = true;
-                }
-                for orphan in orphans {
-                    let text = format!("{orphan} has not taken over the slots of its lost master {id} yet");
-                    self.target.pending.insert(orphan, text);
-                }
+                self.lose(id, Some(row), free);
+                continue;
+            };
+            if free.is_empty() {
+                continue;
+            }
+            self.target.heirs.insert(*heir, id.clone());
+            for (orphan, _) in orphans {
+                let text = format!("{orphan} has not taken over the slots of its lost master {id} yet");
+                self.target.pending.insert(orphan, text);
             }
         }
+    }
+
+    /// Shards of the manifest of which no member runs under its id: their slots are not free, their keys are
+    /// missing.
+    fn recorded_losses(&mut self) {
+        let Some(manifest) = &self.premises.disk.manifest else { return };
+        for member in &manifest.members {
+            let runs = |id: &NodeId| self.ids.contains_key(id);
+            if runs(&member.id) || manifest.peers(member).any(|peer| runs(&peer.id)) {
+                continue;
+            }
+            let slots = manifest.slots(member);
+            let free = self.take(slots.iter().flat_map(|range| range.iter()));
+            self.lose(&member.id, None, free);
+        }
+    }
+
+    /// Takes those of the slots that nobody has yet.
+    fn take(&mut self, slots: impl IntoIterator<Item = u16>) -> Vec<u16> {
+        let free = |slot: &u16| !std::mem::replace(&mut self.taken[usize::from(*slot)], true);
+        let mut free: Vec<u16> = slots.into_iter().filter(free).collect();
+        free.sort_unstable();
+        free
+    }
+
+    /// Slots whose keys nobody has: they become free only where the user gives the keys up, by the name of
+    /// any member of the shard.
+    fn lose(&mut self, id: &NodeId, row: Option<&NodeRow>, slots: Vec<u16>) {
+        if slots.is_empty() {
+            return;
+        }
+        let (node, manifest) = (self.premises.node_of(id, row), &self.premises.disk.manifest);
+        let recorded = manifest.as_ref().zip(self.premises.recorded(id));
+        let shard =
+            recorded.into_iter().flat_map(|(manifest, member)| manifest.peers(member).chain([member]));
+        let names = shard.map(|member| MemberName { host: member.host.clone(), node: member.node.clone() });
+        let accepted = names.chain(node.map(Node::member)).find(|name| self.premises.accepted.contains(name));
+        if accepted.is_some() {
+            for slot in &slots {
+                self.taken[usize::from(*slot)] = false;
+            }
+        }
+        let (id, node, slots) = (id.clone(), node.map(|node| node.address), join_slots(slots));
+        self.target.lost.push(LostSlots { id, node, slots, accepted });
     }
 
     /// Where slots are free and masters too few, nodes without a role become masters: first those that

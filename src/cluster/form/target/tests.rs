@@ -6,7 +6,7 @@ fn target(text: &str) -> TargetRoles {
 }
 
 fn target_of(fleet: &Fleet, observed: &Observed) -> TargetRoles {
-    decide(fleet, &Topology::place(fleet), observed)
+    decide(&Premises::of(fleet), &Topology::place(fleet), observed)
 }
 
 fn masters(target: &TargetRoles) -> Vec<u16> {

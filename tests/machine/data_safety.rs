@@ -1,0 +1,302 @@
+//! No run of `apply` loses a key that had a surviving copy: the cases of real clusters that lost some, by
+//! real servers, with keys counted by value. The ids (S1, …) are those of the project's list of field
+//! cases.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{
+    Sandbox, inventory, kill,
+    resp::{Reply, ask, count, fill},
+    until,
+};
+
+/// Neither an AOF nor an RDB file.
+const IN_MEMORY: &str = "[cluster.config]\nsave = \"\"\nappendonly = false\n";
+
+/// Three masters without replicas.
+fn no_replicas(name: &str, port: u16, config: &str) -> String {
+    format!(
+        "[cluster]\nname = \"{name}\"\nversion = \"7.0.15\"\nport = {port}\nreplicas = 0\n\
+         [cluster.config]\n{config}\n\
+         [[hosts]]\nname = \"here\"\naddress = \"local\"\nnodes = 3\n"
+    )
+}
+
+fn pid(sandbox: &Sandbox, node: &str) -> u32 {
+    sandbox.pids().into_iter().find(|(name, _)| name == node).unwrap().1
+}
+
+fn kill_node(sandbox: &Sandbox, node: &str) {
+    kill(pid(sandbox, node));
+}
+
+fn id(address: &str) -> String {
+    ask(address, &["CLUSTER", "MYID"]).text()
+}
+
+fn tell(address: &str, words: &[&str]) {
+    assert_eq!(ask(address, words), Reply::Text("OK".into()), "{address}: {words:?}");
+}
+
+/// S1 (an engine that keeps nothing on disk): the master would come back empty, and its replica follow it.
+#[test]
+fn s1_a_killed_master_in_memory_starts_after_its_replica_leads() {
+    let sandbox = Sandbox::with("s1", 7501, &inventory("s1", 7501, "", IN_MEMORY));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7501", 300);
+    kill_node(&sandbox, "7501");
+    sandbox.run(&["plan"]).code(2).says("7501 starts once another node of its shard leads");
+    sandbox.apply().ok();
+    assert_eq!(count("127.0.0.1:7502", keys), keys);
+    sandbox.verify().ok();
+}
+
+/// S1, where no replica is left to lead: the keys went with the processes, and that is said.
+#[test]
+fn s1_a_shard_of_which_nothing_is_left_starts_empty_as_planned() {
+    let sandbox = Sandbox::with("s1lost", 7511, &inventory("s1lost", 7511, "", IN_MEMORY));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7511", 300);
+    let replica = ask("127.0.0.1:7511", &["INFO", "replication"]).text();
+    let replica = replica.split("port=").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    for node in [replica.as_str(), "7511"] {
+        kill_node(&sandbox, node);
+    }
+    // The first synchronisation left it there.
+    std::fs::remove_file(sandbox.data().join(&replica).join("dump.rdb")).unwrap();
+    sandbox.run(&["plan"]).code(2).says("here/7511 starts and loses the keys of slots 0-5460");
+    sandbox.apply().ok();
+    let left = count("127.0.0.1:7512", keys);
+    assert!(left > 0 && left < keys, "the other shards keep theirs: {left}");
+    sandbox.verify().ok();
+}
+
+/// S2 (redis issue 2989): the master's files are gone, its replica has all keys, and most masters are down.
+#[test]
+fn s2_an_emptied_master_starts_after_its_replica_leads() {
+    let sandbox = Sandbox::new("s2", 7521);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7521", 300);
+    for node in ["7521", "7522"] {
+        kill_node(&sandbox, node);
+    }
+    std::fs::remove_dir_all(sandbox.data().join("7521/appendonlydir")).unwrap();
+    sandbox.apply().ok();
+    assert_eq!(count("127.0.0.1:7523", keys), keys);
+    sandbox.verify().ok();
+}
+
+/// S3: a node comes back without its data folder, as where a disk was not mounted.
+#[test]
+fn s3_a_blank_node_does_not_inherit_slots_that_had_keys() {
+    let sandbox = Sandbox::with("s3", 7531, &no_replicas("s3", 7531, ""));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7531", 300);
+    let former = id("127.0.0.1:7532");
+    kill_node(&sandbox, "7532");
+    let (data, aside) = (sandbox.data().join("7532"), sandbox.folder.path().join("aside"));
+    assert!(Command::new("cp").arg("-a").args([&data, &aside]).status().unwrap().success());
+    std::fs::remove_dir_all(&data).unwrap();
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        let run = sandbox.run(verb).code(1).says("slots 5461-10922").says(&former).says("127.0.0.1:7532");
+        run.says("--accept-data-loss here/7532");
+    }
+    assert_eq!(sandbox.pids().len(), 2, "it was not started");
+    assert!(!data.exists());
+    assert!(Command::new("cp").arg("-a").args([&aside, &data]).status().unwrap().success());
+    sandbox.apply().ok();
+    assert_eq!(count("127.0.0.1:7531", keys), keys);
+}
+
+/// S3, with the user's word: the slots are served again, empty.
+#[test]
+fn s3_accepted_loss_is_planned_for_the_named_node_alone() {
+    let sandbox = Sandbox::with("s3loss", 7541, &no_replicas("s3loss", 7541, ""));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7541", 300);
+    for node in ["7542", "7543"] {
+        kill_node(&sandbox, node);
+        std::fs::remove_dir_all(sandbox.data().join(node)).unwrap();
+    }
+    sandbox.run(&["apply", "--yes", "--accept-data-loss", "here/7542"]).code(1).says("here/7543");
+    let both = ["--accept-data-loss", "here/7542", "--accept-data-loss", "here/7543"];
+    sandbox.run(&[&["plan"][..], &both].concat()).code(2).says("loses the keys of slots 5461-10922");
+    sandbox.run(&[&["apply", "--yes"][..], &both].concat()).ok();
+    let left = count("127.0.0.1:7541", keys);
+    assert!(left > 0 && left < keys, "{left}");
+    sandbox.verify().ok();
+}
+
+/// S4 (redis issue 12484): an engine with an AOF does not look at the RDB file.
+#[test]
+fn s4_a_stopped_cluster_is_not_switched_from_rdb_to_aof() {
+    let rdb = |aof| no_replicas("s4", 7551, &format!("save = \"60 1\"\nappendonly = {aof}"));
+    let sandbox = Sandbox::with("s4", 7551, &rdb(false));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7551", 300);
+    for node in ["7551", "7552", "7553"] {
+        tell(&format!("127.0.0.1:{node}"), &["SAVE"]);
+        kill_node(&sandbox, node);
+    }
+    sandbox.write(&rdb(true));
+    sandbox.apply().code(1).says("appendonly").says("dump.rdb");
+    assert_eq!(sandbox.pids(), []);
+    sandbox.write(&rdb(false));
+    sandbox.apply().ok();
+    assert_eq!(count("127.0.0.1:7551", keys), keys);
+}
+
+/// S5: while a slot moves, a hand-over would split its keys.
+#[test]
+fn s5_nothing_restarts_while_a_slot_moves() {
+    let sandbox = Sandbox::new("s5", 7561);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7561", 300);
+    let (one, other) = ("127.0.0.1:7561", "127.0.0.1:7562");
+    tell(other, &["CLUSTER", "SETSLOT", "93", "IMPORTING", &id(one)]);
+    tell(one, &["CLUSTER", "SETSLOT", "93", "MIGRATING", &id(other)]);
+    sandbox.run(&["plan"]).says("slot 93").says(one).says(other);
+    sandbox.apply().code(1).says("slot 93");
+    let before = sandbox.pids();
+    sandbox.write(&inventory("s5", 7561, "", "[cluster.config]\nio-threads = 2"));
+    sandbox.apply().code(1).says("slot 93");
+    assert_eq!(before, sandbox.pids());
+    let rows = ask(one, &["CLUSTER", "NODES"]).text();
+    assert!(rows.contains("[93->-"), "{rows}");
+    for node in [one, other] {
+        tell(node, &["CLUSTER", "SETSLOT", "93", "STABLE"]);
+    }
+    sandbox.apply().ok();
+    assert_eq!(count(one, keys), keys);
+}
+
+/// S6: growing and shrinking do not exist yet; an inventory that wants it must not wedge the cluster.
+#[test]
+fn s6_another_number_of_nodes_or_replicas_is_refused_in_the_plan() {
+    let sandbox = Sandbox::new("s6", 7571);
+    sandbox.apply().ok();
+    let nodes = |count| format!("{}nodes = {count}\n", inventory("s6", 7571, "", ""));
+    for (text, says) in [
+        (nodes(8), "has 6 nodes, and the inventory means 8"),
+        (inventory("s6", 7571, "replicas = 0", ""), "has 6 nodes, and the inventory means 3"),
+        (nodes(6).replace("port =", "replicas = 0\nport ="), "has 3 masters, and the inventory means 6"),
+    ] {
+        sandbox.write(&text);
+        for verb in [&["plan"][..], &["apply", "--yes"]] {
+            sandbox.run(verb).code(1).says(says);
+        }
+        sandbox.run(&["status"]).says("127.0.0.1:7571");
+    }
+    sandbox.write(&inventory("s6", 7571, "", ""));
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// S7 (kubeblocks issue 9083): another port would give a second, empty cluster beside the first.
+#[test]
+fn s7_another_port_is_refused_in_the_plan() {
+    let sandbox = Sandbox::new("s7", 7581);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7581", 100);
+    sandbox.write(&inventory("s7", 7591, "", ""));
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        sandbox.run(verb).code(1).says("7581").says("7586").says("port");
+    }
+    assert_eq!(sandbox.pids().len(), 6);
+    assert_eq!(count("127.0.0.1:7581", keys), keys);
+    sandbox.write(&inventory("s7", 7581, "", ""));
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// S8 (redis issue 13007): data formats do not go back.
+#[test]
+fn s8_a_lower_version_is_refused_in_the_plan() {
+    let sandbox = Sandbox::new("s8", 7601);
+    sandbox.apply().ok();
+    let before = sandbox.pids();
+    sandbox.write(&inventory("s8", 7601, "", "").replace("7.0.15", "6.2.14"));
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        sandbox.run(verb).code(1).says("7.0.15").says("6.2.14");
+    }
+    assert_eq!(before, sandbox.pids());
+}
+
+/// S9 (valkey issue 845).
+#[test]
+fn s9_another_engine_is_refused_in_the_plan() {
+    let sandbox = Sandbox::new("s9", 7611);
+    sandbox.apply().ok();
+    let before = sandbox.pids();
+    let text = inventory("s9", 7611, "engine = \"valkey\"", "").replace("7.0.15", "8.1.1");
+    sandbox.write(&text);
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        sandbox.run(verb).code(1).says("redis").says("valkey");
+    }
+    assert_eq!(before, sandbox.pids());
+}
+
+/// A server of the test's own, in cluster mode.
+struct Guest(Child);
+
+impl Guest {
+    fn start(folder: &Path, port: &str) -> Self {
+        let server = Path::new("/usr/bin/redis-server");
+        let words = ["--port", port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", ""];
+        let child = Command::new(server).args(words).current_dir(folder).stdout(Stdio::null()).spawn();
+        Self(child.unwrap())
+    }
+
+    fn stop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// S11 (redis issue 9957): a node that joined by hand, and is dead for good.
+#[test]
+fn s11_a_dead_node_without_slots_is_forgotten_and_a_living_one_refused() {
+    let sandbox = Sandbox::new("s11", 7621);
+    sandbox.apply().ok();
+    let folder = tempfile::tempdir().unwrap();
+    let mut guest = Guest::start(folder.path(), "7629");
+    until("the guest answers", || std::net::TcpStream::connect("127.0.0.1:7629").is_ok());
+    tell("127.0.0.1:7629", &["CLUSTER", "MEET", "127.0.0.1", "7621"]);
+    let rows = |node: &str| ask(node, &["CLUSTER", "NODES"]).text();
+    until("all know the guest", || sandbox.addresses().iter().all(|node| rows(node).contains(":7629@")));
+    sandbox.apply().code(1).says("127.0.0.1:7629");
+    guest.stop();
+    until("all know that it is gone", || {
+        sandbox.addresses().iter().all(|node| rows(node).contains("master,fail "))
+    });
+    sandbox.run(&["status"]).code(1).says("127.0.0.1:7629");
+    sandbox.run(&["plan"]).code(2).says("forget").says("127.0.0.1:7629");
+    sandbox.apply().ok();
+    for node in sandbox.addresses() {
+        assert!(!rows(&node).contains(":7629@"), "{}", rows(&node));
+    }
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// S12 (redis issue 11304): one side of a move that nobody finishes.
+#[test]
+fn s12_a_slot_left_importing_without_keys_is_closed_as_planned() {
+    let sandbox = Sandbox::new("s12", 7631);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7631", 300);
+    let (source, target) = ("127.0.0.1:7631", "127.0.0.1:7632");
+    tell(target, &["CLUSTER", "SETSLOT", "93", "IMPORTING", &id(source)]);
+    sandbox.run(&["status"]).code(1).says("slot 93");
+    sandbox.run(&["plan"]).code(2).says("slot 93").says("importing");
+    sandbox.apply().ok();
+    assert!(!ask(target, &["CLUSTER", "NODES"]).text().contains("[93-"));
+    assert_eq!(count(source, keys), keys);
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
+}
