@@ -66,8 +66,8 @@ impl Binary {
     /// What is noted beside the server and is a fact of the host from then on, short because every run sends
     /// it: a digest of the directives that were asked for, and for each of them 1 where the server knows it.
     fn note(&self, knows: impl Fn(&str) -> bool) -> String {
-        let known = self.directives.iter().map(|name| if knows(name) { '1' } else { '0' });
-        format!("{} {}", self.asked(), known.collect::<String>())
+        let bits = self.directives.iter().map(|name| if knows(name) { '1' } else { '0' });
+        format!("{} {}", self.asked(), bits.collect::<String>())
     }
 
     /// Whether the server knows a directive, by a note; `None` where the note does not tell.
