@@ -43,6 +43,13 @@ pub enum Error {
         "fix what the log names (usually a directive under [cluster.config]) and apply again"
     ))]
     NodeEnded { host: HostName, node: NodeName, log: String, lines: Vec<String> },
+    #[error("{host}: node {node} ended at its start, since its AOF cannot be read: {line}")]
+    #[diagnostic(help(
+        "where `provision status` shows that another node serves its slots, that one has its keys: on {host}, \
+         `mv {data} {data}.aside`, then apply again, and it copies them from there. Where none does, \
+         `redis-check-aof --fix` on the file cuts it at the broken place: what was written after that is lost"
+    ))]
+    BrokenAof { host: HostName, node: NodeName, data: String, line: String },
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help("look at the machine's load and disk, then apply again"))]
     NodeSilent { host: HostName, node: NodeName, log: String, seconds: u64, lines: Vec<String> },

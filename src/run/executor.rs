@@ -2,7 +2,7 @@
 //! plan only the cache, the pinned digests of sources, and the password where it is sent. Between two
 //! barriers hosts are independent of each other; at a barrier all must have finished.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -14,14 +14,16 @@ use super::{
     guarded_starts::{self, Waiting},
     host_pipelines::HostPipelines,
     host_run::HostRun,
+    ready,
     rolling_restart::RollingRestart,
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, Formed, Manifest, Premises, Topology},
+    cluster::{self, Evidence, FormError, Formed, Manifest, Premises, Topology},
     inspect,
     plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
+    resource::Resource,
     units::{HostName, StepName},
 };
 
@@ -151,12 +153,38 @@ impl Executor<'_> {
         }
         let known = &self.plan.cluster;
         let premises = Premises { fleet, disk: &known.on_disk, accepted: &known.accepted };
-        let formed = cluster::form(&writer, &premises, topology, self.outcome.started, &events).await?;
+        let formed = cluster::form(&writer, &premises, topology, self.outcome.started, &events).await;
+        let formed = match formed {
+            // A server accepts connections before it has read its files, and may end over them.
+            Err(FormError::NoAnswer { nodes, after }) => {
+                self.explain_silence(nodes.keys().copied().collect()).await?;
+                return Err(FormError::NoAnswer { nodes, after }.into());
+            }
+            other => other?,
+        };
         if let Some(manifest) = &formed.manifest {
             self.record(step, manifest).await?;
         }
         self.outcome.formed = Some(formed);
         self.outcome.changed += 1;
+        Ok(())
+    }
+
+    /// Fails with the reason of the first of these nodes whose process has ended.
+    async fn explain_silence(&self, silent: BTreeSet<SocketAddr>) -> Result<(), Error> {
+        for (host, baseline) in &self.plan.hosts {
+            let resources = baseline.desired.iter().flat_map(|step| &step.resources);
+            let processes = resources.filter_map(|resource| match resource {
+                Resource::Process(process) if silent.contains(&(process.ip, process.port).into()) => {
+                    Some(process)
+                }
+                _ => None,
+            });
+            let probe = self.context.session(host)?.probe();
+            if let Some(error) = ready::find_ended(probe, &processes.collect::<Vec<_>>()).await? {
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

@@ -18,6 +18,13 @@ const DIAL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the process of a node that does not accept is checked: it may have ended.
 const PROCESS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// What servers of all versions log when the AOF cannot be read to its end (aof.c).
+const BROKEN_AOF: [&str; 3] = [
+    "Bad file format reading the append only file",
+    "Unexpected end of file reading the append only file",
+    "Unrecoverable error reading the append only file",
+];
+
 /// Waits until all of these nodes accept connections, of clients and of other nodes. One that ended instead
 /// is an error with the end of its log.
 pub(super) async fn wait_ready(probe: &Probe, processes: &[&Process]) -> Result<(), Error> {
@@ -48,12 +55,36 @@ async fn refuse_ended(probe: &Probe, process: &Process, late: bool) -> Result<()
     let (runs, lines) = process_state(probe, process).await?;
     let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
     if !runs {
-        return Err(Error::NodeEnded { host, node, log, lines });
+        return Err(ended(probe, process, lines));
     }
     if late {
         return Err(Error::NodeSilent { host, node, log, seconds: ACCEPT_TIMEOUT.as_secs(), lines });
     }
     Ok(())
+}
+
+/// The error of a node that has ended: an AOF that cannot be read has a way out of its own.
+fn ended(probe: &Probe, process: &Process, lines: Vec<String>) -> Error {
+    let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
+    let broken = lines.iter().find(|line| BROKEN_AOF.iter().any(|words| line.contains(words)));
+    match broken {
+        Some(line) => {
+            let (line, data) = (line.trim().to_owned(), process.data.clone());
+            Error::BrokenAof { host, node, data, line }
+        }
+        None => Error::NodeEnded { host, node, log, lines },
+    }
+}
+
+/// The error of the first of these nodes whose process has ended since it was started; `None` where all run.
+pub(super) async fn find_ended(probe: &Probe, processes: &[&Process]) -> Result<Option<Error>, Error> {
+    for process in processes {
+        let (runs, lines) = process_state(probe, process).await?;
+        if !runs {
+            return Ok(Some(ended(probe, process, lines)));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the process that was started still runs, and the end of its output. It need not be the server yet:

@@ -9,6 +9,7 @@ use std::{
 
 use crate::support::{
     Sandbox, inventory, kill,
+    lab::Lab,
     resp::{Reply, ask, count, fill},
     until,
 };
@@ -299,4 +300,69 @@ fn s12_a_slot_left_importing_without_keys_is_closed_as_planned() {
     assert!(!ask(target, &["CLUSTER", "NODES"]).text().contains("[93-"));
     assert_eq!(count(source, keys), keys);
     sandbox.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// S10: a host dies for good, and another machine takes its place in the inventory.
+#[test]
+fn s10_a_dead_host_is_replaced_by_one_with_another_address() {
+    let lab = Lab::up("replaced", 7);
+    let spare = lab.address("n7");
+    lab.edit(|text| {
+        let block = text.split("[[hosts]]").find(|block| block.contains(&spare)).unwrap();
+        text.replace(&format!("[[hosts]]{block}"), "")
+    });
+    lab.apply().ok();
+    let keys = 300;
+    let sets: String = (0..keys).map(|key| format!("SET key:{key} {key}\n")).collect();
+    assert_eq!(lab.redis("n1", 7001, &sets).iter().filter(|line| *line == "OK").count(), keys);
+    let former = lab.redis("n4", 7001, "CLUSTER MYID\n").pop().unwrap();
+    lab.lab(&["kill", "n4"]).ok();
+    until("the cluster knows that n4 is gone and serves all slots", || {
+        let said = lab.redis("n1", 7001, "CLUSTER INFO\nCLUSTER NODES\n").join("\n");
+        said.contains("cluster_state:ok")
+            && said.lines().any(|row| row.contains(&former) && row.contains("fail "))
+            || said.lines().any(|row| row.contains(&former) && row.contains("slave,fail"))
+    });
+    let old = lab.address("n4");
+    lab.edit(|text| text.replace(&format!("\"{old}\""), &format!("\"{spare}\"")));
+    lab.run(&["status"]).code(1).says("n1").says("n4");
+    lab.run(&["plan"]).code(2).says("n4");
+    lab.apply().ok();
+    let gets: String = (0..keys).map(|key| format!("GET key:{key}\n")).collect();
+    let values: Vec<String> = (0..keys).map(|key| key.to_string()).collect();
+    let mut said = lab.redis("n2", 7001, &gets);
+    said.retain(|line| !line.starts_with("-> Redirected"));
+    assert_eq!(said, values);
+    let rows = lab.redis("n1", 7001, "CLUSTER NODES\n").join("\n");
+    assert!(!rows.contains(&former) && rows.contains(&spare), "{rows}");
+    lab.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// S15 (redis issue 5177): a power cut left zeros at the end of the AOF, and its replica has taken over.
+#[test]
+fn s15_an_aof_with_a_broken_end_is_named_with_the_way_that_loses_nothing() {
+    let sandbox = Sandbox::new("s15", 7641);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7641", 300);
+    kill_node(&sandbox, "7641");
+    let leads = |text: String| text.lines().any(|row| row.contains(":7641@") && row.contains("master,fail"));
+    until("its replica has taken over", || {
+        let rows = ask("127.0.0.1:7642", &["CLUSTER", "NODES"]).text();
+        leads(rows) && ask("127.0.0.1:7642", &["CLUSTER", "INFO"]).text().contains("cluster_state:ok")
+    });
+    let folder = sandbox.data().join("7641/appendonlydir");
+    let aof = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let aof = aof.into_iter().find(|path| path.to_string_lossy().ends_with(".incr.aof")).unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&aof).unwrap();
+    std::io::Write::write_all(&mut file, &[0; 4096]).unwrap();
+    std::io::Write::write_all(&mut file, b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n").unwrap();
+    let run = sandbox.apply().code(1).says("7641").says("its AOF cannot be read");
+    let data = sandbox.data().join("7641");
+    let run = run.says(&format!("mv {}", data.display()));
+    drop(run);
+    // What the error says.
+    let aside = sandbox.folder.path().join("aside");
+    assert!(Command::new("mv").args([&data, &aside]).status().unwrap().success());
+    sandbox.apply().ok();
+    assert_eq!(count("127.0.0.1:7641", keys), keys);
 }

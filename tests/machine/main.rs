@@ -23,6 +23,7 @@ mod data_safety;
 mod fleet;
 mod lab;
 mod passwords;
+mod random_life;
 mod secrets;
 mod single_host;
 mod steps;

@@ -42,6 +42,21 @@ pub fn ask(address: &str, words: &[&str]) -> Reply {
     read(&mut BufReader::new(stream))
 }
 
+/// The same of a node that may not answer.
+pub fn try_ask(address: &str, words: &[&str]) -> Option<Reply> {
+    let address = address.parse().unwrap();
+    let stream = TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    (&stream).write_all(command.as_bytes()).ok()?;
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer).ok().filter(|read| *read > 0)?;
+    Some(Reply::Text(answer))
+}
+
 /// Asks and follows MOVED, as a cluster client does.
 pub fn follow(address: &str, words: &[&str]) -> Reply {
     let mut address = address.to_owned();

@@ -4,46 +4,42 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::observe::{Observed, State, View};
+use crate::cluster::observe::{Activity, Observed};
 
 /// The shortest time without progress, for fleets with a short node timeout.
 const MIN_PROGRESS_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same while nodes load or synchronise: a fork, a slow disk, or an engine that does not count its bytes.
+const ACTIVE_PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
 /// The engine itself takes twice the node timeout to stop calling a master failed that was away.
 const NODE_TIMEOUTS: u64 = 4;
 
-/// Passes after `max(20 s, 4 × node timeout)` without progress: fewer gaps, or more bytes that nodes have
-/// synchronised or loaded.
+/// Passes after `max(20 s, 4 × node timeout)` without progress, or ten minutes while nodes are busy with their
+/// data: fewer gaps, or anything that a node has loaded or synchronised.
 pub(super) struct ProgressDeadline {
     limit: Duration,
     since: Instant,
     fewest_gaps: usize,
-    most_bytes: u64,
+    activity: Activity,
 }
 
 impl ProgressDeadline {
     pub(super) fn new(observed: &Observed) -> Self {
         let slowest = observed.views().map(|(_, view)| view.node_timeout_ms).max().unwrap_or(0);
         let limit = Duration::from_millis(slowest.saturating_mul(NODE_TIMEOUTS)).max(MIN_PROGRESS_TIMEOUT);
-        Self { limit, since: Instant::now(), fewest_gaps: usize::MAX, most_bytes: 0 }
+        Self { limit, since: Instant::now(), fewest_gaps: usize::MAX, activity: Activity::default() }
     }
 
     /// The limit, once it has passed.
     pub(super) fn passed(&mut self, observed: &Observed, gaps: usize, now: Instant) -> Option<Duration> {
-        let synced = |view: &View| view.info.replication.master_sync_read_bytes.unwrap_or(0);
-        let bytes = observed.views().map(|(_, view)| synced(view)).sum::<u64>() + loaded_bytes(observed);
-        if gaps < self.fewest_gaps || bytes > self.most_bytes {
+        let activity = Activity::of(observed);
+        let limit = if activity.is_none() { self.limit } else { self.limit.max(ACTIVE_PROGRESS_TIMEOUT) };
+        if gaps < self.fewest_gaps || activity != self.activity {
             self.since = now;
             self.fewest_gaps = self.fewest_gaps.min(gaps);
-            self.most_bytes = self.most_bytes.max(bytes);
+            self.activity = activity;
         }
-        (now - self.since > self.limit).then_some(self.limit)
+        (now - self.since > limit).then_some(limit)
     }
-}
-
-/// Bytes that nodes have read which load their data now.
-pub(super) fn loaded_bytes(observed: &Observed) -> u64 {
-    let bytes = |state: &State| if let State::Loading(bytes) = state { *bytes } else { 0 };
-    observed.nodes.iter().map(|(_, state)| bytes(state)).sum()
 }
 
 #[cfg(test)]
@@ -79,7 +75,19 @@ mod tests {
         assert_eq!(deadline.passed(&cluster("7001 master"), 3, began), None);
         assert_eq!(deadline.passed(&cluster("7001 master"), 2, after(1)), None);
         assert_eq!(deadline.passed(&cluster("7001 loading 5"), 2, after(2)), None);
-        assert_eq!(deadline.passed(&cluster("7001 loading 5"), 2, after(3)), Some(LIMIT));
+        assert_eq!(deadline.passed(&cluster("7001 loading 5"), 2, after(3)), None);
+        let stuck = after(2) + ACTIVE_PROGRESS_TIMEOUT + Duration::from_secs(1);
+        assert_eq!(deadline.passed(&cluster("7001 loading 5"), 2, stuck), Some(ACTIVE_PROGRESS_TIMEOUT));
+    }
+
+    #[test]
+    fn a_node_that_has_loaded_does_not_hide_the_one_that_still_does() {
+        let mut deadline = ProgressDeadline::new(&cluster("7001 master"));
+        let began = Instant::now();
+        deadline.passed(&cluster("7001 loading 900\n7002 loading 5"), 2, began);
+        let later = began + ACTIVE_PROGRESS_TIMEOUT;
+        assert_eq!(deadline.passed(&cluster("7001 master\n7002 loading 5"), 2, later), None);
+        assert_eq!(deadline.passed(&cluster("7001 master\n7002 loading 6"), 2, later + LIMIT), None);
     }
 
     #[test]

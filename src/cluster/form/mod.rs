@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     commands::Step,
-    deadline::{ProgressDeadline, loaded_bytes},
+    deadline::ProgressDeadline,
     gaps::{Gap, GapKind},
     pacing::Pacing,
 };
 use super::{
     manifest::Manifest,
-    observe::{Observed, observe},
+    observe::{Activity, Observed, observe},
     premises::Premises,
     safety,
     topology::Topology,
@@ -84,7 +84,7 @@ pub async fn form(
 
 /// Waits until every node answers as a cluster node and has loaded its data.
 async fn wait_for_answers(reader: &NodeReader<'_>) -> Result<Observed, Error> {
-    let (mut progressed, mut last) = (Instant::now(), 0);
+    let (mut progressed, mut last) = (Instant::now(), (0, Activity::default()));
     loop {
         let observed = observe(reader).await;
         let nodes: BTreeMap<_, _> =
@@ -92,8 +92,8 @@ async fn wait_for_answers(reader: &NodeReader<'_>) -> Result<Observed, Error> {
         if nodes.is_empty() {
             return Ok(observed);
         }
-        let progress = loaded_bytes(&observed) + observed.views().count() as u64;
-        if progress > last {
+        let progress = (observed.views().count(), Activity::of(&observed));
+        if progress.0 > last.0 || progress.1 != last.1 {
             (progressed, last) = (Instant::now(), progress);
         }
         if progressed.elapsed() > ANSWER_TIMEOUT {

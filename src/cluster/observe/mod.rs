@@ -1,11 +1,13 @@
 //! Looking at every node: one pipelined round trip each, all at the same time.
 
+mod activity;
 mod exchange;
 mod observed;
 mod view;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+pub(in crate::cluster) use activity::Activity;
 pub use observed::{Observed, State};
 pub use view::View;
 

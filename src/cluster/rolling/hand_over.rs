@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{error::Error, settled::unsettled};
 use crate::{
     cluster::{
-        observe::{Observed, State, View, observe},
+        observe::{Activity, Observed, View, observe},
         safety::{Holding, survives_stop},
         tunable::Tunable,
     },
@@ -74,16 +74,15 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<Hand
 
 /// Waits until a node answers. One that runs and does not may hold the only copy of its keys.
 async fn answering(reader: &NodeReader<'_>, node: SocketAddr) -> Result<Observed, Error> {
-    let (mut progressed, mut loaded) = (Instant::now(), 0);
+    let (mut progressed, mut last) = (Instant::now(), Activity::default());
     loop {
         let observed = observe(reader).await;
         if observed.view(node).is_some() {
             return Ok(observed);
         }
-        if let Some(State::Loading(bytes)) = observed.get(node)
-            && *bytes > loaded
-        {
-            (progressed, loaded) = (Instant::now(), *bytes);
+        let activity = Activity::of_node(&observed, node);
+        if activity != last {
+            (progressed, last) = (Instant::now(), activity);
         }
         if progressed.elapsed() > ANSWER_TIMEOUT {
             let why = unsettled(&observed, node).unwrap_or_default();

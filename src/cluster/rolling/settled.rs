@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use crate::{
-    cluster::observe::{Observed, State, observe},
+    cluster::observe::{Activity, Observed, State, observe},
     redis::NodeReader,
 };
 
@@ -21,14 +21,13 @@ pub async fn settled(
     deadline: Duration,
 ) -> Result<Duration, Error> {
     let began = Instant::now();
-    let (mut progressed, mut loaded) = (began, 0);
+    let (mut progressed, mut last) = (began, Activity::default());
     loop {
         let observed = observe(reader).await;
         let Some(missing) = unsettled(&observed, node) else { return Ok(began.elapsed()) };
-        if let Some(State::Loading(bytes)) = observed.get(node)
-            && *bytes > loaded
-        {
-            (progressed, loaded) = (Instant::now(), *bytes);
+        let activity = Activity::of_node(&observed, node);
+        if activity != last {
+            (progressed, last) = (Instant::now(), activity);
         }
         if progressed.elapsed() > deadline {
             return Err(Error::NotSettled { node, missing, after: deadline });

@@ -169,6 +169,9 @@ every!(errors_of_runs: run::Error {
     run::Error::Secret(_) => secret::Error::Unset(word("PASSWORD")).into(),
     run::Error::NoSession(_) => inspect::NoSession { host: word("n1") }.into(),
     run::Error::Interrupted { .. } => run::Error::Interrupted { after: word("configure") },
+    run::Error::BrokenAof { .. } => run::Error::BrokenAof {
+        host: word("n1"), node: word("7001"), data: word("/d/7001"), line: word("Bad file format"),
+    },
     run::Error::NodeEnded { .. } => run::Error::NodeEnded {
         host: word("n1"), node: word("7001"), log: word("/l"), lines: vec![word("Bad directive")],
     },
