@@ -27,6 +27,8 @@ mod node;
 mod probe;
 #[path = "shell/scenario.rs"]
 mod scenario;
+#[path = "shell/trial.rs"]
+mod trial;
 #[path = "shell/undo.rs"]
 mod undo;
 
@@ -40,7 +42,7 @@ use std::{
 use scenario::{SHELLS, Scenario, command, run_all};
 
 /// The scenarios of all programs.
-const TABLES: [&[Scenario]; 8] = [
+const TABLES: [&[Scenario]; 9] = [
     accounts::SCENARIOS,
     artifact::SCENARIOS,
     change::SCENARIOS,
@@ -48,6 +50,7 @@ const TABLES: [&[Scenario]; 8] = [
     host::SCENARIOS,
     node::SCENARIOS,
     probe::SCENARIOS,
+    trial::SCENARIOS,
     undo::SCENARIOS,
 ];
 
@@ -154,6 +157,11 @@ fn node() {
 #[test]
 fn probe() {
     run_all(probe::SCENARIOS);
+}
+
+#[test]
+fn trial() {
+    run_all(trial::SCENARIOS);
 }
 
 #[test]

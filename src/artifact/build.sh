@@ -25,7 +25,8 @@ echo "provision: compiler ${compiler%%
 
 rm -rf tree
 mkdir tree && tar -xf source.tar -C tree --no-same-owner || exit 70
-root=$(find tree -path '*/src/server.c' -printf '%d %h\n' | sort -n | head -n 1)
+# Up to Redis 3.0 the server is redis.c.
+root=$(find tree \( -path '*/src/server.c' -o -path '*/src/redis.c' \) -printf '%d %h\n' | sort -n | head -n 1)
 root=${root#* }
 [ -n "$root" ] && [ -r "$root/version.h" ] || exit 72
 # Valkey states the version of Redis it is compatible with in the same file.

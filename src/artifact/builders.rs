@@ -78,6 +78,7 @@ pub(super) mod tests {
             compiler: word(compiler),
             boot_id: String::new(),
             accounts: std::collections::BTreeMap::new(),
+            knows: std::collections::BTreeMap::new(),
         }
     }
 

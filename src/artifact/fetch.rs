@@ -17,8 +17,8 @@ use super::{
 use crate::{
     digest,
     distro::debian,
-    host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
-    inventory::{Address, Host, SourceKind, Ssh},
+    host::{Facts, LockedHost, Probe},
+    inventory::SourceKind,
 };
 
 /// Finds the source of what is wanted: the first of its places that has it. What is new is in the cache
@@ -164,15 +164,7 @@ impl Search<'_> {
 /// This machine as a host, where it has source packages. The lock is one of its own: no cluster is changed
 /// here.
 async fn this_machine() -> Option<(LockedHost, Facts)> {
-    let host = Host {
-        name: "this machine".into(),
-        address: Address::Local,
-        ssh: Ssh::default(),
-        zone: None,
-        nodes: Vec::new(),
-    };
-    let pool = Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt)));
-    let probe = Probe::connect(&host, &pool).await.ok()?;
+    let probe = Probe::of_this_machine().await.ok()?;
     let facts = probe.facts().await.ok().filter(|facts| facts.distro() == Some(&debian::DISTRO))?;
     Some((probe.lock("sources", "a run that fetches a source", &|_| {}).await.ok()?, facts))
 }

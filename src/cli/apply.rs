@@ -89,7 +89,7 @@ async fn plan_from_inventory(
     let probes = connect(&project.fleet, args.trust, unreachable).await?;
     let mut sessions = lock(&project.fleet, probes, unreachable).await?;
     let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
-    let plan = project.plan(inspection, &options)?;
+    let plan = project.plan(inspection, &options).await?;
     let no_changes = no_changes_message(&plan, &options);
     Ok(PreparedRun { plan, sessions, store: project.store, no_changes })
 }

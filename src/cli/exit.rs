@@ -82,6 +82,12 @@ impl From<run::Error> for Failure {
     }
 }
 
+impl From<run::RefusedConfig> for Failure {
+    fn from(error: run::RefusedConfig) -> Self {
+        Self::usage(error.into())
+    }
+}
+
 impl From<crate::host::Error> for Failure {
     fn from(error: crate::host::Error) -> Self {
         Self::failed(error.into())

@@ -24,7 +24,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
         let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
-        let plan = project.plan(inspection, &options)?;
+        let plan = project.plan(inspection, &options).await?;
         if let Some(path) = &args.output {
             let json = serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?;
             file::write("the plan", path, &json)?;

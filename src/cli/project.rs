@@ -12,6 +12,7 @@ use crate::{
     inventory::{self, Fleet, Fold},
     plan::{Blueprint, Desired, Plan, PlanInput, PlanOptions, Rollout, Templates},
     playbook::{self, Playbook},
+    report, run,
     units::MemberName,
 };
 
@@ -83,12 +84,17 @@ impl Project {
         Ok(inspection)
     }
 
-    /// The plan that follows from an inspection.
-    pub(super) fn plan(
+    /// The plan that follows from an inspection. Its configurations are tried here where that is possible.
+    pub(super) async fn plan(
         &self,
         inspection: Inspection<Vec<Desired>>,
         options: &PlanOptions,
     ) -> Result<Plan, Failure> {
-        Ok(Plan::new(&PlanInput::new(&self.fleet, inspection, options))?)
+        let plan = Plan::new(&PlanInput::new(&self.fleet, inspection, options))?;
+        let warnings = run::try_here(&plan, &self.store).await?;
+        for warning in warnings {
+            report::note(&warning);
+        }
+        Ok(plan)
     }
 }

@@ -1,15 +1,25 @@
 //! The read-only capability.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
+    connector::Connector,
     error::{Error, Result},
     facts::{self, Facts},
     host_shell::HostShell,
+    prompt::NoPrompt,
     ssh::Pool,
     stream::Stream,
 };
-use crate::{inventory::Host, units::HostName};
+use crate::{
+    inventory::{Address, Host, Ssh},
+    units::HostName,
+};
 
 /// How long a question may stay unanswered.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(90);
@@ -24,6 +34,13 @@ impl Probe {
     /// answer: what answers with something else is no shell.
     pub async fn connect(host: &Host, pool: &Pool) -> Result<Self> {
         Ok(Self { host: Arc::new(HostShell::connect(host, pool).await?) })
+    }
+
+    /// Connects to this machine, which needs no place in an inventory.
+    pub async fn of_this_machine() -> Result<Self> {
+        let (name, ssh) = ("this machine".into(), Ssh::default());
+        let host = Host { name, address: Address::Local, ssh, zone: None, nodes: Vec::new() };
+        Self::connect(&host, &Pool::new(Connector::new(PathBuf::new(), false, Box::new(NoPrompt)))).await
     }
 
     /// The host's name in the inventory.

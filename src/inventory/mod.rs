@@ -25,6 +25,7 @@ use std::path::Path;
 pub use crate::event::Environment;
 
 pub use self::{
+    directives::refused,
     engine::{Engine, Version},
     fleet::{Address, Directives, Fleet, Fold, Host, Node, Ssh},
     ports::bus_port,

@@ -15,6 +15,11 @@ pub enum Error {
     #[diagnostic(help("move it away, or set another path in the step of the playbook; nothing was changed"))]
     InTheWay { host: HostName, path: String, wanted: &'static str, found: String },
     #[error(
+        "{host}: `{directive}` would change from {is} to {wanted} in {path}, and the node would start without its keys"
+    )]
+    #[diagnostic(help("set `{directive}` back to {is}: the files that hold the keys keep their name"))]
+    RenamedData { host: HostName, path: String, directive: &'static str, is: String, wanted: String },
+    #[error(
         "{host}: {what} is neither installed nor in the cache, and the step that compiles it is left out"
     )]
     #[diagnostic(help("add it with --tags, or leave --tags out"))]

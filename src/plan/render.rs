@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use crate::{
-    inventory::{Directives, Fleet, Host, Node, Version},
+    inventory::{Directives, Fleet, Host, Node},
     resource::{Layout, PASSWORD},
 };
 
@@ -31,7 +31,7 @@ pub struct Error {
     source: tera::Error,
 }
 
-/// The configuration of one node.
+/// The configuration of one node, whose lines may begin with `?`; see [`Config`](crate::resource::Config).
 pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) -> Result<String, Error> {
     let mut context = common(fleet, layout);
     let paths = layout.node(node);
@@ -52,7 +52,6 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
     });
     context["directives"] = json!(lines);
     context["set"] = json!(set);
-    context["binds_source"] = json!(fleet.version >= Version::new(7, 0, 0));
     render(&format!("{}.conf", fleet.engine), text, &context)
 }
 
@@ -205,11 +204,19 @@ mod tests {
     #[test]
     fn a_node_binds_and_announces_its_own_address() {
         let text = config_of(&fleet(&["a"]));
-        for line in ["bind 10.0.0.1", "port 7001", "cluster-announce-ip 10.0.0.1", "cluster-enabled yes"] {
+        for line in [
+            "bind 10.0.0.1",
+            "port 7001",
+            "cluster-enabled yes",
+            "?cluster-announce-ip 10.0.0.1",
+            "?bind-source-addr 10.0.0.1",
+            "?replica-announce-ip|slave-announce-ip 10.0.0.1",
+            "?replica-announce-port|slave-announce-port 7001",
+        ] {
             assert!(has_line(&text, line), "{line}:\n{text}");
         }
-        assert!(has_line(&text, "protected-mode no"), "other nodes come from other addresses:\n{text}");
-        assert!(!text.contains("include") && !text.contains("bind-source-addr"), "{text}");
+        assert!(has_line(&text, "?protected-mode no"), "other nodes come from other addresses:\n{text}");
+        assert!(!text.contains("include"), "{text}");
     }
 
     #[test]
@@ -230,7 +237,7 @@ mod tests {
     fn a_password_is_included_and_never_written_into_the_configuration() {
         let text = config_of(&fleet_with(&["a"], "auth = { env = \"ORDERS_PASSWORD\" }"));
         assert!(has_line(&text, "include \"/etc/provision/orders/7001/password.conf\""), "{text}");
-        assert!(!text.contains("requirepass") && !text.contains("protected-mode no"), "{text}");
+        assert!(!text.contains("requirepass") && !text.contains("?protected-mode no"), "{text}");
         let unit = unit_of(&fleet_with(&["a"], "auth = { env = \"ORDERS_PASSWORD\" }"), 252);
         assert!(
             unit.contains("/%i/password.conf") && !unit_of(&fleet(&["a"]), 252).contains("password.conf")
@@ -238,16 +245,53 @@ mod tests {
     }
 
     #[test]
-    fn simulated_addresses_are_the_source_of_their_node_where_the_engine_can_do_that() {
-        let simulated = |version: &str| {
+    fn an_address_is_the_source_of_its_node_unless_it_is_the_only_loopback_one() {
+        let local = |nodes: &str| {
             let text = format!(
-                "[cluster]\nname = \"orders\"\nversion = \"{version}\"\nreplicas = 0\n[[hosts]]\nname = \"a\"\n\
-                 address = \"local\"\nnodes = {{ ips = \"127.0.1.1-3\", port = 6379 }}\n"
+                "[cluster]\nname = \"orders\"\nversion = \"7.0.15\"\nreplicas = 0\n[[hosts]]\nname = \"a\"\n\
+                 address = \"local\"\nnodes = {nodes}\n"
             );
             config_of(&parse("orders.toml", &text, Fold::AsWritten).unwrap())
         };
-        assert!(has_line(&simulated("7.0.15"), "bind-source-addr 127.0.1.1"));
-        assert!(!simulated("6.2.14").contains("bind-source-addr"));
+        let simulated = local("{ ips = \"127.0.1.1-3\", port = 6379 }");
+        assert!(has_line(&simulated, "?bind-source-addr 127.0.1.1"), "{simulated}");
+        assert!(has_line(&simulated, "?protected-mode no"), "{simulated}");
+        assert!(!local("3").contains("bind-source-addr"));
+    }
+
+    #[test]
+    fn what_a_server_knows_decides_its_lines_whatever_its_version() {
+        let old = ["daemonize", "slave-announce-ip", "slave-announce-port"];
+        let new = ["cluster-announce-ip", "replica-announce-ip", "slave-announce-ip", "supervised"];
+        for version in ["3.0.7", "9.9.9"] {
+            let fleet = fleet_with(&["a"], &format!("version = \"{version}\""));
+            let layout = Layout::new(&fleet, &facts());
+            let config = crate::resource::Config {
+                path: String::new(),
+                text: config(&templates().config, &fleet, fleet.nodes().next().unwrap(), &layout).unwrap(),
+                mode: 0o640,
+                owner: None,
+                binary: String::new(),
+                account: None,
+            };
+            let lines = |knows: &[&str]| {
+                let settled = config.settle(|name| Some(knows.contains(&name)));
+                assert!(settled.is_settled() && !settled.text.contains('?'), "{}", settled.text);
+                settled.text.lines().map(str::to_owned).collect::<Vec<_>>()
+            };
+            let has = |lines: &[String], line: &str| lines.iter().any(|other| other == line);
+            let (old, new) = (lines(&old), lines(&new));
+            assert!(
+                has(&old, "slave-announce-ip 10.0.0.1") && has(&old, "slave-announce-port 7001"),
+                "{old:?}"
+            );
+            assert!(!has(&old, "cluster-announce-ip 10.0.0.1") && !has(&old, "supervised no"), "{old:?}");
+            assert!(has(&new, "replica-announce-ip 10.0.0.1") && has(&new, "supervised no"), "{new:?}");
+            assert!(
+                !new.iter().any(|line| line.starts_with("slave-") || line.starts_with("bind-source")),
+                "{new:?}"
+            );
+        }
     }
 
     #[test]

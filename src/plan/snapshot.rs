@@ -36,7 +36,7 @@ impl HostSnapshot {
             }
             if let Some(difference) = resource.compare(&self.observed, changing) {
                 changing.extend(resource.writes());
-                changes.push(Planned { resource: resource.clone(), difference });
+                changes.push(Planned { resource: resource.settled(&self.observed), difference });
             }
         }
         (!changes.is_empty()).then(|| HostChanges { host: host.clone(), changes })
@@ -65,6 +65,9 @@ impl HostSnapshot {
             Some(Obstacle::PortInUse(taken)) => return Err(Error::PortTaken { host, taken }),
             Some(Obstacle::InTheWay { path, wanted, found }) => {
                 return Err(Error::InTheWay { host, path, wanted, found });
+            }
+            Some(Obstacle::RenamedData { path, directive, is, wanted }) => {
+                return Err(Error::RenamedData { host, path, directive, is, wanted });
             }
             None => {}
         }

@@ -80,7 +80,8 @@ impl Work {
         matches!(self, Self::Build(_))
     }
 
-    pub(super) fn changes(&self) -> &[HostChanges] {
+    /// The changes of each host, where it makes any.
+    pub fn changes(&self) -> &[HostChanges] {
         if let Self::Change(hosts) = self { hosts } else { &[] }
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn facts() -> Facts {
         compiler: String::new(),
         boot_id: "boot".into(),
         accounts: BTreeMap::new(),
+        knows: BTreeMap::new(),
     }
 }
 
@@ -100,6 +101,9 @@ pub(crate) fn desired(
     blueprint.desired_resources(host, facts, &Layout::new(fleet, facts), &packages).unwrap()
 }
 
+/// What the server of these hosts knows of what the template asks.
+const KNOWN: [&str; 3] = ["cluster-announce-ip", "protected-mode", "supervised"];
+
 /// What a host prints that has all of this, as the probe script prints it. Passwords are not supported.
 pub(crate) fn answers(desired: &[Desired]) -> Vec<String> {
     let resources = || desired.iter().flat_map(|step| &step.resources);
@@ -132,6 +136,14 @@ fn answer(resource: &Resource) -> Vec<String> {
             let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
             let state = path("regular file", file.mode, file.owner.as_deref(), &file.path);
             vec![state, format!("=sum {sha256}  {}", file.path)]
+        }
+        Resource::Config(config) => {
+            let binary = &config.binary;
+            let text = config.settle(|name| Some(KNOWN.contains(&name))).text;
+            let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
+            let state = path("regular file", config.mode, config.owner.as_deref(), &config.path);
+            let knows = format!("=knows {binary} {} ", KNOWN.join(" "));
+            vec![state, format!("=sum {sha256}  {}", config.path), knows]
         }
         Resource::Line(line) => vec![path("regular file", 0o644, None, &line.path)],
         Resource::Binary(binary) => {

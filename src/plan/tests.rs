@@ -12,7 +12,7 @@ use crate::{
     units::HostName,
 };
 
-const ALL: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
+const ALL: [&str; 7] = ["build", "install", "ship", "configure", "start", "form", "verify"];
 
 fn refused(scene: &Scene) -> String {
     scene.plan().unwrap_err().to_string()
@@ -40,8 +40,8 @@ fn bare_hosts_go_through_all_steps_in_the_order_of_the_flow() {
         "build a,b",
         "build on a",
         "install a,b",
-        "configure a,b",
         "ship a,b",
+        "configure a,b",
         "start a,b",
         "form",
         "verify",
@@ -91,7 +91,7 @@ fn tags_select_steps_by_name_and_by_tag() {
 fn the_limit_leaves_other_hosts_and_with_them_the_cluster() {
     // b is not ready: a cluster with it is neither formed nor verified.
     let stages = Scene::bare(&["a", "b"]).limit(&["a"]).stages();
-    assert_eq!(stages, ["build a", "build on a", "install a", "configure a", "ship a", "start a"]);
+    assert_eq!(stages, ["build a", "build on a", "install a", "ship a", "configure a", "start a"]);
     let ready = Scene::converged(&["a", "b"]).without_file("a", "sysctl.d/10-provision-orders.conf");
     assert_eq!(ready.limit(&["a"]).stages(), ["install a", "verify"]);
 }
@@ -218,10 +218,10 @@ fn groups(plan: &Plan) -> Vec<String> {
 #[test]
 fn hosts_meet_only_where_the_work_needs_it() {
     let plan = Scene::bare(&["a", "b"]).plan().unwrap();
-    assert_eq!(groups(&plan), ["build build install configure ship start", "form verify"]);
+    assert_eq!(groups(&plan), ["build build install ship configure start", "form verify"]);
     // A host of a later batch cannot wait for a builder that has yet to begin.
     let plan = Scene::bare(&["a", "b"]).rollout(Some(1), 0).plan().unwrap();
-    assert_eq!(groups(&plan), ["build build", "install configure ship start", "form verify"]);
+    assert_eq!(groups(&plan), ["build build", "install ship configure start", "form verify"]);
 }
 
 #[test]
@@ -324,4 +324,16 @@ fn the_flow_has_the_built_in_steps() {
     let scene = Scene::converged(&["a"]);
     let steps: Vec<&str> = scene.hosts["a"].desired.iter().map(|step| step.step.as_str()).collect();
     assert_eq!(steps, ALL);
+}
+
+#[test]
+fn the_files_that_hold_keys_keep_their_names() {
+    let path = "/etc/provision/orders/7001/redis.conf";
+    let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "port 7001\ndbfilename keys.rdb\n");
+    let scene = Scene::converged(&["a"])
+        .without("a", |line| line.starts_with("=sum ") && line.ends_with(path))
+        .with("a", format!("=sum abc  {path}"))
+        .with("a", format!("=text {text} {path}"));
+    let error = scene.plan().unwrap_err();
+    assert!(matches!(error, Error::RenamedData { directive: "dbfilename", .. }), "{error:?}");
 }

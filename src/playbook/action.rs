@@ -15,8 +15,8 @@ use crate::inventory::{Fleet, OneOrMany, Problem, Spanned, suggest};
 pub(super) const BUILT_IN: [(&str, Action); 7] = [
     ("build", Action::Build),
     ("install", Action::Install),
-    ("configure", Action::Configure),
     ("ship", Action::Ship),
+    ("configure", Action::Configure),
     ("start", Action::Start),
     ("form", Action::Form),
     ("verify", Action::Verify),

@@ -123,7 +123,7 @@ fn position(written: &RawStep, reader: &mut Reader<'_>) -> Position {
     if let (Some(builtin), Some(at)) = (&written.builtin, written.after.as_ref().or(written.before.as_ref()))
     {
         let problem = Problem::new("a built-in step has its own place").at(&at.span, "not for it");
-        let help = "remove it: build, install, configure, ship, start, form and verify have this order";
+        let help = "remove it: build, install, ship, configure, start, form and verify have this order";
         reader.problems.push(problem.at(&builtin.span, "built in").help(help));
     }
     match (&written.after, &written.before) {
@@ -175,7 +175,7 @@ fn complete(steps: &[OrderedStep], problems: &mut Vec<Problem>) {
                 let problem =
                     problem.at(&placed.name_at, "this one").at(&earlier.name_at, "belongs before it");
                 problems
-                    .push(problem.help("the order is build, install, configure, ship, start, form, verify"));
+                    .push(problem.help("the order is build, install, ship, configure, start, form, verify"));
             }
             None => last = Some((position, placed)),
         }
@@ -231,7 +231,7 @@ mod tests {
     fn a_flow_without_the_built_in_steps_says_which_are_missing() {
         assert_eq!(
             messages("[[step]]\nname = \"motd\"\npackage = \"x\"\n"),
-            ["built-in steps are missing: build, install, configure, ship, start, form, verify"]
+            ["built-in steps are missing: build, install, ship, configure, start, form, verify"]
         );
         assert_eq!(messages("extends = \"clster\"\n")[0], "there is no playbook `clster`");
     }

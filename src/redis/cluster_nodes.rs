@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::slots::SlotRange;
-use crate::units::NodeId;
+use crate::{inventory::bus_port, units::NodeId};
 
 /// One line: a node as another (or the same) node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct NodeRow {
     /// Empty for `myself` until the node has been met.
     pub ip: String,
     pub port: u16,
-    /// 0 where the line does not say.
+    /// Of a line that does not say, as those of Redis 3, port + 10000: such an engine has no other.
     pub bus_port: u16,
     pub hostname: Option<String>,
     /// `shard-id`, `tls-port`… of newer versions.
@@ -157,7 +157,8 @@ struct Place {
 fn place(word: &str) -> Option<Place> {
     let mut parts = word.split(',');
     let (ip, both) = parts.next()?.rsplit_once(':')?;
-    let (port, bus_port) = both.split_once('@').unwrap_or((both, "0"));
+    let (port, bus) = both.split_once('@').map_or((both, None), |(port, bus)| (port, Some(bus)));
+    let port = port.parse().ok()?;
     let (mut hostname, mut aux) = (None, Vec::new());
     for (index, part) in parts.enumerate() {
         match part.split_once('=') {
@@ -168,8 +169,8 @@ fn place(word: &str) -> Option<Place> {
     }
     Some(Place {
         ip: ip.to_owned(),
-        port: port.parse().ok()?,
-        bus_port: bus_port.parse().ok()?,
+        port,
+        bus_port: bus.map_or(Some(bus_port(port)), |bus| bus.parse().ok())?,
         hostname,
         aux,
     })
@@ -210,6 +211,16 @@ vars currentEpoch 6 lastVoteEpoch 0
         assert!(row.has("fail?") && row.is_replica());
         let unnamed = parse("a 1.2.3.4:1@2,,shard-id=ff master - 0 0 0 connected").unwrap();
         assert_eq!(unnamed.rows[0].hostname, None);
+    }
+
+    #[test]
+    fn redis_3_does_not_say_the_bus_port_because_it_has_no_choice() {
+        let rows = parse(
+            "a 127.0.0.1:7001 myself,master - 0 0 1 connected 0-100\nb :0 master,noaddr - 0 0 0 connected",
+        );
+        let ports: Vec<(u16, u16)> = rows.unwrap().rows.iter().map(|row| (row.port, row.bus_port)).collect();
+        assert_eq!(ports, [(7001, 17001), (0, 10000)]);
+        assert!(parse("a 127.0.0.1:7001@ myself,master - 0 0 1 connected").is_err());
     }
 
     #[test]

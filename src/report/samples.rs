@@ -1,6 +1,6 @@
 //! Fleets and plans for the tests of what is shown, made from types alone: no host, no file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     artifact::Builder,
@@ -138,7 +138,7 @@ pub(super) fn fresh(fleet: &Fleet) -> Plan {
         let (engine, version) = (Engine::Redis, Version::new(7, 0, 15));
         let folder = "/opt/provision/demo/redis-7.0.15-65cc9407".to_owned();
         vec![planned(
-            Resource::Binary(Binary { engine, version, folder }),
+            Resource::Binary(Binary { engine, version, folder, directives: BTreeSet::new() }),
             Action::Create,
             "it is not installed",
         )]

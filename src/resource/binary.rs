@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Action, Answers, Content, Difference, Entry, Handler, Layout, ProbeScript, ResourceKind, Script, quote,
 };
-use crate::inventory::{Engine, Fleet, Version};
+use crate::{
+    digest,
+    inventory::{Engine, Fleet, Version},
+};
 
 /// An engine's server on a host. It is satisfied by whatever binary of that engine, version and recipe was
 /// installed there whole, so that neither a lost cache nor a new compiler makes anyone build again.
@@ -17,13 +20,17 @@ pub struct Binary {
     pub version: Version,
     /// Named by engine, version and recipe.
     pub folder: String,
+    /// The directives that configurations write only where the server knows them.
+    #[serde(default)]
+    pub directives: BTreeSet<String>,
 }
 
 impl Binary {
     /// The server a fleet wants, built by the recipe of this id.
     pub fn new(fleet: &Fleet, layout: &Layout, recipe: &str) -> Self {
         let (engine, version) = (fleet.engine, fleet.version);
-        Self { engine, version, folder: format!("{}/{engine}-{version}-{recipe}", layout.bin) }
+        let folder = format!("{}/{engine}-{version}-{recipe}", layout.bin);
+        Self { engine, version, folder, directives: BTreeSet::new() }
     }
 
     /// The server itself.
@@ -46,12 +53,34 @@ impl Binary {
         format!("{}/seen", self.folder)
     }
 
-    /// The last part of an installation.
-    pub fn finish(&self, provenance: &str, sha256: &str, script: &mut Script) {
+    /// The last part of an installation; `knows` says of a directive whether the server knows it.
+    pub fn finish(&self, provenance: &str, sha256: &str, knows: impl Fn(&str) -> bool, script: &mut Script) {
         script.write(&self.provenance(), &Content::Text(provenance.to_owned()), 0o644, None);
+        let note = Content::Text(format!("{}\n", self.note(knows)));
+        script.write(&format!("{}/knows", self.folder), &note, 0o644, None);
         let line = format!("{sha256}  {}\n", self.engine.server());
         script.cache_digest(&self.path(), sha256, &self.digest_cache());
         script.write(&self.sums(), &Content::Text(line), 0o644, None);
+    }
+
+    /// What is noted beside the server and is a fact of the host from then on, short because every run sends
+    /// it: a digest of the directives that were asked for, and for each of them 1 where the server knows it.
+    fn note(&self, knows: impl Fn(&str) -> bool) -> String {
+        let bits = self.directives.iter().map(|name| if knows(name) { '1' } else { '0' });
+        format!("{} {}", self.asked(), bits.collect::<String>())
+    }
+
+    /// Whether the server knows a directive, by a note; `None` where the note does not tell.
+    pub fn knows(&self, note: &str, directive: &str) -> Option<bool> {
+        let (asked, known) = note.split_once(' ')?;
+        let at = self.directives.iter().position(|name| name == directive)?;
+        let known = known.as_bytes().get(at).filter(|_| asked == self.asked())?;
+        Some(*known == b'1')
+    }
+
+    fn asked(&self) -> String {
+        let names: Vec<&str> = self.directives.iter().map(String::as_str).collect();
+        digest::of_parts(&names)[..8].to_owned()
     }
 }
 
@@ -114,7 +143,8 @@ mod tests {
 
     fn binary() -> Binary {
         let version = Version::new(7, 2, 5);
-        Binary { engine: Engine::Redis, version, folder: "/opt/provision/orders/redis".into() }
+        let directives = ["supervised", "cluster-port"].map(str::to_owned).into();
+        Binary { folder: "/opt/provision/orders/redis".into(), engine: Engine::Redis, version, directives }
     }
 
     fn why(said: &[&str]) -> Option<String> {
@@ -137,11 +167,28 @@ mod tests {
     #[test]
     fn the_digest_it_must_have_is_written_last() {
         let mut script = Script::new(&layout());
-        binary().finish("{}", "abc", &mut script);
+        let knows = |name: &str| name == "supervised";
+        binary().finish("{}", "abc", knows, &mut script);
         let all = lines(&script);
+        let note = format!("redis/knows 0644 '' '{}", binary().note(knows));
+        assert!(all.iter().any(|line| line.contains(&note)), "{all:?}");
         let at = |word: &str| all.iter().position(|line| line.contains(word)).unwrap();
         let [provenance, cache, sums] =
             ["provenance.json 0644", "redis/seen 0644", "SHA256SUMS 0644"].map(at);
         assert!(provenance < cache && cache < sums);
+    }
+
+    #[test]
+    fn a_note_tells_what_was_asked_for_and_nothing_else() {
+        let note = binary().note(|name| name == "supervised");
+        assert!(note.ends_with(" 01"), "{note}");
+        let knows = |binary: &Binary, name: &str| binary.knows(&note, name);
+        assert_eq!(
+            (knows(&binary(), "supervised"), knows(&binary(), "cluster-port")),
+            (Some(true), Some(false))
+        );
+        assert_eq!(knows(&binary(), "io-threads"), None);
+        let other = Binary { directives: ["supervised".to_owned()].into(), ..binary() };
+        assert_eq!((knows(&other, "supervised"), binary().knows("", "supervised")), (None, None));
     }
 }

@@ -29,7 +29,7 @@ pub struct Found {
     #[serde(skip)]
     sha256: Option<String>,
     /// Where it differs and may be shown.
-    text: Option<String>,
+    pub(super) text: Option<String>,
 }
 
 impl Observed {

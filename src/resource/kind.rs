@@ -43,6 +43,9 @@ pub trait ResourceKind {
         None
     }
 
+    /// Writes into a script what must hold before the first change of it is made.
+    fn check(&self, _: &mut Script) {}
+
     /// Writes the change into a script: first what the ledger records, then the change, then the handlers it
     /// needs. It must be safe to run again from any point.
     fn change(&self, difference: &Difference, script: &mut Script);
@@ -102,6 +105,14 @@ pub enum Obstacle {
         found: String,
     },
     PortInUse(PortInUse),
+    /// A node's next start would read files of other names than those that hold its keys.
+    RenamedData {
+        /// The node's configuration.
+        path: String,
+        directive: &'static str,
+        is: String,
+        wanted: String,
+    },
 }
 
 impl Obstacle {

@@ -4,6 +4,7 @@
 mod answers;
 mod binary;
 mod command;
+mod config;
 mod content;
 mod directory;
 mod file;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use answers::Answers;
 pub use binary::Binary;
 pub use command::Command;
+pub use config::{Config, REFUSED, optional_directives};
 pub use content::Content;
 pub use directory::Directory;
 pub use file::File;
@@ -112,6 +114,10 @@ macro_rules! kinds {
                 }
             }
 
+            pub fn check(&self, script: &mut Script) {
+                match self { $(Self::$kind(it) => it.check(script)),+ }
+            }
+
             pub fn change(&self, difference: &Difference, script: &mut Script) {
                 match self { $(Self::$kind(it) => it.change(difference, script)),+ }
             }
@@ -123,4 +129,17 @@ macro_rules! kinds {
     };
 }
 
-kinds!(User, Directory, File, Line, Binary, Package, Command, Unit, KernelSetting, Process, ManifestFile);
+kinds!(
+    User,
+    Directory,
+    File,
+    Config,
+    Line,
+    Binary,
+    Package,
+    Command,
+    Unit,
+    KernelSetting,
+    Process,
+    ManifestFile,
+);

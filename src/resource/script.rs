@@ -72,6 +72,14 @@ impl Script {
         self.parts.push(Part::Text(format!("{lines}\n")));
     }
 
+    /// The same, unless the script has these lines already.
+    pub fn push_once(&mut self, lines: &str) {
+        let has = |part: &Part| matches!(part, Part::Text(text) if text.trim_end() == lines);
+        if !self.parts.iter().any(has) {
+            self.push(lines);
+        }
+    }
+
     /// Names a handler; see [`Handler`] for when it runs.
     pub fn notify(&mut self, handler: Handler) {
         let line = handler.line();

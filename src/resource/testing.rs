@@ -25,6 +25,7 @@ pub(super) fn facts() -> Facts {
         compiler: String::new(),
         boot_id: String::new(),
         accounts: BTreeMap::new(),
+        knows: BTreeMap::new(),
     }
 }
 

@@ -56,6 +56,9 @@ pub enum Error {
     #[error("{engine} {version} does not know the directive{} {}", if .names.len() == 1 { "" } else { "s" }, .names.join(", "))]
     #[diagnostic(help("remove it from [cluster.config], or use a version that has it; no node was touched"))]
     UnknownDirective { engine: String, version: String, names: Vec<String> },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] super::RefusedConfig),
     #[error("{what} was in the cache when the plan was made and is gone now")]
     #[diagnostic(help("run the same command again: it will be compiled"))]
     ArtifactGone { what: String },
@@ -96,6 +99,10 @@ impl Error {
         } else if let Some(at) =
             failed.iter().position(|(_, error)| matches!(error, Self::Interrupted { .. }))
         {
+            return Err(failed.swap_remove(at).1);
+        }
+        // The same directive stands in the configurations of all: the inventory is at fault, and no host.
+        if let Some(at) = failed.iter().position(|(_, error)| matches!(error, Self::Refused(_))) {
             return Err(failed.swap_remove(at).1);
         }
         match failed.len() {

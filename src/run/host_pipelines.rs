@@ -154,7 +154,9 @@ impl<'a> HostPipelines<'a> {
         if changes.starts_nodes() {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
-        run.changes(&changes.changes, self.binaries, &waits_here(host, self.waiting)).await
+        let waiting = waits_here(host, self.waiting);
+        let made = run.changes(&changes.changes, self.binaries, &waiting).await;
+        made.map_err(|error| directives::explained(&self.plan.fleet, error))
     }
 
     /// Compiles. Directives the binary does not know are refused before any host gets it.

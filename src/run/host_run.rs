@@ -35,9 +35,13 @@ impl<'a> HostRun<'a> {
         binaries: &BinarySource<'_>,
         waiting: &BTreeSet<NodeName>,
     ) -> Result<usize, Error> {
+        let changes = self.settled(changes, binaries).await?;
         let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
         let mut script = Script::new(&self.session.layout);
         let (mut done, mut starting) = (0, Vec::new());
+        for planned in changes.iter().filter(|planned| planned.difference.action != Action::Restart) {
+            planned.resource.check(&mut script);
+        }
         for (index, planned) in changes.iter().enumerate() {
             let waits = matches!(&planned.resource, Resource::Process(process)
                 if waiting.contains(&process.node));
@@ -60,6 +64,20 @@ impl<'a> HostRun<'a> {
         done += self.run(&script, &titles).await?;
         ready::wait_ready(self.session.probe(), &starting).await?;
         Ok(done)
+    }
+
+    /// The changes, with the configurations as the server can read them that is on this host by now.
+    async fn settled(&self, changes: &[Planned], binaries: &BinarySource<'_>) -> Result<Vec<Planned>, Error> {
+        let mut changes = changes.to_vec();
+        for change in &mut changes {
+            let Resource::Config(config) = &mut change.resource else { continue };
+            if !config.is_settled() {
+                let artifact = binaries.artifact(self.session.host.name(), &self.session.facts).await?;
+                let names = binaries.directive_names(&artifact)?;
+                *config = config.settle(|name| Some(names.knows(name)));
+            }
+        }
+        Ok(changes)
     }
 
     /// Starts a node, and waits until it accepts connections.
@@ -143,7 +161,8 @@ impl<'a> HostRun<'a> {
         let upload = binaries.upload(&artifact)?;
         host.put(&upload, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artifact.provenance).unwrap_or_default();
-        binary.finish(&provenance, &artifact.sha256, script);
+        let names = binaries.directive_names(&artifact)?;
+        binary.finish(&provenance, &artifact.sha256, |name| names.knows(name), script);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod guarded_starts;
 mod host_pipelines;
 mod host_run;
 mod ready;
+mod refused_config;
 mod rolling_restart;
 mod step_progress;
 #[cfg(test)]
@@ -19,5 +20,7 @@ mod tests;
 
 pub use cancel::Cancel;
 pub use context::RunContext;
+pub use directives::try_here;
 pub use error::Error;
 pub use executor::{Outcome, execute};
+pub use refused_config::RefusedConfig;

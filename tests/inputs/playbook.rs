@@ -8,7 +8,7 @@ use provision::{
     playbook::{self, Action, LoadError, Playbook, Template},
 };
 
-const OURS: [&str; 7] = ["build", "install", "configure", "ship", "start", "form", "verify"];
+const OURS: [&str; 7] = ["build", "install", "ship", "configure", "start", "form", "verify"];
 
 /// A project folder with an inventory in it.
 struct Project(tempfile::TempDir);
@@ -87,11 +87,11 @@ fn a_file_that_extends_adds_its_steps_where_they_ask() {
             "first",
             "build",
             "install",
+            "ship",
             "configure",
             "second",
             "beside",
             "third",
-            "ship",
             "start",
             "form",
             "verify",
@@ -120,7 +120,7 @@ fn a_file_that_does_not_extend_is_the_whole_flow() {
     let mut text = std::fs::read_to_string("playbooks/cluster.toml").unwrap();
     text.push_str("[[step]]\nname = \"greet\"\nfile = { path = \"/etc/motd\", content = \"hello\\n\" }\nafter = \"install\"\n");
     let playbook = Project::new().with("playbooks/cluster.toml", &text).load();
-    assert_eq!(names(&playbook)[..4], ["build", "install", "greet", "configure"]);
+    assert_eq!(names(&playbook)[..4], ["build", "install", "greet", "ship"]);
 }
 
 #[test]

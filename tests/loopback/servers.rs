@@ -290,6 +290,7 @@ fn facts(folder: &Path) -> Facts {
         compiler: String::new(),
         boot_id: String::new(),
         accounts: std::collections::BTreeMap::new(),
+        knows: BTreeMap::new(),
     }
 }
 

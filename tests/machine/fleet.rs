@@ -65,9 +65,9 @@ fn six_hosts_become_a_proven_cluster() {
     let mut apply = spawn_with(&lab, &["apply", "--yes"], nothing_built);
     // While one compiles the others get as far as they can without it.
     let builder = builder(&lab);
-    let configured = |host: &String| lab.sh(host, "[ -s /etc/provision/six/7001/redis.conf ]").code == 0;
-    until("five hosts have their configuration", || {
-        hosts(6).iter().filter(|host| configured(host)).count() == 5
+    let installed = |host: &String| lab.sh(host, "[ -d /run/provision/six ]").code == 0;
+    until("five hosts have their accounts and folders", || {
+        hosts(6).iter().filter(|host| installed(host)).count() == 5
     });
     let goes_on = "kill -0 $(cat /run/provision-work/build-*/pid)";
     assert!(lab.sh(&builder, goes_on).code == 0, "{builder} still compiles");

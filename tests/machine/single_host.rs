@@ -300,10 +300,74 @@ fn what_gossip_has_yet_to_spread_is_nothing_to_change() {
 }
 
 #[test]
-fn a_directive_the_server_refuses_is_named_with_the_end_of_its_log() {
-    let text = inventory("refused", 7251, "", "[cluster.config]\nmaxmemory = \"lots\"");
-    let sandbox = Sandbox::with("refused", 7251, &text);
-    sandbox.apply().code(1).says("ended right after its start").says("maxmemory lots");
+fn values_the_server_refuses_are_shown_at_their_line_and_nothing_is_touched() {
+    let sandbox = Sandbox::new("refused", 7251);
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7251", 100);
+    let (before, pids) = (std::fs::read(sandbox.config("7251")).unwrap(), sandbox.pids());
+    let with =
+        |line: &str| sandbox.write(&inventory("refused", 7251, "", &format!("[cluster.config]\n{line}")));
+    let untouched = || {
+        assert_eq!(std::fs::read(sandbox.config("7251")).unwrap(), before);
+        assert_eq!(sandbox.pids(), pids);
+    };
+    for (directive, value, words) in [
+        ("maxmemory", "1.5gb", "argument must be a memory value"),
+        ("maxmemory", "100 mb", "wrong number of arguments"),
+        ("maxmemory", "100MiB", "argument must be a memory value"),
+        ("maxmemory", "50%", "argument must be a memory value"),
+        ("timeout", "5s", "couldn't be parsed into an integer"),
+        ("save", "900 1 # x", "Invalid save parameters"),
+    ] {
+        with(&format!("{directive} = \"{value}\""));
+        for verb in [&["plan"][..], &["apply", "--yes"]] {
+            let refused = format!("redis 7.0.15 refuses `{directive} {value}`");
+            sandbox.run(verb).code(64).says(&refused).says("inventory.toml:7:").says(words);
+        }
+        untouched();
+    }
+
+    // With an empty cache this machine has no server to try, and the host tries its own.
+    let empty = tempfile::tempdir().unwrap();
+    let apply = |sandbox: &Sandbox| {
+        let inventory = sandbox.inventory();
+        let mut command = sandbox.command(&["apply", "--yes", inventory.to_str().unwrap()]);
+        crate::support::Run::from(command.env("XDG_CACHE_HOME", empty.path()).output().unwrap())
+    };
+    with("timeout = \"5s\"");
+    apply(&sandbox).code(1).says("redis 7.0.15 on here refuses `timeout 5s`").says("inventory.toml:7:");
+    untouched();
+
+    // What would shut us out is on the host.
+    let acl = sandbox.folder.path().join("users.acl");
+    std::fs::set_permissions(sandbox.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    with(&format!("aclfile = \"{}\"", acl.display()));
+    for (text, words) in [
+        ("user default off\n", "its user default cannot log in"),
+        ("user default on nopass ~* +@all +nonsense\n", "Aborting Redis startup because of ACL errors"),
+    ] {
+        std::fs::write(&acl, text).unwrap();
+        sandbox.apply().code(1).says("refuses `aclfile").says("inventory.toml:7:").says(words);
+        untouched();
+    }
+
+    // Files of other names would not be read.
+    for line in ["dbfilename = \"keys.rdb\"", "appendfilename = \"keys.aof\"", "appenddirname = \"aof\""] {
+        with(line);
+        sandbox.apply().code(1).says("would change from").says("start without its keys");
+        untouched();
+    }
+
+    with("maxmemory = 100");
+    sandbox
+        .run(&["plan"])
+        .code(2)
+        .says("redis 7.0.15 warns: You specified a maxmemory value that is less than 1MB");
+    assert_eq!(count("127.0.0.1:7251", keys), keys);
+    let left = std::fs::read_dir(std::env::temp_dir()).unwrap();
+    let trial = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("provision-trial");
+    assert!(!left.map(Result::unwrap).any(trial));
 }
 
 #[test]
@@ -329,6 +393,11 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
     sandbox.apply().ok();
     sandbox.verify().ok();
     assert!(ask("127.0.0.1:7271", &["INFO", "server"]).text().contains("redis_version:5.0.6"));
+    let config = std::fs::read_to_string(sandbox.config("7271")).unwrap();
+    let has = |line: &str| config.lines().any(|other| other == line);
+    assert!(has("replica-announce-port 7271") && has("cluster-announce-ip 127.0.0.1"), "{config}");
+    assert!(!config.contains("bind-source-addr") && !config.contains("cluster-bus-port"), "{config}");
+    sandbox.apply().ok().says("Nothing to change");
 }
 
 #[test]

@@ -14,6 +14,13 @@ const MACHINE: &[(&str, &str)] = &[
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
+        given: r#"printf 'ELF\001maxmemory\000tls-port\000background save\000xbind\000appendonly yes\000%s' end >server"#,
+        calls: r#"knows $T/server port save bind appendonly maxmemory end io-threads
+knows $T/server io-threads; knows $T/none port"#,
+        expected: "=knows T/server end maxmemory port save \n=knows T/server \n",
+        ..Scenario::new("resource/config/knows.sh", "a server knows the words that its strings end with")
+    },
+    Scenario {
         stubs: MACHINE,
         as_root: true,
         given: r#"mkdir lib other
@@ -25,12 +32,14 @@ printf 'NAME="D x"\nID=debian\nID_LIKE="a b"\nVERSION_ID="12"\nVERSION_CODENAME=
 mount --bind release /etc/os-release
 printf 'model name\t: x\nflags\t\t: fpu avx2 sse4_2 bmi2 popcnt\n\nflags\t\t: fpu\n' >cpuinfo; mount --bind cpuinfo /proc/cpuinfo
 mount -t tmpfs none /var/lib; mkdir -p /var/lib/provision/one /var/lib/provision/two /var/lib/provision/three
+mount -t tmpfs none /opt; mkdir -p /opt/provision/one/redis-1 /opt/provision/one/redis-2 data/provision/two/bin/valkey-3
+echo 0123abcd port >/opt/provision/one/redis-1/knows; echo 4567cdef >data/provision/two/bin/valkey-3/knows
 : >/var/lib/provision/one/ledger.jsonl; echo redis >/var/lib/provision/one/account; : >/var/lib/provision/two/ledger.jsonl"#,
-        before: "library_folders=$T/lib\\ $T/othe*; HOME=/home/me; unset XDG_CACHE_HOME; XDG_DATA_HOME=/data",
+        before: "library_folders=$T/lib\\ $T/othe*; HOME=/home/me; unset XDG_CACHE_HOME; XDG_DATA_HOME=$T/data",
         expected: r#"
 uid=1000
 user=me
-data_home=/data
+data_home=T/data
 cache_home=/home/me/.cache
 arch=x86_64
 cores=4
@@ -45,6 +54,8 @@ lacks= libsystemd.so.0 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1
 level=3
 compiler=BIN/cc
 boot=0-1-2
+knows./opt/provision/one/redis-1=0123abcd port
+knows.T/data/provision/two/bin/valkey-3=4567cdef
 account.one=redis
 account.two=
 "#,

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # `script` sets library_folders
 id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%\(*}"
 id=${id#*\(}; echo "user=${id%\)}"
-echo "data_home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"
+data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 echo "arch=$(uname -m)"
 echo "cores=$(nproc)"
@@ -14,12 +14,12 @@ read -r init </proc/1/comm; echo "init=$init"
 done </etc/os-release
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
 lacks=
-for library in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
+for l in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
   libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
-  for folder in $library_folders; do
-    [ ! -e "$folder/$library" ] || continue 2
+  for d in $library_folders; do
+    [ ! -e "$d/$l" ] || continue 2
   done
-  lacks="$lacks $library"
+  lacks="$lacks $l"
 done
 echo "lacks=$lacks"
 level=1
@@ -33,6 +33,9 @@ done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
 read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+for f in /opt/provision/*/*/knows "$data"/provision/*/bin/*/knows; do
+  read -r a <"$f" && echo "knows.${f%/*}=$a"
+done 2>/dev/null
 for f in /var/lib/provision/*/ledger.jsonl; do
   [ -e "$f" ] || break
   a='' f=${f%/*}; [ ! -r "$f/account" ] || read -r a <"$f/account"; echo "account.${f##*/}=$a"

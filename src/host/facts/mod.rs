@@ -46,6 +46,9 @@ pub struct Facts {
     /// earlier version of provision made the cluster.
     #[serde(default)]
     pub accounts: BTreeMap<String, String>,
+    /// The folders of installed servers, and what was noted in each of the directives that its server knows.
+    #[serde(default)]
+    pub knows: BTreeMap<String, String>,
 }
 
 /// What starts services.
@@ -96,6 +99,10 @@ impl Facts {
                 .filter_map(|(key, value)| Some((key.strip_prefix("account.")?.to_owned(), *value)))
                 .filter(|(_, account)| account.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
                 .map(|(cluster, account)| (cluster, account.to_owned()))
+                .collect(),
+            knows: map
+                .iter()
+                .filter_map(|(key, note)| Some((key.strip_prefix("knows.")?.to_owned(), (*note).to_owned())))
                 .collect(),
         })
     }

@@ -120,3 +120,9 @@ fn the_account_of_each_cluster_is_a_fact() {
     assert_eq!((account("old"), account("new")), (Some(""), Some("provision-redis")));
     assert_eq!((account("odd"), account("none")), (None, None));
 }
+
+#[test]
+fn what_was_noted_of_an_installed_server_is_a_fact() {
+    let facts = parse(&format!("{ANSWER}knows./opt/a=0123abcd save\nknows./opt/b=\n")).unwrap();
+    assert_eq!((facts.knows["/opt/a"].as_str(), facts.knows["/opt/b"].as_str()), ("0123abcd save", ""));
+}

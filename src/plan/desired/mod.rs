@@ -15,7 +15,7 @@ use crate::{
     inspect,
     inventory::{Fleet, Host},
     playbook::{Action, Playbook, Step},
-    resource::{Binary, Directory, Layout, Package, Resource, User},
+    resource::{Binary, Directory, Layout, Package, Resource, User, optional_directives},
     units::StepName,
 };
 
@@ -71,7 +71,10 @@ impl Blueprint<'_> {
         packages: &[String],
     ) -> Result<Vec<Desired>, Error> {
         let Self { fleet, playbook, templates } = *self;
-        let binary = Binary::new(fleet, layout, &ArtifactSpec::of(fleet).recipe.id());
+        let binary = Binary {
+            directives: optional_directives(&templates.config),
+            ..Binary::new(fleet, layout, &ArtifactSpec::of(fleet).recipe.id())
+        };
         let target = HostTarget { fleet, host, facts, layout, templates, binary, packages };
         playbook.steps.iter().map(|step| target.step(step)).collect()
     }

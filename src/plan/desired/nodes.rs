@@ -4,7 +4,7 @@ use super::target::{HostTarget, above, parent};
 use crate::{
     inventory::Node,
     plan::render::{self, Error},
-    resource::{Content, Directory, File, ManifestFile, PASSWORD, Process, Resource},
+    resource::{Config, Content, Directory, File, ManifestFile, PASSWORD, Process, Resource},
 };
 
 impl HostTarget<'_> {
@@ -43,8 +43,11 @@ impl HostTarget<'_> {
             resources.push(Resource::File(File { path, content, mode: 0o640, owner }));
         }
         let text = render::config(&self.templates.config, self.fleet, node, self.layout)?;
-        let (path, content) = (paths.config, Content::Text(text));
-        resources.push(Resource::File(File { path, content, mode: 0o640, owner: read }));
+        let (path, binary) = (paths.config, self.binary.path());
+        let account = self.layout.account.clone();
+        let config = Config { path, text, mode: 0o640, owner: read, binary, account };
+        let known = self.facts.knows.get(&self.binary.folder);
+        resources.push(Resource::Config(config.settle(|name| self.binary.knows(known?, name))));
         Ok(resources)
     }
 

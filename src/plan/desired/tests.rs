@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     host::InitSystem,
-    resource::{Content, File, HUGE_PAGES, PASSWORD, Process},
+    resource::{Config, Content, File, HUGE_PAGES, PASSWORD, Process},
 };
 
 fn of(fleet: &Fleet, facts: &Facts) -> Vec<Desired> {
@@ -19,6 +19,11 @@ fn step<'a>(desired: &'a [Desired], name: &str) -> &'a [Resource] {
 fn files<'a>(resources: &'a [Resource]) -> Vec<&'a File> {
     let file = |resource: &'a Resource| if let Resource::File(file) = resource { Some(file) } else { None };
     resources.iter().filter_map(file).collect()
+}
+
+fn configs<'a>(resources: &'a [Resource]) -> Vec<&'a Config> {
+    let config = |resource: &'a Resource| if let Resource::Config(it) = resource { Some(it) } else { None };
+    resources.iter().filter_map(config).collect()
 }
 
 fn directories<'a>(resources: &'a [Resource]) -> Vec<&'a Directory> {
@@ -37,6 +42,7 @@ fn all_paths<'a>(desired: &'a [Desired]) -> Vec<&'a str> {
     let resources = desired.iter().flat_map(|step| &step.resources);
     let path = |resource: &'a Resource| match resource {
         Resource::File(file) => Some(&*file.path),
+        Resource::Config(config) => Some(&*config.path),
         Resource::Directory(directory) => Some(&*directory.path),
         _ => None,
     };
@@ -89,9 +95,9 @@ fn every_node_has_its_own_configuration_folder_and_ports() {
     let ports: Vec<(u16, u16)> = processes.iter().map(|process| (process.port, process.bus_port)).collect();
     assert_eq!(ports, [(7001, 17001), (7002, 17002), (7003, 17003)]);
     for process in &processes {
-        let files = files(step(&desired, "configure"));
-        let config = files.iter().find(|file| file.path == process.config[0]).unwrap();
-        let Content::Text(text) = &config.content else { panic!("{config:?}") };
+        let configs = configs(step(&desired, "configure"));
+        let config = configs.iter().find(|config| config.path == process.config[0]).unwrap();
+        let text = &config.text;
         assert!(text.contains(&format!("port {}\n", process.port)), "{text}");
         assert!(text.contains(&format!("dir \"{}\"", process.data)), "{text}");
         assert_eq!((config.mode, config.owner.as_deref()), (0o640, Some("root:provision-redis")));
@@ -128,8 +134,8 @@ fn a_password_has_a_file_of_its_own_that_the_node_depends_on() {
 fn a_password_comes_before_the_configuration_that_includes_it() {
     let fleet = fleet_with(&["a"], "auth = { env = \"ORDERS_PASSWORD\" }");
     let desired = of(&fleet, &facts());
-    let files = files(step(&desired, "configure"));
-    let at = |end: &str| files.iter().position(|file| file.path.ends_with(end)).unwrap();
+    let paths = all_paths(&desired);
+    let at = |end: &str| paths.iter().position(|path| path.ends_with(end)).unwrap();
     assert!(at("7002/password.conf") < at("7002/redis.conf"));
 }
 
@@ -256,4 +262,35 @@ fn jobs_are_those_of_the_built_in_steps() {
     assert_eq!(jobs, [Build, Resources, Resources, Resources, Start, Form, Verify]);
     let ship = step(&desired, "ship");
     assert!(matches!(ship, [Resource::Binary(binary)] if processes(&desired)[0].binary == binary.path()));
+}
+
+#[test]
+fn what_was_noted_of_the_installed_server_settles_its_configurations() {
+    let fleet = fleet(&["a"]);
+    let binary = |desired: &[Desired]| match step(desired, "ship") {
+        [Resource::Binary(binary)] => binary.clone(),
+        other => panic!("{other:?}"),
+    };
+    let bare = of(&fleet, &facts());
+    let asked = binary(&bare).directives;
+    assert!(asked.contains("replica-announce-ip") && asked.contains("slave-announce-ip"), "{asked:?}");
+    assert!(configs(step(&bare, "configure")).iter().all(|config| !config.is_settled()));
+    let mut script = crate::resource::Script::new(&Layout::new(&fleet, &facts()));
+    binary(&bare).finish("", "", |name| name == "slave-announce-ip", &mut script);
+    let note = written(&script.text().unwrap(), "/knows");
+    let noted = of(&fleet, &Facts { knows: [(binary(&bare).folder, note)].into(), ..facts() });
+    for config in configs(step(&noted, "configure")) {
+        assert!(
+            config.is_settled() && config.text.contains("\nslave-announce-ip 10.0.0.1\n"),
+            "{}",
+            config.text
+        );
+        assert!(!config.text.contains("cluster-announce-ip"), "{}", config.text);
+    }
+}
+
+/// The text that a script writes to the file with this end.
+fn written(script: &str, end: &str) -> String {
+    let (_, rest) = script.split_once(&format!("{end} 0644 '' '")).unwrap();
+    rest.split_once('\'').unwrap().0.to_owned()
 }

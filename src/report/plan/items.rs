@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn change(host: &HostName, change: &Planned) -> Item {
     let noun = match &change.resource {
         Resource::Directory(_) => "directory",
-        Resource::File(_) => "file",
+        Resource::File(_) | Resource::Config(_) => "file",
         Resource::Process(_) => "node",
         Resource::Unit(_) => "unit",
         _ => "",

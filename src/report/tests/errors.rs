@@ -119,6 +119,10 @@ every!(errors_of_plans: plan::Error {
         host: word("n1"),
         taken: PortInUse { node: word("7001"), port: 17001, owner: word("nginx (pid 412)") },
     },
+    plan::Error::RenamedData { .. } => plan::Error::RenamedData {
+        host: word("n1"), path: word("/etc/provision/demo/7001/redis.conf"), directive: "dbfilename",
+        is: word("dump.rdb"), wanted: word("keys.rdb"),
+    },
     plan::Error::InTheWay { .. } => plan::Error::InTheWay {
         host: word("n1"), path: word("/etc/provision"), wanted: "directory", found: word("file"),
     },
@@ -177,6 +181,9 @@ every!(errors_of_runs: run::Error {
     run::Error::UnknownDirective { .. } => run::Error::UnknownDirective {
         engine: word("redis"), version: word("7.0.15"), names: vec![word("a"), word("b")],
     },
+    run::Error::Refused(_) => run::RefusedConfig::Other {
+        by: word("redis 7.0.15 on n1"), words: vec![word("out of memory")],
+    }.into(),
     run::Error::ArtifactGone { .. } => run::Error::ArtifactGone { what: word("redis 7.0.15") },
     run::Error::NotBuilt { .. } =>
         run::Error::NotBuilt { host: word("n2"), what: word("redis 7.0.15"), builder: word("n1") },
