@@ -1,6 +1,6 @@
-//! Random life: a cluster with keys and a writer is hurt in a random way, again and again, and after each `apply`
-//! every key that had a surviving copy is still there. A refusal counts as an answer: what was done is then
-//! undone by hand, and `apply` must succeed.
+//! Random life: a cluster with keys and a writer is hurt in a random way, again and again, and after each
+//! `apply` every key that had a surviving copy is still there. A refusal counts as an answer: what was done
+//! is then undone by hand, and `apply` must succeed.
 //!
 //! `PROVISION_LIFE_ROUNDS` sets the number of rounds (20), `PROVISION_LIFE_SEED` repeats a run.
 
@@ -93,7 +93,7 @@ struct Life {
 type Shards = BTreeMap<String, (String, Vec<(u16, u16)>)>;
 
 impl Life {
-    fn nodes(&self) -> Vec<String> {
+    fn nodes() -> Vec<String> {
         (PORT..PORT + 6).map(|port| port.to_string()).collect()
     }
 
@@ -102,14 +102,14 @@ impl Life {
     }
 
     /// A node that answers.
-    fn living(&self) -> String {
-        let nodes = self.nodes();
+    fn living() -> String {
+        let nodes = Self::nodes();
         let found = nodes.iter().find(|node| try_ask(&Self::address(node), &["PING"]).is_some());
         Self::address(found.expect("one node of six answers"))
     }
 
-    fn shards(&self) -> Shards {
-        let rows = ask(&self.living(), &["CLUSTER", "NODES"]).text();
+    fn shards() -> Shards {
+        let rows = ask(&Self::living(), &["CLUSTER", "NODES"]).text();
         let rows: Vec<Vec<&str>> = rows.lines().map(|row| row.split(' ').collect()).collect();
         let name = |row: &[&str]| row[1].split(':').nth(1).unwrap().split('@').next().unwrap().to_owned();
         let mut shards = Shards::new();
@@ -127,7 +127,7 @@ impl Life {
 
     /// Writes keys, and waits until the replicas have them.
     fn write(&mut self, count: usize) {
-        let node = self.living();
+        let node = Self::living();
         for _ in 0..count {
             let key = format!("life:{}", self.written);
             self.written += 1;
@@ -142,7 +142,7 @@ impl Life {
         };
         let offset = |info: &str| info.lines().find_map(|line| field(line, "master_repl_offset:")).unwrap();
         // The writer goes on meanwhile: what counts is where each master was after the last of our keys.
-        let nodes = self.nodes();
+        let nodes = Self::nodes();
         let masters = nodes.iter().map(|node| (node, replication(node)));
         let masters: Vec<(&String, u64)> = masters
             .filter(|(_, info)| info.contains("role:master"))
@@ -159,7 +159,7 @@ impl Life {
 
     /// The keys that are gone.
     fn missing(&self) -> Vec<&String> {
-        let node = self.living();
+        let node = Self::living();
         let is_there = |key: &String| follow(&node, &["GET", key]) == Reply::Text(key.clone());
         self.keys.keys().filter(|key| !is_there(key)).collect()
     }
@@ -173,7 +173,7 @@ impl Life {
 
     fn hurt(&mut self) -> (String, Harm) {
         let mut harm = Harm::default();
-        let nodes = self.nodes();
+        let nodes = Self::nodes();
         let node = self.random.pick(&nodes).clone();
         let (address, data) = (Self::address(&node), self.sandbox.data().join(&node));
         let what = match self.random.below(12) {
@@ -226,7 +226,7 @@ impl Life {
                 format!("AOF {}, save points {}", self.config.aof, self.config.saves)
             }
             10 => {
-                let shards = self.shards();
+                let shards = Self::shards();
                 let slot = u16::try_from(self.random.below(16384)).unwrap();
                 let owns = |ranges: &[(u16, u16)]| ranges.iter().any(|(a, b)| (*a..=*b).contains(&slot));
                 let (source, _) = shards.values().find(|(_, ranges)| owns(ranges)).unwrap();
@@ -257,7 +257,7 @@ impl Life {
     }
 
     /// The shards of which nobody has a whole copy: not in memory, not in files that the next start reads.
-    fn lost(&self, shards: &Shards, harm: &Harm, was: Config) -> Vec<(u16, u16)> {
+    fn lost(shards: &Shards, harm: &Harm, was: Config) -> Vec<(u16, u16)> {
         let holds = |node: &String| !harm.killed.contains(node) || (was.aof && !harm.wiped.contains(node));
         let leaders: BTreeSet<&String> = shards.values().map(|(leader, _)| leader).collect();
         let lost = leaders
@@ -278,9 +278,9 @@ impl Life {
     /// One round; returns what was done and how `apply` answered.
     fn round(&mut self) -> String {
         self.write(30);
-        let (shards, was) = (self.shards(), self.config);
+        let (shards, was) = (Self::shards(), self.config);
         let (what, mut harm) = self.hurt();
-        let lost = self.lost(&shards, &harm, was);
+        let lost = Self::lost(&shards, &harm, was);
         let first = self.apply(&[]);
         harm.stopped.iter().for_each(|pid| signal(*pid, "-CONT"));
         if let Some(run) = &mut harm.run {
@@ -288,19 +288,19 @@ impl Life {
         }
         let answer = if first.code == 0 { "done" } else { "refused" };
         if first.code != 0 {
-            self.undo(&harm);
+            Self::undo(&harm);
             let mut accepted = Vec::new();
-            let mut last = self.apply(&[]);
+            let mut again = self.apply(&[]);
             // A shard without a copy is given up by its name, and only such a one.
-            while last.code != 0 && !lost.is_empty() && accepted.len() < 12 {
-                let text = last.text();
+            while again.code != 0 && !lost.is_empty() && accepted.len() < 12 {
+                let text = again.text();
                 let name =
                     text.split("--accept-data-loss ").nth(1).map(|rest| rest.split('`').next().unwrap());
                 let Some(name) = name else { break };
                 accepted.extend(["--accept-data-loss".to_owned(), name.to_owned()]);
-                last = self.apply(&accepted);
+                again = self.apply(&accepted);
             }
-            assert_eq!(last.code, 0, "{what}\n--- first\n{}\n--- last\n{}", first.text(), last.text());
+            assert_eq!(again.code, 0, "{what}\n--- first\n{}\n--- last\n{}", first.text(), again.text());
         }
         self.keys.retain(|_, slot| !lost.iter().any(|(first, last)| (*first..=*last).contains(slot)));
         let missing = self.missing();
@@ -315,7 +315,7 @@ impl Life {
     }
 
     /// Takes back by hand what `apply` has refused to work on.
-    fn undo(&self, harm: &Harm) {
+    fn undo(harm: &Harm) {
         for (file, text) in &harm.files {
             std::fs::write(file, text).unwrap();
         }
@@ -324,7 +324,7 @@ impl Life {
         }
         if !harm.stopped.is_empty() {
             until("all masters are reached again", || {
-                ask(&self.living(), &["CLUSTER", "INFO"]).text().contains("cluster_state:ok")
+                ask(&Self::living(), &["CLUSTER", "INFO"]).text().contains("cluster_state:ok")
             });
         }
     }

@@ -13,8 +13,8 @@ const ACTIVE_PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
 /// The engine itself takes twice the node timeout to stop calling a master failed that was away.
 const NODE_TIMEOUTS: u64 = 4;
 
-/// Passes after `max(20 s, 4 × node timeout)` without progress, or ten minutes while nodes are busy with their
-/// data: fewer gaps, or anything that a node has loaded or synchronised.
+/// Passes after `max(20 s, 4 × node timeout)` without progress, or ten minutes while nodes are busy with
+/// their data: fewer gaps, or anything that a node has loaded or synchronised.
 pub(super) struct ProgressDeadline {
     limit: Duration,
     since: Instant,

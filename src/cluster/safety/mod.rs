@@ -128,8 +128,9 @@ fn names(nodes: &[NodeName]) -> String {
 
 /// Refuses what no command may touch, and an inventory that this cluster cannot follow.
 pub(super) fn check(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Result<Members, SafetyViolation> {
+    let members = check_members(fleet, observed, disk)?;
     change::refuse(fleet, observed, disk)?;
-    check_members(fleet, observed, disk)
+    Ok(members)
 }
 
 /// Refuses nodes that are not of this cluster, and those that would lose keys by joining it.
@@ -225,7 +226,9 @@ fn refuse_foreign(
         match row.address() {
             Some(address) if silent(address) => {}
             Some(address) if !fleet.nodes().any(|node| node.address == address) => {
-                if !is_remnant(row, member) {
+                // A member that the inventory has no more is for `change` to name.
+                let has_left = recorded(&row.id) && moved(fleet, row, disk).is_none();
+                if !has_left && !is_remnant(row, member) {
                     return Err(moved(fleet, row, disk).unwrap_or_else(|| SafetyViolation::Foreign {
                         node,
                         id: row.id.clone(),
