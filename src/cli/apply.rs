@@ -88,7 +88,7 @@ async fn plan_from_inventory(
     let options = project.options(&args.options)?;
     let probes = connect(&project.fleet, args.trust, unreachable).await?;
     let mut sessions = lock(&project.fleet, probes, unreachable).await?;
-    let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
+    let inspection = project.inspect(&mut sessions, unreachable, &options.consent).await?;
     let plan = project.plan(inspection, &options).await?;
     let no_changes = no_changes_message(&plan, &options);
     Ok(PreparedRun { plan, sessions, store: project.store, no_changes })
@@ -113,7 +113,7 @@ async fn plan_from_file(
         Some((host.clone(), HostView { observed, resources: resources.get(host)? }))
     };
     let views: BTreeMap<HostName, HostView<'_>> = observed.iter().filter_map(view).collect();
-    let (.., assessment) = assess_cluster(&plan.fleet, &sessions, &views, &plan.cluster.accepted).await?;
+    let (.., assessment) = assess_cluster(&plan.fleet, &sessions, &views, &plan.cluster.consent).await?;
     if let Some(refusal) = assessment.refusal {
         return Err(crate::plan::Error::from(refusal).into());
     }

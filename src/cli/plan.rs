@@ -23,7 +23,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let options = project.options(&args.options)?;
     reporting_unreachable(async |unreachable| {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
-        let inspection = project.inspect(&mut sessions, unreachable, &options.accepted_loss).await?;
+        let inspection = project.inspect(&mut sessions, unreachable, &options.consent).await?;
         let plan = project.plan(inspection, &options).await?;
         if let Some(path) = &args.output {
             let json = serde_json::to_vec_pretty(&plan).into_diagnostic().map_err(Failure::usage)?;

@@ -1,6 +1,6 @@
 //! What every verb that plans begins with: the inventory, and all that belongs to it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use miette::miette;
 
@@ -8,6 +8,7 @@ use super::{args, exit::Failure, unreachable::Unreachable};
 use crate::{
     artifact::ArtifactStore,
     cache_dir::CacheDir,
+    cluster::Consent,
     inspect::{self, HostHandle, Inspection, Sessions},
     inventory::{self, Fleet, Fold},
     plan::{Blueprint, Desired, Plan, PlanInput, PlanOptions, Rollout, Templates},
@@ -42,7 +43,8 @@ impl Project {
         let limit =
             (!args.limit.is_empty()).then(|| inventory::select(&self.fleet, &args.limit)).transpose()?;
         let rollout = Rollout { serial: args.serial.map(usize::from), max_failures: args.max_failures };
-        let accepted_loss = args.accept_data_loss.iter().cloned().collect();
+        let data_loss = args.accept_data_loss.iter().cloned().collect();
+        let consent = Consent { data_loss, takeover: args.takeover };
         let of_fleet = |name: &MemberName| self.fleet.nodes().any(|node| node.member() == *name);
         if let Some(name) = args.accept_data_loss.iter().find(|name| !of_fleet(name)) {
             let help = "write HOST/NODE as `provision plan` names them; nothing was changed";
@@ -51,7 +53,7 @@ impl Project {
                 "--accept-data-loss {name}: there is no such node"
             )));
         }
-        Ok(PlanOptions { tags: args.tags.clone(), limit, rollout, accepted_loss })
+        Ok(PlanOptions { tags: args.tags.clone(), limit, rollout, consent })
     }
 
     /// Inspects all hosts and the cluster. A host that is lost meanwhile loses its session.
@@ -59,7 +61,7 @@ impl Project {
         &self,
         sessions: &mut Sessions<H>,
         unreachable: &mut Unreachable,
-        accepted_loss: &BTreeSet<MemberName>,
+        consent: &Consent,
     ) -> Result<Inspection<Vec<Desired>>, Failure> {
         let blueprint =
             Blueprint { fleet: &self.fleet, playbook: &self.playbook, templates: &self.templates };
@@ -69,7 +71,7 @@ impl Project {
             sessions,
             reasons,
             &self.store,
-            accepted_loss,
+            consent,
             |host, session, packages| {
                 let desired = blueprint.desired_resources(host, &session.facts, &session.layout, packages);
                 desired.map_err(Failure::from)

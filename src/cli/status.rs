@@ -1,7 +1,5 @@
 //! `provision status`: what runs where.
 
-use std::collections::BTreeSet;
-
 use super::{
     args::Look,
     exit::{Exit, Failure},
@@ -10,6 +8,7 @@ use super::{
     session::open,
     unreachable::reporting_unreachable,
 };
+use crate::cluster::Consent;
 use crate::report::{self, Status};
 
 pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
@@ -18,7 +17,7 @@ pub(super) async fn run(args: &Look) -> Result<Exit, Failure> {
         let mut sessions = open(&project.fleet, args.inventory.trust, unreachable).await?;
         let status = Status::new(
             &project.fleet,
-            &project.inspect(&mut sessions, unreachable, &BTreeSet::new()).await?,
+            &project.inspect(&mut sessions, unreachable, &Consent::default()).await?,
         );
         if args.json {
             report::json(&status);

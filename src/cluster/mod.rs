@@ -34,7 +34,7 @@ pub use observe::{Observed, State, View, observe};
 pub use on_disk::{OnDisk, StoppedNode};
 pub use op::Op;
 pub use open_slot::{OpenSlot, Side};
-pub use premises::Premises;
+pub use premises::{Consent, Premises};
 pub use rolling::{Error as RollingError, HandOver, Trouble, hand_over, leader, order, settled, survives};
 pub use safety::{NextStart, Persistence, SafetyViolation, StartRule, start_rules};
 pub use state::{Assessment, ClusterState, assess};

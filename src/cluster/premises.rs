@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
+use serde::{Deserialize, Serialize};
+
 use super::{manifest::ManifestMember, on_disk::OnDisk};
 use crate::{
     inventory::{Fleet, Node},
@@ -14,17 +16,25 @@ use crate::{
 pub struct Premises<'a> {
     pub fleet: &'a Fleet,
     pub disk: &'a OnDisk,
-    /// The nodes whose keys the user gives up: `--accept-data-loss`.
-    pub accepted: &'a BTreeSet<MemberName>,
+    pub consent: &'a Consent,
+}
+
+/// What the user allows beyond what is safe by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// `--accept-data-loss`: the nodes whose keys are given up.
+    pub data_loss: BTreeSet<MemberName>,
+    /// `--takeover`: where most masters are gone, a replica becomes the owner without a vote.
+    pub takeover: bool,
 }
 
 static NO_DISK: LazyLock<OnDisk> = LazyLock::new(OnDisk::default);
-static NOBODY: BTreeSet<MemberName> = BTreeSet::new();
+static NOTHING: Consent = Consent { data_loss: BTreeSet::new(), takeover: false };
 
 impl<'a> Premises<'a> {
     /// Those of a look at running nodes alone.
     pub fn of(fleet: &'a Fleet) -> Self {
-        Self { fleet, disk: &NO_DISK, accepted: &NOBODY }
+        Self { fleet, disk: &NO_DISK, consent: &NOTHING }
     }
 
     /// What the manifest says of a node's id.

@@ -1,9 +1,6 @@
 //! The cluster: what its nodes say, and whether they may be changed at all.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -14,13 +11,13 @@ use super::{
 use crate::{
     artifact::ArtifactSpec,
     cluster::{
-        self, Assessment, ClusterState, HostCheckTarget, Manifest, OnDisk, Persistence, Premises,
+        self, Assessment, ClusterState, Consent, HostCheckTarget, Manifest, OnDisk, Persistence, Premises,
         StoppedNode, assess,
     },
     inventory::{Fleet, Node},
     redis::NodeReader,
     resource::{Binary, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
-    units::{HostName, MemberName, NodeName},
+    units::{HostName, NodeName},
 };
 
 /// How long to wait for news that nodes still have to hear of each other: each node pings one other a second.
@@ -47,16 +44,16 @@ pub struct HostView<'a> {
 }
 
 /// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived
-/// yet; `hosts` gives what was found on each host, and `accepted` are the nodes whose keys the user gives up.
+/// yet; `hosts` gives what was found on each host, and `consent` is what the user allows.
 pub async fn assess_cluster<H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
     hosts: &BTreeMap<HostName, HostView<'_>>,
-    accepted: &BTreeSet<MemberName>,
+    consent: &Consent,
 ) -> Result<(cluster::Observed, OnDisk, Assessment), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
     let disk = on_disk(fleet, hosts)?;
-    let premises = Premises { fleet, disk: &disk, accepted };
+    let premises = Premises { fleet, disk: &disk, consent };
     let observed = |host: &HostName| hosts.get(host).map(|view| view.observed);
     let began = Instant::now();
     loop {

@@ -7,7 +7,7 @@ mod error;
 mod host;
 mod session;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
@@ -20,10 +20,10 @@ pub use self::{
 };
 use crate::{
     artifact::{ArtifactSpec, ArtifactStore},
-    cluster::{Assessment, Observed, OnDisk},
+    cluster::{Assessment, Consent, Observed, OnDisk},
     inventory::{Fleet, Host},
     resource::Resource,
-    units::{HostName, MemberName},
+    units::HostName,
 };
 
 /// What was found on the hosts and in the cluster; `D` is what was desired of a host.
@@ -37,8 +37,8 @@ pub struct Inspection<D> {
     pub on_disk: OnDisk,
     /// What that makes of the cluster.
     pub assessment: Assessment,
-    /// The nodes whose keys the user gives up.
-    pub accepted: BTreeSet<MemberName>,
+    /// What the user allows beyond what is safe.
+    pub consent: Consent,
     /// Hosts that could not be reached, and why.
     pub unreachable: BTreeMap<HostName, String>,
     /// Those of them that answered when the run began.
@@ -55,7 +55,7 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
     sessions: &Sessions<H>,
     mut unreachable: BTreeMap<HostName, String>,
     store: &ArtifactStore,
-    accepted: &BTreeSet<MemberName>,
+    consent: &Consent,
     desired: impl Fn(&Host, &Session<H>, &[String]) -> Result<D, E>,
 ) -> Result<Inspection<D>, E> {
     let spec = ArtifactSpec::of(fleet);
@@ -86,9 +86,9 @@ pub async fn inspect<H: HostHandle, D: Resources, E: From<Error>>(
         (name.clone(), HostView { observed: &host.observed, resources: &resources[name] })
     });
     let views: BTreeMap<HostName, HostView<'_>> = views.collect();
-    let (cluster, on_disk, assessment) = assess_cluster(fleet, sessions, &views, accepted).await?;
-    let accepted = accepted.clone();
-    Ok(Inspection { hosts, cluster, on_disk, assessment, accepted, unreachable, lost })
+    let (cluster, on_disk, assessment) = assess_cluster(fleet, sessions, &views, consent).await?;
+    let consent = consent.clone();
+    Ok(Inspection { hosts, cluster, on_disk, assessment, consent, unreachable, lost })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    cluster::ClusterState,
+    cluster::{ClusterState, Consent},
     host::{Connector, NoPrompt, Pool, Probe},
     inventory::{self, Fold},
     resource::{Action, Binary, Content, File, Layout, Resource},
@@ -65,7 +65,7 @@ async fn what_is_desired_is_asked_for_and_returned_beside_what_was_observed() {
     let desired =
         |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(vec![file(&path), file("/nonexistent/x")]);
     let inspection =
-        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await.unwrap();
+        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &Consent::default(), desired).await.unwrap();
     let host = &inspection.hosts["here"];
     assert_eq!(host.desired.len(), 2);
     let changes = |path: &str| file(path).compare(&host.observed, &BTreeSet::new()).unwrap().action;
@@ -87,7 +87,7 @@ async fn a_host_that_lacks_the_server_is_asked_again_with_the_packages_of_a_buil
         Ok::<_, Error>(vec![Resource::Binary(Binary::new(&fleet, &layout, "recipe"))])
     };
     let inspection =
-        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await.unwrap();
+        inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &Consent::default(), desired).await.unwrap();
     let host = &inspection.hosts["here"];
     assert!(host.missing_binary);
     let can_install = host.facts.is_root() && host.facts.distro().is_some();
@@ -99,10 +99,11 @@ async fn a_host_without_a_session_must_be_unreachable() {
     let fleet = fleet();
     let none = ProbeSessions::default();
     let desired = |_: &Host, _: &Session<_>, _: &[String]| Ok::<_, Error>(Desired::new());
-    let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), &BTreeSet::new(), desired).await;
+    let result = inspect(&fleet, &none, BTreeMap::new(), &cache(), &Consent::default(), desired).await;
     assert!(matches!(result, Err(Error::NoSession(NoSession { host })) if host == "here"));
     let unreachable = BTreeMap::from([("here".into(), "no route to host".to_owned())]);
-    let inspection = inspect(&fleet, &none, unreachable, &cache(), &BTreeSet::new(), desired).await.unwrap();
+    let inspection =
+        inspect(&fleet, &none, unreachable, &cache(), &Consent::default(), desired).await.unwrap();
     assert!(inspection.hosts.is_empty() && inspection.lost.is_empty());
     assert_eq!(inspection.unreachable["here"], "no route to host");
 }
@@ -114,7 +115,7 @@ async fn an_error_of_what_is_desired_ends_the_inspection() {
     let refuse = |_: &Host, _: &Session<_>, _: &[String]| {
         Err::<Desired, Error>(crate::secret::Error::Unset("ORDERS_PASSWORD".to_owned()).into())
     };
-    let result = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &BTreeSet::new(), refuse).await;
+    let result = inspect(&fleet, &sessions, BTreeMap::new(), &cache(), &Consent::default(), refuse).await;
     assert!(matches!(result, Err(Error::Secret(_))));
 }
 

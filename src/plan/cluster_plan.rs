@@ -1,21 +1,15 @@
 //! What a plan says of the cluster: what it rests on, and the commands it will send.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cluster::{OnDisk, Op},
-    units::MemberName,
-};
+use crate::cluster::{Consent, OnDisk, Op};
 
 /// What a plan says of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterPlan {
     /// What hosts keep of it.
     pub on_disk: OnDisk,
-    /// The nodes whose keys the user gives up.
-    pub accepted: BTreeSet<MemberName>,
+    pub consent: Consent,
     /// The commands to a cluster that was formed before. Forming a new one is
     /// [`Work::Form`](super::Work::Form) alone.
     pub ops: Vec<Op>,

@@ -46,8 +46,7 @@ impl<'a> PlanInput<'a> {
             ClusterState::Formed => None,
             other => Some(other.to_string()),
         };
-        let cluster =
-            ClusterPlan { on_disk: inspection.on_disk, accepted: inspection.accepted, ops, findings };
+        let cluster = ClusterPlan { on_disk: inspection.on_disk, consent: inspection.consent, ops, findings };
         Self {
             fleet,
             hosts,

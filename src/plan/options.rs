@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Desired;
-use crate::units::{HostName, MemberName};
+use crate::{cluster::Consent, units::HostName};
 
 /// How many hosts a run changes at a time, and when it stops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,8 @@ pub struct PlanOptions {
     /// Hosts to change; `None` means all.
     pub limit: Option<BTreeSet<HostName>>,
     pub rollout: Rollout,
-    /// The nodes whose keys the user gives up.
-    pub accepted_loss: BTreeSet<MemberName>,
+    /// What the user allows beyond what is safe.
+    pub consent: Consent,
 }
 
 impl PlanOptions {

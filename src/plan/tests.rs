@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     testing::{Scene, facts, fleet, show},
     *,
 };
 use crate::{
-    cluster::{Assessment, ClusterState, Observed as ClusterObserved, OnDisk},
+    cluster::{Assessment, ClusterState, Consent, Observed as ClusterObserved, OnDisk},
     host::InitSystem,
     inspect::{HostObservation, Inspection},
     resource::{Action, Entry, Resource},
@@ -292,7 +292,7 @@ fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspecti
             ops: Vec::new(),
             starts: BTreeMap::new(),
         },
-        accepted: BTreeSet::new(),
+        consent: Consent::default(),
         unreachable: BTreeMap::new(),
         lost: BTreeMap::new(),
     }

@@ -152,7 +152,7 @@ impl Executor<'_> {
             cluster::check_connectivity(writer.reader(), fleet, &events).await?;
         }
         let known = &self.plan.cluster;
-        let premises = Premises { fleet, disk: &known.on_disk, accepted: &known.accepted };
+        let premises = Premises { fleet, disk: &known.on_disk, consent: &known.consent };
         let formed = cluster::form(&writer, &premises, topology, self.outcome.started, &events).await;
         let formed = match formed {
             // A server accepts connections before it has read its files, and may end over them.

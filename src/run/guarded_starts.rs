@@ -23,7 +23,7 @@ pub(super) async fn waiting(context: &RunContext<'_>, plan: &Plan) -> Result<Wai
         return Ok(Waiting::new());
     }
     let observed = cluster::observe(&NodeReader::new(fleet, context.sessions().probes())?).await;
-    let premises = Premises { fleet, disk: &known.on_disk, accepted: &known.accepted };
+    let premises = Premises { fleet, disk: &known.on_disk, consent: &known.consent };
     let mut waiting = Waiting::new();
     for (address, rule) in cluster::start_rules(&premises, &observed) {
         let Some(node) = fleet.nodes().find(|node| node.address == address) else { continue };
@@ -59,7 +59,7 @@ pub(super) async fn start(
     for (member, planned, process) in due {
         let Some((id, slots)) = waiting.get(&member) else { continue };
         let run = HostRun::new(context, step, &member.host)?;
-        let leader = cluster::leader(&writer, id, slots).await?;
+        let leader = cluster::leader(&writer, id, slots, plan.cluster.consent.takeover).await?;
         context.step(step, Some(&member.host)).notice(format!("{leader} leads the shard of {member} now"));
         run.start(planned, process).await?;
         started += 1;

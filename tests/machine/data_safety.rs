@@ -90,6 +90,24 @@ fn s2_an_emptied_master_starts_after_its_replica_leads() {
     sandbox.verify().ok();
 }
 
+/// S2, where no other master can come back with its keys: nobody votes, and a takeover is the user's to allow.
+#[test]
+fn s2_without_a_majority_a_replica_takes_over_only_where_the_user_says_so() {
+    let sandbox = Sandbox::with("s2alone", 7661, &inventory("s2alone", 7661, "", IN_MEMORY));
+    sandbox.apply().ok();
+    let keys = fill("127.0.0.1:7661", 300);
+    for node in ["7661", "7662"] {
+        kill_node(&sandbox, node);
+    }
+    let before = sandbox.pids();
+    sandbox.run(&["plan"]).code(1).says("most masters are gone").says("--takeover");
+    sandbox.apply().code(1).says("--takeover");
+    assert_eq!(before, sandbox.pids(), "nothing was started");
+    sandbox.run(&["apply", "--yes", "--takeover"]).ok();
+    assert_eq!(count("127.0.0.1:7663", keys), keys);
+    sandbox.verify().ok();
+}
+
 /// S3: a node comes back without its data folder, as where a disk was not mounted.
 #[test]
 fn s3_a_blank_node_does_not_inherit_slots_that_had_keys() {

@@ -292,8 +292,13 @@ impl Life {
             let mut accepted = Vec::new();
             let mut again = self.apply(&[]);
             // A shard without a copy is given up by its name, and only such a one.
-            while again.code != 0 && !lost.is_empty() && accepted.len() < 12 {
+            while again.code != 0 && accepted.len() < 12 {
                 let text = again.text();
+                if text.contains("`--takeover`") && !accepted.iter().any(|word| word == "--takeover") {
+                    accepted.push("--takeover".to_owned());
+                    again = self.apply(&accepted);
+                    continue;
+                }
                 let name =
                     text.split("--accept-data-loss ").nth(1).map(|rest| rest.split('`').next().unwrap());
                 let Some(name) = name else { break };

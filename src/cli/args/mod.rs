@@ -91,6 +91,10 @@ pub(super) struct PlanOptions {
     /// given several times; nothing else implies it.
     #[arg(long, value_name = "HOST/NODE")]
     pub(super) accept_data_loss: Vec<MemberName>,
+    /// Where most masters are gone, let a replica become the owner of its master's slots without a vote. A
+    /// master that is only cut off loses what it has acknowledged since.
+    #[arg(long)]
+    pub(super) takeover: bool,
     /// Stop once more than N hosts have failed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) max_failures: usize,
@@ -132,7 +136,7 @@ pub(super) struct Apply {
     #[command(flatten)]
     pub(super) trust: Trust,
     /// Apply this saved plan. Refused if a host has changed since the plan was made.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures", "accept_data_loss"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "tags", "limit", "serial", "max_failures", "accept_data_loss", "takeover"])]
     pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: PlanOptions,

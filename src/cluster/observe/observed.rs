@@ -1,9 +1,9 @@
 //! What all nodes answered at one moment.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::view::View;
-use crate::cluster::open_slot::OpenSlot;
+use crate::{cluster::open_slot::OpenSlot, units::NodeId};
 
 /// What all nodes answered at one moment, in the order of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +89,15 @@ impl Observed {
             })
         };
         self.open_slots.iter().filter(move |open| open.imported == Some(0) && !has_partner(open))
+    }
+
+    /// Whether most of the masters with slots that the nodes know answer: only they can elect another one.
+    pub(in crate::cluster) fn has_majority(&self) -> bool {
+        let rows = self.views().flat_map(|(_, view)| &view.rows);
+        let masters: BTreeSet<&NodeId> =
+            rows.filter(|row| row.is_master() && !row.slots.is_empty()).map(|row| &row.id).collect();
+        let answering = self.slot_owners().filter(|(_, view)| masters.contains(&view.id)).count();
+        2 * answering > masters.len()
     }
 
     /// The highest epoch that any node knows; 0 where none knows any.

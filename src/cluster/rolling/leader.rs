@@ -23,7 +23,14 @@ const FORCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Waits until a running node owns the slots that the node `id` owned, and returns it. Where no election
 /// makes one the owner, the most advanced replica is told to take over, which takes the votes of most
 /// masters.
-pub async fn leader(writer: &NodeWriter<'_>, id: &NodeId, slots: &[SlotRange]) -> Result<SocketAddr, Error> {
+///
+/// `takeover` allows what needs no votes, once most masters are gone.
+pub async fn leader(
+    writer: &NodeWriter<'_>,
+    id: &NodeId,
+    slots: &[SlotRange],
+    takeover: bool,
+) -> Result<SocketAddr, Error> {
     let began = Instant::now();
     let mut forced: Option<Instant> = None;
     let mut why = "it has no replica that answers".to_owned();
@@ -39,7 +46,9 @@ pub async fn leader(writer: &NodeWriter<'_>, id: &NodeId, slots: &[SlotRange]) -
             && began.elapsed() > elected_by
             && forced.is_none_or(|at| at.elapsed() > FORCE_INTERVAL)
         {
-            let reply = writer.write(heir, &[words("CLUSTER FAILOVER FORCE")]).await?.swap_remove(0);
+            let votes = if takeover && !observed.has_majority() { "TAKEOVER" } else { "FORCE" };
+            let command = words(&format!("CLUSTER FAILOVER {votes}"));
+            let reply = writer.write(heir, &[command]).await?.swap_remove(0);
             why = reply.error().map_or_else(
                 || format!("{heir} was told to take over and did not get the votes of most masters"),
                 |error| format!("{heir} was told to take over and answered: {error}"),

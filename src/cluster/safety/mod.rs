@@ -85,6 +85,16 @@ pub enum SafetyViolation {
          copies the keys from that one"
     ))]
     LostIdentity { node: SocketAddr, member: Box<MemberName>, id: NodeId },
+    #[error(
+        "{node} ({member}) owned slots {} and has not their keys; its replica has, and most masters are gone whose votes \
+         it needs",
+        show_slots(slots)
+    )]
+    #[diagnostic(help(
+        "bring hosts with other masters back, if they can be, and run this again: their votes lose nothing. `--takeover` makes \
+         the replica the owner without a vote"
+    ))]
+    NoMajority { node: SocketAddr, member: Box<MemberName>, slots: Vec<SlotRange> },
     #[error("this cluster runs {has}, and the inventory means {wants}")]
     #[diagnostic(help(
         "an engine is not changed in place: form a second cluster with another `name` and `port`, and copy the keys. \

@@ -39,7 +39,8 @@ pub enum StartRule {
 
 /// The rule for each node of the fleet that does not run.
 pub fn start_rules(premises: &Premises<'_>, observed: &Observed) -> BTreeMap<SocketAddr, StartRule> {
-    let Premises { fleet, disk, accepted } = *premises;
+    let Premises { fleet, disk, consent } = *premises;
+    let accepted = &consent.data_loss;
     let facts = Facts { fleet, observed, disk };
     let rule = |node: &Node| {
         let stopped = disk.stopped.get(&node.address).filter(|_| observed.view(node.address).is_none())?;

@@ -70,11 +70,38 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
             StartRule::Refused(violation) => Some(violation.clone()),
             _ => None,
         });
+        let refused = refused.or_else(|| no_majority(premises, observed, &starts));
         refused.or_else(|| target.as_ref().and_then(|target| target.refuse_loss(fleet)))
     });
     let findings = observed.open_slots.iter().map(ToString::to_string).collect();
     let ops = if is_blank { Vec::new() } else { ops::of(premises, observed, target.as_ref(), &starts) };
     Assessment { state, refusal, findings, ops, starts }
+}
+
+/// Refuses to wait for an election that cannot come: after all starts that need none, most masters are still
+/// missing.
+fn no_majority(
+    premises: &Premises<'_>,
+    observed: &Observed,
+    starts: &BTreeMap<SocketAddr, StartRule>,
+) -> Option<SafetyViolation> {
+    let Premises { fleet, disk, consent } = *premises;
+    let waiting = fleet.nodes().find_map(|node| match starts.get(&node.address)? {
+        StartRule::AfterLeader { slots, .. } => Some((node, slots.clone())),
+        _ => None,
+    });
+    let (node, slots) = waiting.filter(|_| !consent.takeover)?;
+    let comes_back = |node: SocketAddr| {
+        let own = disk.stopped.get(&node).and_then(super::StoppedNode::myself);
+        own.is_some_and(|row| row.is_master() && !row.slots.is_empty())
+    };
+    let started = starts.iter().filter(|(node, rule)| {
+        matches!(rule, StartRule::Now | StartRule::WithoutKeys { .. }) && comes_back(**node)
+    });
+    let voting = observed.slot_owners().count() + started.count();
+    let masters = disk.manifest.as_ref().map_or_else(|| fleet.masters(), Manifest::shards);
+    let (address, member) = (node.address, Box::new(node.member()));
+    (2 * voting <= masters).then_some(SafetyViolation::NoMajority { node: address, member, slots })
 }
 
 /// How complete a cluster is whose nodes all answer.

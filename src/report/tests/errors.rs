@@ -223,6 +223,9 @@ every!(errors_of_safety: cluster::SafetyViolation {
     cluster::SafetyViolation::LostIdentity { .. } => cluster::SafetyViolation::LostIdentity {
         node: node(1), member: member().into(), id: "a".repeat(40).into(),
     },
+    cluster::SafetyViolation::NoMajority { .. } => cluster::SafetyViolation::NoMajority {
+        node: node(1), member: member().into(), slots: slots(),
+    },
     cluster::SafetyViolation::OtherEngine { .. } =>
         cluster::SafetyViolation::OtherEngine { has: Engine::Redis, wants: Engine::Valkey },
     cluster::SafetyViolation::Downgrade { .. } => cluster::SafetyViolation::Downgrade {

@@ -197,7 +197,8 @@ impl<'a> TargetBuilder<'a> {
         let shard =
             recorded.into_iter().flat_map(|(manifest, member)| manifest.peers(member).chain([member]));
         let names = shard.map(|member| MemberName { host: member.host.clone(), node: member.node.clone() });
-        let accepted = names.chain(node.map(Node::member)).find(|name| self.premises.accepted.contains(name));
+        let accepted =
+            names.chain(node.map(Node::member)).find(|name| self.premises.consent.data_loss.contains(name));
         if accepted.is_some() {
             for slot in &slots {
                 self.taken[usize::from(*slot)] = false;
