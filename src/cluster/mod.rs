@@ -6,6 +6,7 @@
 
 mod auth_mismatch;
 mod close;
+mod config_change;
 mod connectivity;
 mod drift;
 mod form;
@@ -27,10 +28,11 @@ mod verify;
 
 pub use auth_mismatch::{AuthMismatch, auth_mismatch};
 pub use close::close_slots;
+pub use config_change::{ConfigChange, Setting};
 pub use connectivity::{BlockedPath, ConnectivityError, check_connectivity};
 pub use form::{Error as FormError, Formed, form};
 pub use manifest::{Manifest, TwoManifests};
-pub use observe::{Observed, State, View, observe};
+pub use observe::{Observed, State, View, observe, observe_with_config};
 pub use on_disk::{OnDisk, StoppedNode};
 pub use op::Op;
 pub use open_slot::{OpenSlot, Side};
