@@ -1,13 +1,14 @@
-//! How the configuration a running node must have differs from its file and from what it runs with, and what of
-//! it the node takes without a restart. Pure.
+//! How the configuration a running node must have differs from its file and from what it runs with, and what
+//! of it the node takes without a restart. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{drift, tunable::Tunable};
 
-/// Directives that no `CONFIG SET` changes: those the engine marks as immutable in any of the releases of which we
-/// have the sources (`IMMUTABLE_CONFIG` in config.c of Redis 7.0.15 and Valkey 9.1.2), those it protects from being
-/// set by default (`PROTECTED_CONFIG`), and those that would move a node to another address. A start reads them.
+/// Directives that no `CONFIG SET` changes: those the engine marks as immutable in any of the releases of
+/// which we have the sources (`IMMUTABLE_CONFIG` in config.c of Redis 7.0.15 and Valkey 9.1.2), those it
+/// protects from being set by default (`PROTECTED_CONFIG`), and those that would move a node to another
+/// address. A start reads them.
 const READ_AT_START: [&str; 53] = [
     "aclfile",
     "always-show-logo",
@@ -89,11 +90,11 @@ pub struct Setting {
 type Lines = BTreeMap<String, Vec<String>>;
 
 impl ConfigChange {
-    /// What leads from the `running` values to the `desired` text; `on_disk` is the text of the file where it is
-    /// another one. Nothing can be told of a node whose running values are not known.
+    /// What leads from the `running` values to the `desired` text; `on_disk` is the text of the file where it
+    /// is another one. Nothing can be told of a node whose running values are not known.
     ///
-    /// A value that a start alone reads is compared with the file, since that is what the node was started with:
-    /// the engine returns some of them in another form.
+    /// A value that a start alone reads is compared with the file, since that is what the node was started
+    /// with: the engine returns some of them in another form.
     pub fn of(desired: &str, on_disk: Option<&str>, running: &BTreeMap<String, String>) -> Option<Self> {
         if running.is_empty() {
             return None;
@@ -136,13 +137,13 @@ impl Setting {
         Self { directive: directive.to_owned(), value: value.trim().to_owned(), was: was.to_owned() }
     }
 
-    /// Whether it decides which file the next start reads.
-    pub fn is_persistence(&self) -> bool {
-        ["appendonly", "save"].contains(&&*self.directive)
+    /// Whether it has the node keep an AOF.
+    pub fn brings_aof(&self) -> bool {
+        self.directive == "appendonly" && self.value == "yes"
     }
 
-    /// One way of keeping keys goes only after the other has come: an AOF before the save points change, and save
-    /// points before the AOF ends.
+    /// One way of keeping keys goes only after the other has come: an AOF before the save points change, and
+    /// save points before the AOF ends.
     fn turn(&self) -> u8 {
         match (&*self.directive, &*self.value) {
             ("appendonly", "yes") => 0,
@@ -157,8 +158,8 @@ fn is_tuned(name: &str) -> bool {
     Tunable::ALL.iter().any(|tunable| tunable.name() == name.replace("slave", "replica"))
 }
 
-/// Whether a running node can be given these lines. A class of clients that is not limited any more would keep its
-/// limit.
+/// Whether a running node can be given these lines. A class of clients that is not limited any more would
+/// keep its limit.
 fn is_live(name: &str, wants: &[String], before: Option<&Vec<String>>) -> bool {
     let class = |line: &String| line.split_whitespace().next().map(str::to_lowercase);
     let keeps_classes = || {
@@ -168,8 +169,8 @@ fn is_live(name: &str, wants: &[String], before: Option<&Vec<String>>) -> bool {
     !READ_AT_START.contains(&name) && (name != "client-output-buffer-limit" || keeps_classes())
 }
 
-/// Whether the file is to say another kind of file than it did. A run that was stopped may have switched the node
-/// and not waited: what must be on disk before the file says so is seen to again.
+/// Whether the file is to say another kind of file than it did. A run that was stopped may have switched the
+/// node and not waited: what must be on disk before the file says so is seen to again.
 fn switches_aof(name: &str, wants: &[String], before: Option<&Vec<String>>) -> bool {
     let is_on = |lines: Option<&String>| lines.is_some_and(|line| line.eq_ignore_ascii_case("yes"));
     name == "appendonly" && is_on(wants.last()) != is_on(before.and_then(|before| before.last()))
@@ -186,7 +187,8 @@ fn lines(text: &str) -> Lines {
         let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let (name, value) = (name.to_lowercase(), value.trim().to_owned());
         let all = lines.entry(name.clone()).or_default();
-        // `save ""` takes back the lines above it, and the last line of most directives is the one that counts.
+        // `save ""` takes back the lines above it, and the last line of most directives is the one that
+        // counts.
         if !adds_up(&name) && name != "include" && name != "loadmodule" && name != "rename-command"
             || name == "save" && unquoted(&value).is_empty()
         {

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use crate::{
-    cluster::{State, View},
+    cluster::{State, View, sentences},
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
@@ -61,8 +61,8 @@ impl Status {
             healthy: survey.assessment.is_healthy(),
             standing: survey.assessment.state.to_string(),
             refusal: survey.assessment.refusal.as_ref().map(ToString::to_string),
-            findings: survey.assessment.findings.clone(),
-            ops: survey.assessment.ops.iter().map(ToString::to_string).collect(),
+            findings: survey.assessment.findings.iter().cloned().chain(survey.assessment.drift()).collect(),
+            ops: sentences(survey.assessment.ops.iter().chain(&survey.assessment.settings())),
             nodes,
         }
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, Formed, Manifest, Premises, Topology},
+    cluster::{self, Evidence, Formed, Manifest, Op, Premises, Topology},
     inspect,
     plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
@@ -56,6 +56,7 @@ impl Executor<'_> {
     async fn stages(&mut self) -> Result<(), Error> {
         let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
         self.check_directives()?;
+        self.set_live().await?;
         let plan = self.plan;
         for stages in plan.between_barriers() {
             // The check is here, before further stages, because after the last one there is nothing to
@@ -140,6 +141,16 @@ impl Executor<'_> {
         let (spec, store) = (self.binaries.spec(), self.context.store());
         let found = self.context.sessions().iter().find_map(|(_, session)| store.find(spec, &session.facts));
         found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
+    }
+
+    /// Gives running nodes what they take without a restart, before any file says so.
+    async fn set_live(&mut self) -> Result<(), Error> {
+        let ops = &self.plan.cluster.ops;
+        if ops.iter().any(|op| matches!(op, Op::Set { .. })) {
+            let writer = self.context.writer(&self.plan.fleet)?;
+            self.outcome.changed += cluster::set_live(&writer, ops).await?;
+        }
+        Ok(())
     }
 
     async fn form(&mut self, step: &StepName, topology: &Topology) -> Result<(), Error> {

@@ -25,8 +25,8 @@ const SECTIONS: [InfoSection; 6] = [
     InfoSection::Keyspace,
 ];
 
-/// What every look asks, and what one for the whole configuration asks besides: a cluster that forms is looked
-/// at many times a second, and the answer is as long as all the others together.
+/// What every look asks, and what one for the whole configuration asks besides: a cluster that forms is
+/// looked at many times a second, and the answer is as long as all the others together.
 pub(super) fn queries(whole_configuration: bool) -> Vec<Query> {
     let config = |name: &str| Query::ConfigGet(name.to_owned());
     let mut queries = vec![Query::ClusterMyId, Query::ClusterNodes, Query::ClusterInfo];
