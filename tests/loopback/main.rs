@@ -13,5 +13,6 @@
 mod support;
 
 mod cluster;
+mod live;
 mod servers;
 mod ssh;
