@@ -145,10 +145,16 @@ impl Executor<'_> {
 
     /// Gives running nodes what they take without a restart, before any file says so.
     async fn set_live(&mut self) -> Result<(), Error> {
-        let ops = &self.plan.cluster.ops;
-        if ops.iter().any(|op| matches!(op, Op::Set { .. })) {
-            let writer = self.context.writer(&self.plan.fleet)?;
-            self.outcome.changed += cluster::set_live(&writer, ops).await?;
+        let mut settings = self.plan.cluster.ops.iter().filter(|op| matches!(op, Op::Set { .. })).peekable();
+        if settings.peek().is_none() {
+            return Ok(());
+        }
+        let writer = self.context.writer(&self.plan.fleet)?;
+        for setting in settings {
+            if self.context.is_cancelled() {
+                return Err(Error::Interrupted { after: "live changes of some nodes".to_owned() });
+            }
+            self.outcome.changed += cluster::set_live(&writer, std::slice::from_ref(setting)).await?;
         }
         Ok(())
     }
