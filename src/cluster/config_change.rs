@@ -104,15 +104,14 @@ impl ConfigChange {
         let names: BTreeSet<&String> = wanted.keys().chain(had.keys()).collect();
         for name in names.into_iter().filter(|name| !is_tuned(name)) {
             let (wants, before) = (wanted.get(name), had.get(name));
-            match (wants, running.get(name)) {
-                (Some(wants), Some(was)) if is_live(name, wants, before) => {
-                    if !drift::same(name, wants, was) || switches_aof(name, wants, before) {
-                        change.live.push(Setting::new(name, wants, was));
-                    }
+            let settable = wants.zip(running.get(name)).filter(|(wants, _)| is_live(name, wants, before));
+            if let Some((wants, was)) = settable {
+                if !drift::same(name, wants, was) || switches_aof(name, wants, before) {
+                    change.live.push(Setting::new(name, wants, was));
                 }
+            } else if wants != before {
                 // The engine's default of a directive that is not set any more is known to the engine alone.
-                _ if wants != before => change.at_start.push(name.clone()),
-                _ => {}
+                change.at_start.push(name.clone());
             }
         }
         change.live.sort_by_key(Setting::turn);

@@ -35,14 +35,12 @@ pub(super) fn difference(
         _ if change.at_start.is_empty() => None,
         _ => Some(Difference::new(Action::Restart, why(&change.at_start))),
     };
-    match restart {
+    if let Some(restart) = restart {
         // A restart that is to read an AOF must find one.
-        Some(restart) => (Some(restart), ops(process, change.live.into_iter().filter(Setting::brings_aof))),
-        None => {
-            let update = Difference::new(Action::Update, "it takes its configuration while it runs");
-            (Some(update), ops(process, change.live))
-        }
+        return (Some(restart), ops(process, change.live.into_iter().filter(Setting::brings_aof)));
     }
+    let update = Difference::new(Action::Update, "it takes its configuration while it runs");
+    (Some(update), ops(process, change.live))
 }
 
 fn why(directives: &[String]) -> String {
