@@ -184,3 +184,21 @@ fn a_change_that_one_directive_needs_a_restart_for_restarts_and_names_it() {
     assert_eq!(count("127.0.0.1:7741", keys), keys);
     sandbox.apply().ok().says("Nothing to change");
 }
+
+/// Without a replica to hand over to, a restart keeps the keys only where the node has an AOF before it.
+#[test]
+fn a_restart_that_is_to_read_an_aof_finds_one() {
+    let config = |aof, threads| {
+        masters("both", 7751, &format!("save = \"3600 1\"\nappendonly = {aof}\nio-threads = {threads}"))
+    };
+    let sandbox = Sandbox::with("both", 7751, &config(false, 1));
+    sandbox.apply().ok();
+    let (keys, before) = (fill("127.0.0.1:7751", 300), sandbox.pids());
+    sandbox.write(&config(true, 2));
+    let plan = sandbox.run(&["plan"]).code(2).says("3 nodes: appendonly no → yes, live");
+    plan.says("io-threads is read at a start only");
+    sandbox.apply().ok();
+    assert!(before.iter().zip(&sandbox.pids()).all(|(old, new)| old.1 != new.1));
+    assert_eq!(count("127.0.0.1:7753", keys), keys);
+    sandbox.apply().ok().says("Nothing to change");
+}

@@ -311,6 +311,7 @@ fn valkey_is_built_formed_and_verified_with_the_same_commands() {
     sandbox.apply().ok();
     sandbox.verify().ok();
     assert!(ask("127.0.0.1:7261", &["INFO", "server"]).text().contains("valkey_version:9.1.2"));
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
 }
 
 #[test]
@@ -326,6 +327,7 @@ fn redis_5_is_built_from_the_tarball_that_bundles_it() {
     sandbox.apply().ok();
     sandbox.verify().ok();
     assert!(ask("127.0.0.1:7271", &["INFO", "server"]).text().contains("redis_version:5.0.6"));
+    sandbox.run(&["plan"]).ok().says("Nothing to change");
 }
 
 #[test]
