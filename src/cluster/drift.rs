@@ -41,6 +41,8 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
         // Letters in any order; their case has a meaning.
         "notify-keyspace-events" => {
             let flags = |text: &str| {
+                // `A` stands for all of these.
+                let text = text.replace('A', "g$lshzxetd");
                 let mut flags: Vec<char> = text.chars().filter(|c| *c != '"').collect();
                 flags.sort_unstable();
                 flags
@@ -48,6 +50,13 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
             lines.last().is_some_and(|line| flags(line) == flags(raw))
         }
         "save" => lines.iter().flat_map(|line| normal(line)).collect::<Vec<_>>() == value,
+        // Two names of one setting; the engine returns the first.
+        "oom-score-adj" => lines.last().is_some_and(|line| {
+            let one = |words: Vec<String>| {
+                words.into_iter().map(|word| if word == "relative" { "yes".into() } else { word })
+            };
+            one(normal(line)).eq(one(value))
+        }),
         _ => lines.last().is_some_and(|line| normal(line) == value),
     }
 }
@@ -94,6 +103,8 @@ mod tests {
             ("save", &["\"\""], ""),
             ("appendonly", &["YES"], "yes"),
             ("notify-keyspace-events", &["Ex"], "xE"),
+            ("notify-keyspace-events", &["\"Eg$lshzxetd\""], "AE"),
+            ("oom-score-adj", &["relative"], "yes"),
             ("maxmemory-clients", &["5%"], "5%"),
             (
                 "client-output-buffer-limit",

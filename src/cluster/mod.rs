@@ -6,9 +6,11 @@
 
 mod auth_mismatch;
 mod close;
+mod config_change;
 mod connectivity;
 mod drift;
 mod form;
+mod live;
 mod manifest;
 mod observe;
 mod on_disk;
@@ -27,12 +29,14 @@ mod verify;
 
 pub use auth_mismatch::{AuthMismatch, auth_mismatch};
 pub use close::close_slots;
+pub use config_change::{ConfigChange, Setting};
 pub use connectivity::{BlockedPath, ConnectivityError, check_connectivity};
 pub use form::{Error as FormError, Formed, form};
+pub use live::{LiveError, set_live};
 pub use manifest::{Manifest, TwoManifests};
-pub use observe::{Observed, State, View, observe};
+pub use observe::{Observed, State, View, observe, observe_with_config};
 pub use on_disk::{OnDisk, StoppedNode};
-pub use op::Op;
+pub use op::{Op, sentences};
 pub use open_slot::{OpenSlot, Side};
 pub use premises::{Consent, Premises};
 pub use rolling::{Error as RollingError, HandOver, Trouble, hand_over, leader, order, settled, survives};

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::config_change::Setting;
 use crate::{
     redis::{SlotRange, show_slots},
     units::{HostName, MemberName, NodeId},
@@ -32,9 +33,26 @@ pub enum Op {
     Stabilise { node: SocketAddr, slot: u16, side: super::Side },
     /// The hosts write down who the members are.
     Record { hosts: BTreeSet<HostName> },
+    /// The node gets another value of a directive while it runs.
+    Set { node: SocketAddr, directive: String, value: String, was: String },
 }
 
 impl Op {
+    /// A node gets a value while it runs.
+    pub fn set(node: SocketAddr, setting: Setting) -> Self {
+        let Setting { directive, value, was } = setting;
+        Self::Set { node, directive, value, was }
+    }
+
+    fn is_same_setting(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Set { directive, value, was, .. }, Self::Set { directive: d, value: v, was: w, .. }) => {
+                (directive, value, was) == (d, v, w)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether keys are given up.
     pub fn loses_keys(&self) -> bool {
         matches!(self, Self::StartWithoutKeys { .. } | Self::LoseKeys { .. })
@@ -79,8 +97,46 @@ impl fmt::Display for Op {
                 1 => f.write_str("1 host writes down who the members are"),
                 count => write!(f, "{count} hosts write down who the members are"),
             },
+            Self::Set { node, directive, value, was } => {
+                f.write_str(&setting(&[*node], directive, value, was))
+            }
         }
     }
+}
+
+/// Ops as sentences, in their order; equal settings of several nodes are one.
+pub fn sentences<'a>(ops: impl IntoIterator<Item = &'a Op>) -> Vec<String> {
+    let mut groups: Vec<(&Op, Vec<SocketAddr>)> = Vec::new();
+    for op in ops {
+        let node = if let Op::Set { node, .. } = op { vec![*node] } else { Vec::new() };
+        match groups.iter_mut().find(|(first, _)| first.is_same_setting(op)) {
+            Some((_, nodes)) => nodes.extend(node),
+            None => groups.push((op, node)),
+        }
+    }
+    let sentence = |(op, nodes): (&Op, Vec<SocketAddr>)| match op {
+        Op::Set { directive, value, was, .. } => setting(&nodes, directive, value, was),
+        other => other.to_string(),
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
+/// `10.0.0.1:7001: maxmemory 0 → 100mb, live`
+fn setting(nodes: &[SocketAddr], directive: &str, value: &str, was: &str) -> String {
+    let nodes = match nodes {
+        [one] => one.to_string(),
+        [one, other] => format!("{one}, {other}"),
+        all => format!("{} nodes", all.len()),
+    };
+    if value == was {
+        return format!("{nodes}: {directive} is {value} already, and is on disk before its file says so");
+    }
+    format!("{nodes}: {directive} {} → {}, live", shown(was), shown(value))
+}
+
+/// A value as a sentence has it.
+pub(super) fn shown(value: &str) -> &str {
+    if value.is_empty() { "\"\"" } else { value }
 }
 
 #[cfg(test)]
@@ -96,5 +152,26 @@ mod tests {
             replicate(3).to_string(),
             "10.0.0.1:7001 becomes a replica of 10.0.0.1:7002 and drops its 3 keys"
         );
+    }
+
+    #[test]
+    fn equal_settings_of_many_nodes_are_one_sentence() {
+        let set = |node: &str, value: &str| Op::Set {
+            node: at(node),
+            directive: "maxmemory".into(),
+            value: value.into(),
+            was: "0".into(),
+        };
+        let many: Vec<Op> = (7001..7097).map(|port| set(&port.to_string(), "100mb")).collect();
+        let others = [set("7097", "1gb"), Op::Record { hosts: ["h0".into()].into() }];
+        let expected = [
+            "96 nodes: maxmemory 0 → 100mb, live",
+            "10.0.0.1:7097: maxmemory 0 → 1gb, live",
+            "1 host writes down who the members are",
+        ];
+        assert_eq!(sentences(many.iter().chain(&others)), expected);
+        let empty =
+            Op::Set { node: at("7001"), directive: "save".into(), value: String::new(), was: "60 1".into() };
+        assert_eq!(empty.to_string(), "10.0.0.1:7001: save 60 1 → \"\", live");
     }
 }

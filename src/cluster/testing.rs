@@ -193,6 +193,7 @@ impl Line {
             info: self.info(all),
             rows,
             tuning,
+            config: BTreeMap::new(),
             node_timeout_ms: 15_000,
             now_ms: 1_000,
             slot_ranges: true,

@@ -1,6 +1,6 @@
 //! The cluster: what its nodes say, and whether they may be changed at all.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -11,12 +11,12 @@ use super::{
 use crate::{
     artifact::ArtifactSpec,
     cluster::{
-        self, Assessment, ClusterState, Consent, HostCheckTarget, Manifest, OnDisk, Persistence, Premises,
-        StoppedNode, assess,
+        self, Assessment, ClusterState, ConfigChange, Consent, HostCheckTarget, Manifest, OnDisk,
+        Persistence, Premises, StoppedNode, assess,
     },
     inventory::{Fleet, Node},
     redis::NodeReader,
-    resource::{Binary, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
+    resource::{Binary, File, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
     units::{HostName, NodeName},
 };
 
@@ -57,9 +57,10 @@ pub async fn assess_cluster<H: HostHandle>(
     let observed = |host: &HostName| hosts.get(host).map(|view| view.observed);
     let began = Instant::now();
     loop {
-        let seen = cluster::observe(&reader).await;
+        let seen = cluster::observe_with_config(&reader).await;
         refuse_auth_mismatch(fleet, sessions, observed, &seen)?;
-        let assessment = assess(&premises, &seen);
+        let mut assessment = assess(&premises, &seen);
+        assessment.config = config_changes(fleet, hosts, &seen);
         let converging = matches!(assessment.state, ClusterState::Partial { converging: true, .. });
         if !converging || began.elapsed() > GOSSIP_TIMEOUT {
             return Ok((seen, disk, assessment));
@@ -90,15 +91,39 @@ fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<On
     Ok(OnDisk { manifest, outdated, stopped, leftover })
 }
 
-fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer) -> StoppedNode {
-    let process = view.resources.iter().find_map(|resource| match resource {
+/// How the configurations of running nodes differ from what they must be.
+fn config_changes(
+    fleet: &Fleet,
+    hosts: &BTreeMap<HostName, HostView<'_>>,
+    seen: &cluster::Observed,
+) -> BTreeMap<SocketAddr, ConfigChange> {
+    let change = |node: &Node| {
+        let view = hosts.get(&node.host)?;
+        let file = configuration(view, node)?;
+        let change = ConfigChange::of(
+            file.content.text()?,
+            view.observed.file_text(file),
+            &seen.view(node.address)?.config,
+        )?;
+        (!change.is_empty()).then_some((node.address, change))
+    };
+    fleet.nodes().filter_map(change).collect()
+}
+
+/// The configuration that a node must have.
+fn configuration<'a>(view: &HostView<'a>, node: &Node) -> Option<&'a File> {
+    let path = view.resources.iter().find_map(|resource| match resource {
         Resource::Process(process) if process.node == node.name => process.config.first(),
         _ => None,
     });
-    let config = view.resources.iter().find_map(|resource| match resource {
-        Resource::File(file) if Some(&file.path) == process => Some(file),
+    view.resources.iter().find_map(|resource| match resource {
+        Resource::File(file) if Some(&file.path) == path => Some(file),
         _ => None,
-    });
+    })
+}
+
+fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer) -> StoppedNode {
+    let config = configuration(view, node);
     let text = config.and_then(|file| file.content.text()).unwrap_or_default();
     let before = config.and_then(|file| view.observed.file_text(file)).map(Persistence::of);
     let next = Persistence::of(text);

@@ -20,6 +20,6 @@ pub struct ClusterPlan {
 impl ClusterPlan {
     /// Whether it is about a cluster that was formed before, by whatever its hosts and nodes say.
     pub fn is_of_members(&self) -> bool {
-        self.on_disk.manifest.is_some() || !self.ops.is_empty()
+        self.on_disk.manifest.is_some() || self.ops.iter().any(|op| !matches!(op, Op::Set { .. }))
     }
 }

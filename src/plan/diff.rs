@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desired, Error, HostChanges, Job, Plan, PlanInput, Stage, Work};
-use crate::units::HostName;
+use crate::{cluster::Op, units::HostName};
 
 impl Plan {
     /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where
     /// it is known that the plan could not be carried out.
     pub fn new(input: &PlanInput<'_>) -> Result<Self, Error> {
         input.check_preconditions()?;
-        let stages = input.stages();
+        let (stages, settings) = input.stages();
         input.check_binaries_available(&stages)?;
         let hosts = input.hosts.iter().map(|(name, snapshot)| (name.clone(), snapshot.baseline())).collect();
+        let mut cluster = input.cluster.clone();
+        cluster.ops.extend(settings);
         Ok(Self {
             provision: env!("CARGO_PKG_VERSION").to_owned(),
             fleet: input.fleet.clone(),
@@ -21,41 +23,49 @@ impl Plan {
             notices: input.notices(),
             rollout: input.options.rollout,
             limit: input.options.limit.clone(),
-            cluster: input.cluster.clone(),
+            cluster,
             stages,
         })
     }
 }
 
 impl PlanInput<'_> {
-    /// The stages of the plan. The steps are the same on every host: they come from one playbook.
-    pub(super) fn stages(&self) -> Vec<Stage> {
+    /// The stages of the plan, and what is set on running nodes before them. The steps are the same on every
+    /// host: they come from one playbook.
+    fn stages(&self) -> (Vec<Stage>, Vec<Op>) {
         let Some(steps) = self.hosts.values().next().map(|snapshot| &snapshot.desired) else {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         };
         let mut changing: BTreeMap<&HostName, BTreeSet<String>> = BTreeMap::new();
+        let mut settings = Vec::new();
         let mut stages = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let selected = self.options.is_selected(step);
-            let changes = if selected { self.changes(index, &mut changing) } else { Vec::new() };
+            let changes =
+                if selected { self.changes(index, &mut changing, &mut settings) } else { Vec::new() };
             let change = (!changes.is_empty()).then_some(Work::Change(changes));
             let stage = |work| Stage { step: step.step.clone(), work };
             stages.extend(change.map(stage));
             stages.extend(self.job(step, selected, &stages).map(stage));
         }
-        stages
+        (stages, settings)
     }
 
-    /// `changing` collects the paths that earlier steps change on each host.
+    /// `changing` collects the paths that earlier steps change on each host, and `settings` what is set on
+    /// running nodes.
     fn changes<'s>(
         &'s self,
         step: usize,
         changing: &mut BTreeMap<&'s HostName, BTreeSet<String>>,
+        settings: &mut Vec<Op>,
     ) -> Vec<HostChanges> {
         let included = self.hosts.iter().filter(|(host, _)| self.options.includes(host));
         let hosts = included.filter_map(|(host, snapshot)| {
             let builds = self.builders.iter().any(|builder| builder.host == *host);
-            snapshot.changes(host, step, changing.entry(host).or_default(), builds)
+            let changing = changing.entry(host).or_default();
+            let (changes, of_host) = snapshot.changes(step, changing, &self.config, builds);
+            settings.extend(of_host);
+            (!changes.is_empty()).then(|| HostChanges { host: host.clone(), changes })
         });
         hosts.collect()
     }

@@ -1,11 +1,14 @@
 //! Everything a plan is computed from, and the refusal of what is known to fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use super::{ClusterPlan, Desired, Error, HostSnapshot, PlanOptions, Planned, Stage};
 use crate::{
     artifact::{self, ArtifactSpec, Builder},
-    cluster::{Assessment, ClusterState, SafetyViolation, Topology},
+    cluster::{Assessment, ClusterState, ConfigChange, SafetyViolation, Topology},
     host::Facts,
     inspect::{HostObservation, Inspection},
     inventory::Fleet,
@@ -26,6 +29,8 @@ pub struct PlanInput<'a> {
     /// What forming the cluster has to do, in words; `None` where it is formed.
     pub form: Option<String>,
     pub cluster: ClusterPlan,
+    /// How the configurations of running nodes differ, where they do.
+    pub config: BTreeMap<SocketAddr, ConfigChange>,
     /// Why nothing may be changed, if so.
     pub refusal: Option<SafetyViolation>,
     pub options: &'a PlanOptions,
@@ -41,7 +46,7 @@ impl<'a> PlanInput<'a> {
                 missing_binary.insert(name, facts);
             }
         }
-        let Assessment { state, refusal, ops, findings, .. } = inspection.assessment;
+        let Assessment { state, refusal, ops, findings, config, .. } = inspection.assessment;
         let form = match &state {
             ClusterState::Formed => None,
             other => Some(other.to_string()),
@@ -55,6 +60,7 @@ impl<'a> PlanInput<'a> {
             topology: Topology::place(fleet),
             form,
             cluster,
+            config,
             refusal,
             options,
         }

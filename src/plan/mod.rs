@@ -6,6 +6,7 @@ mod desired;
 mod diff;
 mod error;
 mod input;
+mod live;
 mod options;
 mod render;
 mod snapshot;

@@ -1,12 +1,16 @@
 //! One host as a plan sees it: what is desired there beside what was observed.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
-use super::{Baseline, Desired, Error, HostChanges, Job, Planned};
+use super::{Baseline, Desired, Error, Job, Planned, live};
 use crate::{
+    cluster::{ConfigChange, Op},
     distro,
     host::InitSystem,
-    resource::{Action, Observed, Obstacle, Resource},
+    resource::{Action, Observed, Obstacle, Process, Resource},
     units::HostName,
 };
 
@@ -19,27 +23,30 @@ pub struct HostSnapshot {
 }
 
 impl HostSnapshot {
-    /// The changes of one step. Packages are for the build only: with an artifact at hand nothing needs a
-    /// compiler.
+    /// The changes of one step, and what is set on running nodes. Packages are for the build only: with an
+    /// artifact at hand nothing needs a compiler.
     pub(super) fn changes(
         &self,
-        host: &HostName,
         step: usize,
         changing: &mut BTreeSet<String>,
+        config: &BTreeMap<SocketAddr, ConfigChange>,
         builds: bool,
-    ) -> Option<HostChanges> {
-        let step = self.desired.get(step)?;
-        let mut changes = Vec::new();
+    ) -> (Vec<Planned>, Vec<Op>) {
+        let (mut changes, mut settings) = (Vec::new(), Vec::new());
+        let Some(step) = self.desired.get(step) else { return (changes, settings) };
+        let of_node = |process: &Process| config.get(&SocketAddr::from((process.ip, process.port))).cloned();
         for resource in &step.resources {
             if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
                 continue;
             }
-            if let Some(difference) = resource.compare(&self.observed, changing) {
+            let (difference, set) = live::difference(resource, &self.observed, of_node, changing);
+            settings.extend(set);
+            if let Some(difference) = difference {
                 changing.extend(resource.writes());
                 changes.push(Planned { resource: resource.settled(&self.observed), difference });
             }
         }
-        (!changes.is_empty()).then(|| HostChanges { host: host.clone(), changes })
+        (changes, settings)
     }
 
     /// Whether the host is as desired. Packages are for the build only, and some commands run every time.

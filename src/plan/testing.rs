@@ -1,6 +1,9 @@
 //! Builders for tests: a fleet, its desired resources, and what a host says that has them, in a line each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     artifact::{ArtifactStore, Builder},
-    cluster::Topology,
+    cluster::{ConfigChange, Topology},
     host::{Facts, InitSystem},
     inventory::{self, Fleet, Fold, Host},
     playbook::{self, Playbook},
@@ -178,6 +181,7 @@ pub(crate) struct Scene {
     builders: Vec<Builder>,
     unreachable: BTreeMap<HostName, String>,
     form: Option<String>,
+    config: BTreeMap<SocketAddr, ConfigChange>,
     options: PlanOptions,
 }
 
@@ -193,7 +197,16 @@ impl Scene {
         let hosts: BTreeMap<_, HostSnapshot> = fleet.hosts.iter().map(snapshot).collect();
         let lines = hosts.iter().map(|(name, host)| (name.clone(), answers(&host.desired))).collect();
         let (builders, unreachable) = (Vec::new(), BTreeMap::new());
-        Self { fleet, hosts, lines, builders, unreachable, form: None, options: PlanOptions::default() }
+        Self {
+            fleet,
+            hosts,
+            lines,
+            builders,
+            unreachable,
+            form: None,
+            config: BTreeMap::new(),
+            options: PlanOptions::default(),
+        }
     }
 
     pub(crate) fn converged(hosts: &[&str]) -> Self {
@@ -222,6 +235,12 @@ impl Scene {
     pub(crate) fn unreachable(mut self, host: &str) -> Self {
         self.hosts.remove(host);
         self.unreachable.insert(host.into(), format!("{host}: no route to host"));
+        self
+    }
+
+    /// Gives a running node a configuration that differs.
+    pub(crate) fn configured(mut self, node: &str, change: ConfigChange) -> Self {
+        self.config.insert(node.parse().unwrap(), change);
         self
     }
 
@@ -294,6 +313,7 @@ impl Scene {
             topology: Topology::place(&self.fleet),
             form: self.form.clone(),
             cluster: super::ClusterPlan::default(),
+            config: self.config.clone(),
             refusal: None,
             options: &self.options,
         })

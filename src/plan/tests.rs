@@ -5,7 +5,9 @@ use super::{
     *,
 };
 use crate::{
-    cluster::{Assessment, ClusterState, Consent, Observed as ClusterObserved, OnDisk},
+    cluster::{
+        Assessment, ClusterState, ConfigChange, Consent, Observed as ClusterObserved, OnDisk, Setting,
+    },
     host::InitSystem,
     inspect::{HostObservation, Inspection},
     resource::{Action, Entry, Resource},
@@ -114,6 +116,83 @@ fn a_changed_configuration_restarts_the_nodes_in_the_same_plan_and_sees_to_the_c
     assert!(nodes.len() == 1 && nodes[0].contains("7002"), "{nodes:?}");
     assert_eq!(restarts[0].difference.action, Action::Restart);
     assert!(plan.is_whole(), "nothing was missing when it was made");
+}
+
+/// A configuration that differs in these directives, with the values that a running node takes.
+fn differs(file_differs: bool, live: &[(&str, &str)], at_start: &[&str]) -> ConfigChange {
+    let setting = |(directive, value): &(&str, &str)| Setting {
+        directive: (*directive).to_owned(),
+        value: (*value).to_owned(),
+        was: "other".to_owned(),
+    };
+    let at_start = at_start.iter().map(|&name| name.to_owned()).collect();
+    ConfigChange { file_differs, live: live.iter().map(setting).collect(), at_start }
+}
+
+/// What happens to the node of the only process that changes, and what is set live.
+fn of_the_node(plan: &Plan) -> (Option<(Action, String)>, Vec<String>) {
+    let changes = plan.stages.iter().flat_map(|stage| stage.work.changes()).flat_map(|host| &host.changes);
+    let mut nodes = changes.filter(|change| matches!(change.resource, Resource::Process(_)));
+    let node = nodes.next().map(|change| (change.difference.action, change.difference.why.clone()));
+    assert!(nodes.next().is_none());
+    (node, plan.cluster.ops.iter().map(ToString::to_string).collect())
+}
+
+/// 7002 on the only host.
+const NODE: &str = "10.0.0.1:7002";
+
+#[test]
+fn what_a_running_node_takes_is_set_live_and_nothing_restarts() {
+    let edited = || Scene::converged(&["a"]).without_file("a", "7002/redis.conf");
+    let live = differs(true, &[("maxmemory", "1gb")], &[]);
+    let plan = edited().configured(NODE, live.clone()).plan().unwrap();
+    assert_eq!(show(&plan), ["configure a", "start a", "verify"]);
+    let (node, ops) = of_the_node(&plan);
+    assert_eq!(node.unwrap().0, Action::Update);
+    assert_eq!(ops, ["10.0.0.1:7002: maxmemory other → 1gb, live"]);
+    assert!(!plan.cluster.is_of_members(), "a value alone says nothing of members");
+
+    // Without the step that writes the file, or the one that is about the node, nothing is set.
+    for tag in ["start", "configure"] {
+        let plan = edited().configured(NODE, live.clone()).tags(&[tag]).plan().unwrap();
+        assert_eq!(of_the_node(&plan), (None, vec![]), "{tag}");
+    }
+}
+
+#[test]
+fn a_file_that_differs_in_its_comments_restarts_nothing() {
+    let scene = Scene::converged(&["a"]).without_file("a", "7002/redis.conf");
+    let (node, ops) = of_the_node(&scene.configured(NODE, differs(true, &[], &[])).plan().unwrap());
+    assert_eq!((node.unwrap().0, ops), (Action::Update, vec![]));
+}
+
+#[test]
+fn drift_alone_is_a_change_and_is_put_back_live() {
+    let drift = differs(false, &[("appendonly", "yes")], &[]);
+    let plan = Scene::converged(&["a"]).configured(NODE, drift.clone()).plan().unwrap();
+    assert_eq!(show(&plan), ["start a", "verify"]);
+    assert_eq!(of_the_node(&plan).1, ["10.0.0.1:7002: appendonly other → yes, live"]);
+    assert!(Scene::converged(&["a", "b"]).configured(NODE, drift).limit(&["b"]).plan().unwrap().is_empty());
+}
+
+#[test]
+fn one_directive_that_a_start_reads_restarts_the_node_and_is_named() {
+    let scene = || Scene::converged(&["a"]).without_file("a", "7002/redis.conf");
+    let mixed = differs(true, &[("appendonly", "yes"), ("maxmemory", "1gb")], &["databases", "io-threads"]);
+    let (node, ops) = of_the_node(&scene().configured(NODE, mixed).plan().unwrap());
+    assert_eq!(node, Some((Action::Restart, "databases, io-threads are read at a start only".to_owned())));
+    assert_eq!(ops, ["10.0.0.1:7002: appendonly other → yes, live"], "the start is to find an AOF");
+}
+
+#[test]
+fn a_node_that_must_restart_anyway_is_set_nothing() {
+    let live = || differs(true, &[("maxmemory", "1gb")], &[]);
+    let is_node = |line: &str| line.starts_with("=node 7002 ");
+    for said in ["=node 7002 1 stale installed", "=node 7002 1 current other"] {
+        let scene = Scene::converged(&["a"]).without_file("a", "7002/redis.conf").without("a", is_node);
+        let (node, ops) = of_the_node(&scene.with("a", said).configured(NODE, live()).plan().unwrap());
+        assert_eq!((node.unwrap().0, ops), (Action::Restart, vec![]), "{said}");
+    }
 }
 
 #[test]
@@ -291,6 +370,7 @@ fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspecti
             findings: Vec::new(),
             ops: Vec::new(),
             starts: BTreeMap::new(),
+            config: BTreeMap::new(),
         },
         consent: Consent::default(),
         unreachable: BTreeMap::new(),

@@ -6,6 +6,7 @@
 mod cluster_info;
 mod cluster_nodes;
 mod command;
+mod configuration;
 mod connection;
 mod error;
 mod fields;
@@ -22,6 +23,7 @@ pub use cluster_info::ClusterInfo;
 pub use cluster_nodes::{ClusterNodes, MalformedNodes, NodeRow, parse as parse_nodes};
 pub(crate) use command::words;
 pub use command::{Command, InfoSection, Query};
+pub use configuration::parse_configuration;
 pub use error::Error;
 pub use info::{
     Info, KeyspaceInfo, MemoryInfo, PersistenceInfo, ReplicaLine, ReplicationInfo, ServerInfo, StatsInfo,

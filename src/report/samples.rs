@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     artifact::Builder,
-    cluster::Topology,
+    cluster::{Op, Topology},
     inventory::{Engine, Fleet, Fold, Host, Node, Version, parse},
     plan::{ClusterPlan, HostChanges, HostUndo, Plan, Planned, Rollout, Stage, Work},
     resource::{
@@ -187,6 +187,31 @@ pub(super) fn changed(fleet: &Fleet) -> Plan {
             stage("verify", Work::Verify),
         ],
     )
+}
+
+/// A directive was changed that running nodes take.
+pub(super) fn live(fleet: &Fleet) -> Plan {
+    let configure = |host: &Host| {
+        host.nodes.iter().map(|node| config(node, Action::Update, "its content differs")).collect()
+    };
+    let why = "it takes its configuration while it runs";
+    let start = |host: &Host| host.nodes.iter().map(|node| process(node, Action::Update, why)).collect();
+    let set = |node: &Node| Op::Set {
+        node: node.address,
+        directive: "maxmemory".to_owned(),
+        value: "100mb".to_owned(),
+        was: "0".to_owned(),
+    };
+    let mut plan = plan(
+        fleet,
+        vec![
+            stage("configure", each(fleet, configure)),
+            stage("start", each(fleet, start)),
+            stage("verify", Work::Verify),
+        ],
+    );
+    plan.cluster.ops = fleet.nodes().map(set).collect();
+    plan
 }
 
 /// What `destroy` does after [`fresh`].

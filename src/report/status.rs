@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cluster::{State, View},
+    cluster::{State, View, sentences},
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
@@ -64,8 +64,8 @@ impl Status {
             healthy: survey.assessment.is_healthy(),
             standing: survey.assessment.state.to_string(),
             refusal: survey.assessment.refusal.as_ref().map(ToString::to_string),
-            findings: survey.assessment.findings.clone(),
-            ops: survey.assessment.ops.iter().map(ToString::to_string).collect(),
+            findings: survey.assessment.findings.iter().cloned().chain(survey.assessment.drift()).collect(),
+            ops: sentences(survey.assessment.ops.iter().chain(&survey.assessment.settings())),
             nodes,
         }
     }

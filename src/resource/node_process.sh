@@ -17,6 +17,18 @@ arrive() {
   tries=0
   while find_started "$1" '' && ! is_node "$pid" "$2" && [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
 }
+# The process was given what its files say while it runs: it counts as started with them. One that ended meanwhile
+# is left to its next start. $1 started file, $2 data folder, $3 unit or nothing, then the files
+renew_node() {
+  find_node "$1" "$2" "$3" || return 0
+  out=$1 whose=
+  # systemd itself knows the process of a unit.
+  [ -n "$3" ] || whose=" $pid $(started_at "$pid")"
+  shift 3
+  now=$(sum_of "$@")
+  write "$out" 0644 '' "${now%% *}$whose
+"
+}
 # $3: seconds after which it is killed, or nothing
 stop_node() {
   arrive "$1" "$2"

@@ -241,7 +241,8 @@ impl ResourceKind for Process {
         answer.ports_in_use.first().cloned().map(Obstacle::PortInUse)
     }
 
-    fn change(&self, _: &Difference, script: &mut Script) {
+    /// One that runs already counts from here on as started with what is on disk.
+    fn change(&self, difference: &Difference, script: &mut Script) {
         script.record(&Entry::StartedNode {
             name: self.node.clone(),
             data: self.data.clone(),
@@ -250,6 +251,12 @@ impl ResourceKind for Process {
         });
         script.run_handlers();
         self.start(script);
+        if difference.action == Action::Update {
+            functions(script);
+            let unit = quote(self.unit.as_deref().unwrap_or(""));
+            let (started, data) = (quote(&self.started), quote(&self.data));
+            script.push(&format!("renew_node {started} {data} {unit} {}", self.files()));
+        }
     }
 }
 
@@ -374,6 +381,22 @@ mod tests {
             assert!(at("run_handlers") < at(start));
             assert!(at("ledger '") < at("run_handlers"));
         }
+    }
+
+    #[test]
+    fn a_node_that_goes_on_counts_as_started_with_its_files() {
+        let changed = |unit, action| {
+            let mut script = Script::new(&layout());
+            process(unit).change(&Difference::new(action, ""), &mut script);
+            lines(&script).pop().unwrap()
+        };
+        let files = "/run/orders/7001 /data/orders/7001";
+        assert_eq!(changed(None, Action::Update), format!("renew_node {files} '' /etc/orders/7001"));
+        assert_eq!(
+            changed(Some(UNIT), Action::Update),
+            format!("renew_node {files} {UNIT} /etc/orders/7001")
+        );
+        assert!(!changed(None, Action::Restart).starts_with("renew_node"));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub enum Error {
     Rolling(#[from] cluster::RollingError),
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Live(#[from] cluster::LiveError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Secret(#[from] secret::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]

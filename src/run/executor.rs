@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     artifact::ArtifactSpec,
-    cluster::{self, Evidence, FormError, Formed, Manifest, Premises, ProofMode, Topology},
+    cluster::{self, Evidence, FormError, Formed, Manifest, Op, Premises, ProofMode, Topology},
     inspect,
     plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
@@ -58,6 +58,7 @@ impl Executor<'_> {
     async fn stages(&mut self) -> Result<(), Error> {
         let (mut failed, mut last) = (Vec::new(), None::<&Stage>);
         self.check_directives()?;
+        self.set_live().await?;
         let plan = self.plan;
         for stages in plan.between_barriers() {
             // The check is here, before further stages, because after the last one there is nothing to
@@ -142,6 +143,22 @@ impl Executor<'_> {
         let (spec, store) = (self.binaries.spec(), self.context.store());
         let found = self.context.sessions().iter().find_map(|(_, session)| store.find(spec, &session.facts));
         found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
+    }
+
+    /// Gives running nodes what they take without a restart, before any file says so.
+    async fn set_live(&mut self) -> Result<(), Error> {
+        let mut settings = self.plan.cluster.ops.iter().filter(|op| matches!(op, Op::Set { .. })).peekable();
+        if settings.peek().is_none() {
+            return Ok(());
+        }
+        let writer = self.context.writer(&self.plan.fleet)?;
+        for setting in settings {
+            if self.context.is_cancelled() {
+                return Err(Error::Interrupted { after: "live changes of some nodes".to_owned() });
+            }
+            self.outcome.changed += cluster::set_live(&writer, std::slice::from_ref(setting)).await?;
+        }
+        Ok(())
     }
 
     async fn form(&mut self, step: &StepName, topology: &Topology) -> Result<(), Error> {

@@ -13,6 +13,7 @@
 mod support;
 
 mod cluster;
+mod live;
 mod proof;
 mod servers;
 mod ssh;

@@ -22,6 +22,7 @@ mod build;
 mod data_safety;
 mod fleet;
 mod lab;
+mod live;
 mod passwords;
 mod random_life;
 mod secrets;

@@ -98,7 +98,7 @@ fn tags_that_mean_nothing_are_refused_and_a_proof_can_be_asked_for() {
         .code(64)
         .says("could not write the report");
     // With a restart comes the step `form`, which puts the settings back that the engine needs meanwhile.
-    sandbox.write(&inventory("tags", 7351, "", "[cluster.config]\nmaxmemory = \"100mb\""));
+    sandbox.write(&inventory("tags", 7351, "", "[cluster.config]\nio-threads = 2"));
     let only = ["--tags", "configure,start"];
     sandbox.run(&["plan", only[0], only[1]]).code(2).says("whole again after the restarts");
     let before = ask("127.0.0.1:7351", &["CONFIG", "GET", "repl-diskless-sync-delay"]);

@@ -99,6 +99,13 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     assert_eq!(restarted(&before, &after), NODES);
     assert_eq!(count(&machine, 7104), KEYS);
 
+    // What the units take while they run restarts none of them, now or at the next look.
+    let live = "[cluster.config]\nmaxmemory = \"200mb\"\ncluster-node-timeout = 6000";
+    machine.write(&inventory("units", 7101, "", live));
+    machine.apply().ok();
+    machine.apply().ok().says("Nothing to change");
+    assert_eq!(after, pids(&machine));
+
     machine.sh("sed -i 's/appendonly yes/appendonly no/' /etc/provision/units/7104/redis.conf").ok();
     machine.run(&["plan"]).code(2).says("1 to update, 1 to start or restart");
     machine.apply().ok();

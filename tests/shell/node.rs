@@ -110,6 +110,34 @@ x-server
         ..Scenario::new(NODE_PROCESS, "a node is started once, with an empty environment, and stopped")
     },
     Scenario {
+        given: STARTED,
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        uses: BOTH,
+        calls: r#"start_node $T/x-server $T/started '' $T/conf; arrive $T/started $T/data; cp started before
+state() { find_node $T/started $T/data '' && [ "$sum" = "$(sum conf)" ] && echo current || echo stale; }
+echo '# more' >>conf; state; renew_node $T/started $T/data '' $T/conf; state
+read -r _ first since <before; read -r _ second still <started
+[ "$first $since" != "$second $still" ] || echo 'the same process'; stat -c %a started
+rm started; renew_node $T/started $T/data '' $T/conf; state; read -r _ second still <started
+[ "$first $since" != "$second $still" ] || echo 'found again'
+stop_node $T/started $T/data ''; renew_node $T/started $T/data '' $T/conf; [ -e started ] || echo 'nothing runs'"#,
+        check: "ls",
+        expected: r#"
+stale
+current
+the same process
+644
+current
+found again
+nothing runs
+before
+conf
+data
+x-server
+"#,
+        ..Scenario::new(NODE_PROCESS, "a node that goes on is current again, and one that ended is not")
+    },
+    Scenario {
         as_root: true,
         given: STARTED,
         before: "state=$T/state ledger=$T/state/ledger.jsonl account=; chmod 755 .. .",

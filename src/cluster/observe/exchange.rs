@@ -7,7 +7,7 @@ use crate::{
     cluster::tunable::{Tunable, Tuning},
     redis::{
         ClusterInfo, Error, Info, InfoSection, KeyspaceInfo, MemoryInfo, PersistenceInfo, Query,
-        ReplicationInfo, Reply, ServerInfo, StatsInfo, parse_nodes,
+        ReplicationInfo, Reply, ServerInfo, StatsInfo, parse_configuration, parse_nodes,
     },
     units::NodeId,
 };
@@ -25,7 +25,9 @@ const SECTIONS: [InfoSection; 6] = [
     InfoSection::Keyspace,
 ];
 
-pub(super) fn queries() -> Vec<Query> {
+/// What every look asks, and what one for the whole configuration asks besides: a cluster that forms is
+/// looked at many times a second, and the answer is as long as all the others together.
+pub(super) fn queries(whole_configuration: bool) -> Vec<Query> {
     let config = |name: &str| Query::ConfigGet(name.to_owned());
     let mut queries = vec![Query::ClusterMyId, Query::ClusterNodes, Query::ClusterInfo];
     queries.extend(SECTIONS.map(Query::Info));
@@ -35,6 +37,7 @@ pub(super) fn queries() -> Vec<Query> {
         Query::Time,
     ]);
     queries.extend(Tunable::ALL.map(|directive| config(directive.name())));
+    queries.extend(whole_configuration.then(|| config("*")));
     queries
 }
 
@@ -98,6 +101,7 @@ fn view(replies: &[Reply]) -> Result<View, String> {
         cluster: ClusterInfo::parse(cluster.text()),
         info: info(sections),
         tuning: Tuning::parse(tuning),
+        config: tuning.get(Tunable::ALL.len()).map(parse_configuration).unwrap_or_default(),
         node_timeout_ms: node_timeout.unwrap_or(DEFAULT_NODE_TIMEOUT_MS),
         now_ms: milliseconds(time),
         slot_ranges: ranges.list().first().is_some_and(|command| !command.list().is_empty()),
@@ -182,7 +186,9 @@ mod tests {
 
     #[test]
     fn there_is_a_query_for_every_reply() {
-        assert_eq!(queries().len(), replies().len());
+        assert_eq!(queries(false).len(), replies().len());
+        assert_eq!(queries(true).len(), replies().len() + 1);
+        assert_eq!(queries(true).last(), Some(&Query::ConfigGet("*".to_owned())));
     }
 
     #[test]
@@ -207,6 +213,16 @@ mod tests {
         assert_eq!(tuning.get(Tunable::PingInterval), None);
         assert_eq!(tuning.get(Tunable::SyncDelay), Some("5"));
         assert_eq!(tuning.get(Tunable::ReplicaPingPeriod), Some("10"));
+    }
+
+    #[test]
+    fn the_whole_configuration_is_kept_where_it_was_asked_for() {
+        let mut all = replies();
+        assert!(up(all.clone()).config.is_empty());
+        all.push(Reply::List(["hz", "10", "requirepass", "sesame"].map(text).to_vec()));
+        let view = up(all);
+        assert_eq!(view.config, std::collections::BTreeMap::from([("hz".to_owned(), "10".to_owned())]));
+        assert!(!format!("{view:?}").contains("sesame"));
     }
 
     #[test]

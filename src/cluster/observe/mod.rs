@@ -17,9 +17,17 @@ use crate::redis::{Error, NodeReader, Query};
 /// Looks at every node. Never fails: a node that cannot be asked is [`State::Down`]. One that does not accept
 /// the connection in time is asked once more: its machine may have been busy with something else.
 pub async fn observe(reader: &NodeReader<'_>) -> Observed {
-    let queries = exchange::queries();
+    look(reader, &exchange::queries(false)).await
+}
+
+/// The same, with the whole running configuration of each node.
+pub async fn observe_with_config(reader: &NodeReader<'_>) -> Observed {
+    look(reader, &exchange::queries(true)).await
+}
+
+async fn look(reader: &NodeReader<'_>, queries: &[Query]) -> Observed {
     let ask = |nodes: Vec<SocketAddr>| {
-        reader.read_each(nodes.into_iter().map(|node| (node, queries.clone())).collect())
+        reader.read_each(nodes.into_iter().map(|node| (node, queries.to_vec())).collect())
     };
     let mut answers = ask(reader.nodes().map(|node| node.address).collect()).await;
     let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_connect_timeout);

@@ -1,5 +1,7 @@
 //! A node's own view of itself and its peers.
 
+use std::collections::BTreeMap;
+
 use crate::{
     cluster::tunable::Tuning,
     redis::{ClusterInfo, Info, NodeRow},
@@ -17,6 +19,8 @@ pub struct View {
     pub info: Info,
     /// The running values of the directives formation changes for a while.
     pub tuning: Tuning,
+    /// The running value of every directive but the secret ones; empty where it was not asked for.
+    pub config: BTreeMap<String, String>,
     /// Milliseconds; 15000, the engine's default, where it could not be read.
     pub node_timeout_ms: u64,
     /// The node's own clock at the moment of its answer, in milliseconds.

@@ -6,10 +6,11 @@ mod ops;
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use super::{
+    config_change::{ConfigChange, Setting},
     form::{gaps, target, target::TargetRoles},
     manifest::Manifest,
     observe::{Observed, View},
-    op::Op,
+    op::{self, Op},
     premises::Premises,
     safety::{self, SafetyViolation, StartRule},
     topology::Topology,
@@ -28,12 +29,54 @@ pub struct Assessment {
     pub ops: Vec<Op>,
     /// When each node that does not run may start.
     pub starts: BTreeMap<SocketAddr, StartRule>,
+    /// How the configurations of running nodes differ, where they do.
+    pub config: BTreeMap<SocketAddr, ConfigChange>,
 }
 
 impl Assessment {
     /// Whether nothing is wrong and nothing to be done.
     pub fn is_healthy(&self) -> bool {
-        self.state == ClusterState::Formed && self.refusal.is_none() && self.findings.is_empty()
+        self.state == ClusterState::Formed
+            && self.refusal.is_none()
+            && self.findings.is_empty()
+            && self.drift().is_empty()
+    }
+
+    /// The values that nodes run with and that their files do not say, a sentence each.
+    pub fn drift(&self) -> Vec<String> {
+        let mut groups: Vec<(&Setting, Vec<SocketAddr>)> = Vec::new();
+        for (node, change) in self.config.iter().filter(|(_, change)| !change.file_differs) {
+            for setting in &change.live {
+                match groups.iter_mut().find(|(other, _)| *other == setting) {
+                    Some((_, nodes)) => nodes.push(*node),
+                    None => groups.push((setting, vec![*node])),
+                }
+            }
+        }
+        let sentence = |(setting, nodes): (&Setting, Vec<SocketAddr>)| {
+            let (directive, was, value) =
+                (&setting.directive, op::shown(&setting.was), op::shown(&setting.value));
+            let (verb, whose) =
+                if nodes.len() == 1 { ("runs", "its file says") } else { ("run", "their files say") };
+            format!("{} {verb} with {directive} {was}, and {whose} {value}", named(&nodes))
+        };
+        groups.into_iter().map(sentence).collect()
+    }
+
+    /// What a run would set on running nodes.
+    pub fn settings(&self) -> Vec<Op> {
+        let live = self.config.iter().filter(|(_, change)| change.at_start.is_empty());
+        live.flat_map(|(node, change)| change.live.iter().map(|setting| Op::set(*node, setting.clone())))
+            .collect()
+    }
+}
+
+/// The first few, and how many more there are.
+fn named(nodes: &[SocketAddr]) -> String {
+    let first: Vec<String> = nodes.iter().take(3).map(ToString::to_string).collect();
+    match nodes.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
@@ -75,7 +118,7 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
     });
     let findings = observed.open_slots.iter().map(ToString::to_string).collect();
     let ops = if is_blank { Vec::new() } else { ops::of(premises, observed, target.as_ref(), &starts) };
-    Assessment { state, refusal, findings, ops, starts }
+    Assessment { state, refusal, findings, ops, starts, config: BTreeMap::new() }
 }
 
 /// Refuses to wait for an election that cannot come: after all starts that need none, most masters are still

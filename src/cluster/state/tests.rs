@@ -94,3 +94,29 @@ fn every_state_is_a_sentence() {
         assert_eq!(state.to_string(), text);
     }
 }
+
+#[test]
+fn what_a_node_runs_with_against_its_file_is_drift_and_a_new_file_is_a_change() {
+    let setting = |was: &str| Setting { directive: "maxmemory".into(), value: "1gb".into(), was: was.into() };
+    let change =
+        |file_differs, was| ConfigChange { file_differs, live: vec![setting(was)], at_start: Vec::new() };
+    let mut assessment = assessed(&OnDisk::default(), &cluster(SIX));
+    assert!(assessment.drift().is_empty());
+    assessment.config = BTreeMap::from([
+        (at("7001"), change(false, "0")),
+        (at("7002"), change(false, "5")),
+        (at("7003"), change(true, "0")),
+    ]);
+    let expected = [
+        "10.0.0.1:7001 runs with maxmemory 0, and its file says 1gb",
+        "10.0.0.1:7002 runs with maxmemory 5, and its file says 1gb",
+    ];
+    assert_eq!(assessment.drift(), expected);
+    assert_eq!(assessment.settings().len(), 3);
+    for node in ["7004", "7005", "7006"] {
+        assessment.config.insert(at(node), change(false, "0"));
+    }
+    let many = "10.0.0.1:7001, 10.0.0.1:7004, 10.0.0.1:7005 and 1 more run with maxmemory 0, and their files say 1gb";
+    assert_eq!(assessment.drift()[0], many);
+    assert!(!assessment.is_healthy());
+}

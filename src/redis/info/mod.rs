@@ -78,6 +78,13 @@ pub struct PersistenceInfo {
     pub aof_last_write_status: Option<String>,
     pub aof_last_bgrewrite_status: Option<String>,
     pub rdb_last_bgsave_status: Option<String>,
+    pub aof_rewrite_in_progress: Option<bool>,
+    pub aof_rewrite_scheduled: Option<bool>,
+    pub rdb_bgsave_in_progress: Option<bool>,
+    /// When the last save ended well, in seconds by the node's own clock.
+    pub rdb_last_save_time: Option<u64>,
+    /// Keys that the running save or rewrite has written; from 6.2 on.
+    pub save_keys_processed: Option<u64>,
 }
 
 impl PersistenceInfo {
@@ -89,6 +96,11 @@ impl PersistenceInfo {
             aof_last_write_status: fields.text("aof_last_write_status"),
             aof_last_bgrewrite_status: fields.text("aof_last_bgrewrite_status"),
             rdb_last_bgsave_status: fields.text("rdb_last_bgsave_status"),
+            aof_rewrite_in_progress: fields.flag("aof_rewrite_in_progress"),
+            aof_rewrite_scheduled: fields.flag("aof_rewrite_scheduled"),
+            rdb_bgsave_in_progress: fields.flag("rdb_bgsave_in_progress"),
+            rdb_last_save_time: fields.number("rdb_last_save_time"),
+            save_keys_processed: fields.number("current_save_keys_processed"),
         }
     }
 

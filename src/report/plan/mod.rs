@@ -16,7 +16,7 @@ use self::group::{Group, group};
 use super::names::{compressed, shortened};
 use crate::{
     artifact::Builder,
-    cluster::Op,
+    cluster::sentences,
     inventory::Fleet,
     plan::{HostChanges, Plan, Work},
     resource::Action,
@@ -58,7 +58,7 @@ impl Plan {
 
     /// The commands to a cluster that was formed before, but for those of [`Plan::risks`].
     fn ops(&self, detail: Detail) -> String {
-        let ops: Vec<&Op> = self.cluster.ops.iter().filter(|op| !op.loses_keys()).collect();
+        let ops = sentences(self.cluster.ops.iter().filter(|op| !op.loses_keys()));
         let shown = if detail == Detail::Full { ops.len() } else { MAX_OPS };
         let mut text = String::new();
         if !ops.is_empty() {

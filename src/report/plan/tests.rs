@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::report::samples::{
-    self, changed, command, config, each, fleet, fleet_of, fresh, plain, plan, process, stage, undo,
+    self, changed, command, config, each, fleet, fleet_of, fresh, live, plain, plan, process, stage, undo,
 };
 
 /// How many lines fit on the screen of a laptop above a prompt.
@@ -49,6 +49,13 @@ fn restarts_stand_last() {
 fn restarts_of_96_hosts_and_one_host() {
     assert!(brief(&changed(&fleet(96))).lines().count() <= SCREEN);
     assert_snapshot!(brief(&changed(&fleet(1))));
+}
+
+#[test]
+fn live_changes_of_96_hosts_are_one_line_a_directive() {
+    let text = brief(&live(&fleet(96)));
+    assert!(text.lines().count() <= SCREEN, "{text}");
+    assert_snapshot!(text);
 }
 
 #[test]

@@ -166,6 +166,9 @@ every!(errors_of_runs: run::Error {
     run::Error::Form(_) => cluster::FormError::Unfinished { missing: vec![word("slots")], after: AFTER }.into(),
     run::Error::Reach(_) => blocked().into(),
     run::Error::Rolling(_) => cluster::RollingError::CandidateUnreachable { node: node(1) }.into(),
+    run::Error::Live(_) => cluster::LiveError::Redis(redis::Error::NoHost {
+        node: node(1), host: word("n1"),
+    }).into(),
     run::Error::Secret(_) => secret::Error::Unset(word("PASSWORD")).into(),
     run::Error::NoSession(_) => inspect::NoSession { host: word("n1") }.into(),
     run::Error::Interrupted { .. } => run::Error::Interrupted { after: word("configure") },
@@ -268,6 +271,16 @@ every!(errors_of_connectivity: cluster::ConnectivityError {
     cluster::ConnectivityError::BlockedPath { .. } => blocked(),
     cluster::ConnectivityError::Host(_) =>
         host::Error::Garbled { host: word("n1"), answer: word("?") }.into(),
+});
+
+every!(errors_of_live_changes: cluster::LiveError {
+    cluster::LiveError::Redis(_) => redis::Error::NoHost { node: node(1), host: word("n1") }.into(),
+    cluster::LiveError::Refused { .. } => cluster::LiveError::Refused {
+        node: node(1), directive: word("maxclients"), answer: word("ERR The operating system is not able to"),
+    },
+    cluster::LiveError::NotWritten { .. } => cluster::LiveError::NotWritten {
+        node: node(1), file: "its AOF", why: word("aof_last_bgrewrite_status is not ok"),
+    },
 });
 
 every!(errors_of_rolling_restarts: cluster::RollingError {

@@ -1,0 +1,54 @@
+//! Whether a change of a running node's configuration needs a restart.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    cluster::{ConfigChange, Op, Setting},
+    resource::{Action, Difference, Observed, Process, Resource},
+};
+
+/// How a node differs, and what is set on it before its file is written.
+///
+/// Where every directive that differs is one that a running node takes, the node gets them and goes on. What
+/// a process was started with is known of one alone that is as its files on disk say: any other is restarted.
+pub(super) fn difference(
+    resource: &Resource,
+    observed: &Observed,
+    change: impl Fn(&Process) -> Option<ConfigChange>,
+    changing: &BTreeSet<String>,
+) -> (Option<Difference>, Vec<Op>) {
+    let usual = || (resource.compare(observed, changing), Vec::new());
+    let Resource::Process(process) = resource else { return usual() };
+    let (Some(change), Some(path)) = (change(process), process.config.first()) else { return usual() };
+    let running = observed.node(&process.node).and_then(|answer| answer.running.as_ref());
+    let is_written = changing.contains(path);
+    if running.is_none_or(|process| !process.current)
+        || change.file_differs != is_written
+        || !is_written && change.live.is_empty()
+    {
+        return usual();
+    }
+    let mut others = changing.clone();
+    others.remove(path);
+    let restart = match resource.compare(observed, &others) {
+        Some(other) if other.action == Action::Restart => Some(other),
+        _ if change.at_start.is_empty() => None,
+        _ => Some(Difference::new(Action::Restart, why(&change.at_start))),
+    };
+    if let Some(restart) = restart {
+        // A restart that is to read an AOF must find one.
+        return (Some(restart), ops(process, change.live.into_iter().filter(Setting::brings_aof)));
+    }
+    let update = Difference::new(Action::Update, "it takes its configuration while it runs");
+    (Some(update), ops(process, change.live))
+}
+
+fn why(directives: &[String]) -> String {
+    let verb = if directives.len() == 1 { "is" } else { "are" };
+    format!("{} {verb} read at a start only", directives.join(", "))
+}
+
+fn ops(process: &Process, settings: impl IntoIterator<Item = Setting>) -> Vec<Op> {
+    let node = (process.ip, process.port).into();
+    settings.into_iter().map(|setting| Op::set(node, setting)).collect()
+}
