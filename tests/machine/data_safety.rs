@@ -90,7 +90,8 @@ fn s2_an_emptied_master_starts_after_its_replica_leads() {
     sandbox.verify().ok();
 }
 
-/// S2, where no other master can come back with its keys: nobody votes, and a takeover is the user's to allow.
+/// S2, where no other master can come back with its keys: nobody votes, and a takeover is the user's to
+/// allow.
 #[test]
 fn s2_without_a_majority_a_replica_takes_over_only_where_the_user_says_so() {
     let sandbox = Sandbox::with("s2alone", 7661, &inventory("s2alone", 7661, "", IN_MEMORY));
