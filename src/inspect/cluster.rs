@@ -16,7 +16,7 @@ use crate::{
     },
     inventory::{Fleet, Node},
     redis::NodeReader,
-    resource::{Binary, File, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
+    resource::{Binary, Config, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
     units::{HostName, NodeName},
 };
 
@@ -99,34 +99,32 @@ fn config_changes(
 ) -> BTreeMap<SocketAddr, ConfigChange> {
     let change = |node: &Node| {
         let view = hosts.get(&node.host)?;
-        let file = configuration(view, node)?;
-        let change = ConfigChange::of(
-            file.content.text()?,
-            view.observed.file_text(file),
-            &seen.view(node.address)?.config,
-        )?;
+        let (config, before) = view.observed.configuration(configuration(view, node)?);
+        let change = ConfigChange::of(&config.text, before, &seen.view(node.address)?.config)?;
         (!change.is_empty()).then_some((node.address, change))
     };
     fleet.nodes().filter_map(change).collect()
 }
 
 /// The configuration that a node must have.
-fn configuration<'a>(view: &HostView<'a>, node: &Node) -> Option<&'a File> {
+fn configuration<'a>(view: &HostView<'a>, node: &Node) -> Option<&'a Config> {
     let path = view.resources.iter().find_map(|resource| match resource {
         Resource::Process(process) if process.node == node.name => process.config.first(),
         _ => None,
     });
     view.resources.iter().find_map(|resource| match resource {
-        Resource::File(file) if Some(&file.path) == path => Some(file),
+        Resource::Config(config) if Some(&config.path) == path => Some(config),
         _ => None,
     })
 }
 
 fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer) -> StoppedNode {
-    let config = configuration(view, node);
-    let text = config.and_then(|file| file.content.text()).unwrap_or_default();
-    let before = config.and_then(|file| view.observed.file_text(file)).map(Persistence::of);
-    let next = Persistence::of(text);
+    let found = configuration(view, node).map(|config| view.observed.configuration(config));
+    let (next, before) = match &found {
+        Some((config, before)) => (Persistence::of(&config.text), before.map(Persistence::of)),
+        // Without a step that configures nodes the file that stands there is the user's own.
+        None => (Persistence::of(""), None),
+    };
     let next_start = next.next_start(before.as_ref(), fleet.engine, fleet.version, &answer.files);
     StoppedNode { nodes_conf: answer.nodes_conf.clone(), next_start }
 }

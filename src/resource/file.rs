@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use super::{
-    Action, Answer, Answers, Content, Difference, Entry, Handler, Observed, Obstacle, PathState, ProbeScript,
-    ResourceKind, Script, path_state::attributes, quote,
+    Action, Answers, Content, Difference, Entry, Handler, Obstacle, PathState, ProbeScript, ResourceKind,
+    Script, path_state::attributes, quote,
 };
 
 /// A file.
@@ -30,16 +30,6 @@ pub struct Found {
     sha256: Option<String>,
     /// Where it differs and may be shown.
     pub(super) text: Option<String>,
-}
-
-impl Observed {
-    /// The text that stands at the path of a file; `None` where it is the desired one, or may not be shown.
-    pub fn file_text(&self, file: &File) -> Option<&str> {
-        match self.answer(&file.key()) {
-            Some(Answer::File(found)) => found.text.as_deref(),
-            _ => None,
-        }
-    }
 }
 
 impl ResourceKind for File {

@@ -118,7 +118,7 @@ impl<'a> RollingRestart<'a> {
         let path = process.config.first();
         let resources = self.plan.hosts.values().flat_map(|baseline| &baseline.desired);
         let text = resources.flat_map(|step| &step.resources).find_map(|resource| match resource {
-            Resource::File(file) if Some(&file.path) == path => file.content.text(),
+            Resource::Config(config) if Some(&config.path) == path => Some(config.text.as_str()),
             _ => None,
         });
         Persistence::of(text.unwrap_or_default())

@@ -118,6 +118,17 @@ impl Resource {
     }
 }
 
+impl Observed {
+    /// A node's configuration as it must be, decided by what its server knows, and the text that stands in its
+    /// place, where that is another one.
+    pub fn configuration(&self, config: &Config) -> (Config, Option<&str>) {
+        let Some(Answer::Config(answer)) = self.answer(&config.key()) else { return (config.clone(), None) };
+        let settled = config.settled_by(answer);
+        let before = answer.found.text.as_deref().filter(|text| *text != settled.text);
+        (settled, before)
+    }
+}
+
 impl ResourceKind for Config {
     type Answer = ConfigAnswer;
 
