@@ -119,8 +119,8 @@ impl Resource {
 }
 
 impl Observed {
-    /// A node's configuration as it must be, decided by what its server knows, and the text that stands in its
-    /// place, where that is another one.
+    /// A node's configuration as it must be, decided by what its server knows, and the text that stands in
+    /// its place, where that is another one.
     pub fn configuration(&self, config: &Config) -> (Config, Option<&str>) {
         let Some(Answer::Config(answer)) = self.answer(&config.key()) else { return (config.clone(), None) };
         let settled = config.settled_by(answer);
