@@ -331,8 +331,12 @@ fn values_the_server_refuses_are_shown_at_their_line_and_nothing_is_touched() {
         let mut command = sandbox.command(&["apply", "--yes", inventory.to_str().unwrap()]);
         crate::support::Run::from(command.env("XDG_CACHE_HOME", empty.path()).output().unwrap())
     };
+    with("tcp-backlog = \"5s\"");
+    apply(&sandbox).code(1).says("redis 7.0.15 on here refuses `tcp-backlog 5s`").says("inventory.toml:7:");
+    untouched();
+    // What a running node takes is refused by that node, before its file is written.
     with("timeout = \"5s\"");
-    apply(&sandbox).code(1).says("redis 7.0.15 on here refuses `timeout 5s`").says("inventory.toml:7:");
+    apply(&sandbox).code(1).says("refused `CONFIG SET timeout`").says("its file was not changed");
     untouched();
 
     // What would shut us out is on the host.
