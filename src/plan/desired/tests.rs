@@ -294,3 +294,13 @@ fn written(script: &str, end: &str) -> String {
     let (_, rest) = script.split_once(&format!("{end} 0644 '' '")).unwrap();
     rest.split_once('\'').unwrap().0.to_owned()
 }
+
+/// What a stopped node's files are judged by, and what is set on a running one, is looked up like this.
+#[test]
+fn a_process_starts_with_a_configuration_that_is_desired_too() {
+    let fleet = fleet(&["a"]);
+    let desired = of(&fleet, &facts());
+    let configs: Vec<&str> = configs(step(&desired, "configure")).iter().map(|it| it.path.as_str()).collect();
+    let starts: Vec<&str> = processes(&desired).iter().map(|process| process.config[0].as_str()).collect();
+    assert_eq!((starts.len(), starts), (3, configs));
+}
