@@ -1,11 +1,11 @@
-//! Closing open slots that nobody moves.
+//! Closing open slots that belong to no move any more.
 
 use std::net::SocketAddr;
 
 use super::{observe::observe, open_slot::OpenSlot};
 use crate::redis::{Error, NodeWriter, words};
 
-/// Closes the open slots that nobody moves and `is_planned` allows, and returns one that is still open.
+/// Closes the abandoned open slots that `is_planned` allows, and returns one that is still open.
 pub async fn close_slots(
     writer: &NodeWriter<'_>,
     is_planned: impl Fn(SocketAddr, u16) -> bool,

@@ -41,7 +41,9 @@ pub async fn leader(
         }
         let timeout = observed.views().map(|(_, view)| view.node_timeout_ms).max().unwrap_or(0);
         let elected_by = Duration::from_millis(timeout.saturating_mul(2)) + ELECTION_TIMEOUT;
-        let heir = observed.replicas_of(id).min_by_key(|(_, view)| std::cmp::Reverse(view.offset()));
+        let heir = observed
+            .replicas_of(id)
+            .min_by_key(|(_, view)| std::cmp::Reverse((view.keys() > 0, view.offset())));
         if let Some((heir, _)) = heir
             && began.elapsed() > elected_by
             && forced.is_none_or(|at| at.elapsed() > FORCE_INTERVAL)

@@ -7,6 +7,8 @@ use super::NextStart;
 pub(in crate::cluster) enum Holding {
     /// It runs and has them, up to this replication offset.
     Live { offset: u64 },
+    /// It runs, has synchronised once, and has no keys now: the end of all copies, or an empty shard.
+    LiveEmpty,
     /// It does not run, and its next start reads the AOF.
     Readable,
     /// It does not run, and its next start reads the RDB file of the last save.
@@ -52,6 +54,7 @@ pub(in crate::cluster) fn start_order(own: Holding, others: &[Holding]) -> Start
         _ if any(|holding| *holding == Holding::Unknown) => StartOrder::Unknown,
         Holding::Snapshot => StartOrder::Now,
         _ if any(|holding| *holding == Holding::Snapshot) => StartOrder::AfterLeader,
+        _ if any(|holding| *holding == Holding::LiveEmpty) => StartOrder::AfterLeader,
         _ => StartOrder::NoCopy,
     }
 }
@@ -72,6 +75,7 @@ mod tests {
     fn holding() -> impl Strategy<Value = Holding> {
         prop_oneof![
             (0u64..1000).prop_map(|offset| Holding::Live { offset }),
+            Just(Holding::LiveEmpty),
             Just(Holding::Readable),
             Just(Holding::Snapshot),
             Just(Holding::Unknown),
@@ -84,7 +88,7 @@ mod tests {
         match holding {
             Holding::Live { .. } | Holding::Readable => Some(1000),
             Holding::Snapshot => Some(400),
-            Holding::Nothing => Some(0),
+            Holding::Nothing | Holding::LiveEmpty => Some(0),
             Holding::Unknown => None,
         }
     }
@@ -105,7 +109,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_order_of_starts_gives_up_a_copy(
-            own in holding().prop_filter("it does not run", |own| !matches!(own, Holding::Live { .. } | Holding::Unknown)),
+            own in holding().prop_filter("it does not run", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Unknown)),
             others in proptest::collection::vec(holding(), 0..4),
         ) {
             let order = start_order(own, &others);
@@ -122,7 +126,7 @@ mod tests {
 
         #[test]
         fn a_stop_is_allowed_only_where_a_copy_is_left(
-            own in holding().prop_filter("after the stop", |own| !matches!(own, Holding::Live { .. } | Holding::Unknown)),
+            own in holding().prop_filter("after the stop", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Unknown)),
             others in proptest::collection::vec(holding(), 0..4),
         ) {
             let left = others.iter().map(|other| match other {

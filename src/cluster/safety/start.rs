@@ -171,10 +171,13 @@ impl Facts<'_> {
     /// What a node holds of the keys of the node with this id; `None` where it is of another shard.
     fn holding(&self, id: &NodeId, node: &Node) -> Option<Holding> {
         if let Some(view) = self.observed.view(node.address) {
-            // A replica that never got anything is no copy, and one that is blank follows nobody.
-            return view.follows(id).then(|| match view.offset() {
-                0 if view.keys() == 0 => Holding::Nothing,
-                offset => Holding::Live { offset },
+            // A replica that never synchronised says it is at offset 1 (replication in server.c, INFO).
+            return view.follows(id).then(|| match (view.keys(), view.offset()) {
+                (0, 0 | 1) => Holding::Nothing,
+                (0, _) => Holding::LiveEmpty,
+                // What it has read from its own files since its start, as old as they are.
+                (_, 0 | 1) => Holding::Snapshot,
+                (_, offset) => Holding::Live { offset },
             });
         }
         if let Some(stopped) = self.disk.stopped.get(&node.address)
@@ -191,5 +194,43 @@ impl Facts<'_> {
             member.is_some_and(|member| manifest.peers(member).any(|peer| peer.address == node.address))
         });
         (listed || recorded).then_some(Holding::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::{SIX, at, cluster, six};
+
+    /// The rule for 7001, which does not run; `replica` is what 7004 says.
+    fn rule(next_start: NextStart, replica: &str) -> StartRule {
+        let text = SIX.replace("7001 master 0-5460", "7001 down x").replace("7004 replica 7001", replica);
+        let own = "id-10.0.0.1:7001 10.0.0.1:7001@17001 myself,master - 0 0 1 connected 0-5460\n";
+        let stopped = StoppedNode { nodes_conf: Some(own.to_owned()), next_start };
+        let disk = OnDisk { stopped: BTreeMap::from([(at("7001"), stopped)]), ..OnDisk::default() };
+        let fleet = six();
+        let premises = Premises { disk: &disk, ..Premises::of(&fleet) };
+        start_rules(&premises, &cluster(&text)).remove(&at("7001")).unwrap()
+    }
+
+    #[test]
+    fn a_replica_that_never_synchronised_does_not_lead_before_a_snapshot() {
+        let never = "7004 replica 7001 keys=0 offset=1 link=down";
+        assert_eq!(rule(NextStart::ReadsSnapshot, never), StartRule::Now);
+        let refused = rule(NextStart::Nothing, never);
+        assert!(matches!(refused, StartRule::Refused(SafetyViolation::LostShard { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_replica_with_keys_leads_before_a_snapshot_and_an_empty_one_only_before_nothing() {
+        let after = |rule: &StartRule| matches!(rule, StartRule::AfterLeader { .. });
+        assert!(after(&rule(NextStart::ReadsSnapshot, "7004 replica 7001 keys=3 offset=90 link=down")));
+        let empty = "7004 replica 7001 keys=0 offset=90 link=down";
+        assert_eq!(rule(NextStart::ReadsSnapshot, empty), StartRule::Now);
+        assert!(after(&rule(NextStart::Nothing, empty)));
+        assert_eq!(rule(NextStart::Reads, empty), StartRule::Now);
+        let from_files = "7004 replica 7001 keys=3 offset=1 link=down";
+        assert_eq!(rule(NextStart::ReadsSnapshot, from_files), StartRule::Now);
+        assert!(after(&rule(NextStart::Nothing, from_files)));
     }
 }

@@ -33,7 +33,7 @@ pub(in crate::cluster) enum Step {
     Replicate(NodeId),
     /// Take over the slots of a master that is gone, where no election has made that so.
     Promote,
-    /// Close an open slot that nobody moves.
+    /// Close an open slot that belongs to no move any more.
     Stabilise(u16),
 }
 
@@ -61,7 +61,7 @@ pub(in crate::cluster) fn next(
     all
 }
 
-/// The commands that close slots which nobody moves.
+/// The commands that close abandoned open slots.
 pub(super) fn close(observed: &Observed) -> Vec<(SocketAddr, Step)> {
     observed.closable_slots().map(|open| (open.node, Step::Stabilise(open.slot))).collect()
 }
