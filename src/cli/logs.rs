@@ -33,7 +33,7 @@ fn script(host: &Host, layout: &Layout, lines: u32, follow: bool) -> String {
     let mut script = minify(include_str!("logs.sh"));
     let (options, end) = if follow { (" -F", " &") } else { ("", "") };
     for node in &host.nodes {
-        let (log, name) = (quote(&layout.node(node).log), quote(&node.name));
+        let (log, name) = (quote(&layout.node(node).log), quote(node.name()));
         script.push_str(&format!("\nshow_log {log} {name} -n {lines}{options}{end}"));
     }
     script.push_str(if follow { "\nfollow_until_closed\n" } else { "\n" });

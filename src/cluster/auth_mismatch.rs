@@ -2,11 +2,11 @@
 //! changed: treated as down, they would be restarted without a hand-over, and keys that only their memory has
 //! would be lost.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use super::observe::{Observed, State};
 use crate::{
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     secret::SecretSource,
     units::HostName,
 };
@@ -19,7 +19,7 @@ use crate::{
      node by hand. Nothing was changed"
 ))]
 pub struct AuthMismatch {
-    pub node: SocketAddr,
+    pub node: NodeRef,
     difference: String,
     reason: String,
     fix: String,
@@ -33,10 +33,10 @@ pub fn auth_mismatch(
     copy: impl Fn(&Node) -> Option<String>,
 ) -> Option<AuthMismatch> {
     fleet.nodes().find_map(|node| {
-        let Some(State::AuthRejected(reason)) = observed.get(node.address) else { return None };
+        let Some(State::AuthRejected(reason)) = observed.get(node.key) else { return None };
         let copy = copy(node)?;
-        let (difference, fix) = difference(fleet.auth.as_ref(), reason, &node.host, &copy);
-        Some(AuthMismatch { node: node.address, difference, reason: reason.clone(), fix })
+        let (difference, fix) = difference(fleet.auth.as_ref(), reason, node.host(), &copy);
+        Some(AuthMismatch { node: node.key, difference, reason: reason.clone(), fix })
     })
 }
 
@@ -78,7 +78,7 @@ mod tests {
         let mut fleet = six();
         fleet.auth = auth;
         let observed = cluster(&format!("7001 rejected {answer}\n7002 master"));
-        auth_mismatch(&fleet, &observed, |node| Some(format!("/etc/{}/password.conf", node.name)))
+        auth_mismatch(&fleet, &observed, |node| Some(format!("/etc/{}/password.conf", node.name())))
     }
 
     #[test]

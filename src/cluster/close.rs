@@ -1,14 +1,13 @@
 //! Closing open slots that belong to no move any more.
 
-use std::net::SocketAddr;
-
 use super::{observe::observe, open_slot::OpenSlot};
+use crate::inventory::NodeRef;
 use crate::redis::{Error, NodeWriter, words};
 
 /// Closes the abandoned open slots that `is_planned` allows, and returns one that is still open.
 pub async fn close_slots(
     writer: &NodeWriter<'_>,
-    is_planned: impl Fn(SocketAddr, u16) -> bool,
+    is_planned: impl Fn(NodeRef, u16) -> bool,
 ) -> Result<Option<OpenSlot>, Error> {
     let observed = observe(writer.reader()).await;
     let mut open = observed.open_slots.clone();

@@ -98,9 +98,9 @@ async fn blocked_from(
 
 /// The client and bus ports of the nodes on all other hosts.
 fn paths_from<'a>(fleet: &'a Fleet, host: &Host) -> BTreeMap<SocketAddr, &'a Node> {
-    let others = fleet.nodes().filter(|node| node.host != host.name);
+    let others = fleet.nodes().filter(|node| *node.host() != host.name);
     others
-        .flat_map(|node| [node.port(), node.bus_port()].map(|port| (SocketAddr::new(node.ip(), port), node)))
+        .flat_map(|node| [node.key.address(), node.key.announced().bus()].map(|socket| (socket, node)))
         .collect()
 }
 
@@ -121,14 +121,14 @@ fn blocked(host: &Host, paths: &BTreeMap<SocketAddr, &Node>, line: &str) -> Opti
         "" => "no answer within 5s, twice: a firewall drops it".to_owned(),
         other => other.to_owned(),
     };
-    let to = paths.get(&path)?.host.clone();
+    let to = paths.get(&path)?.host().clone();
     Some(BlockedPath { from: host.name.clone(), to, port: path.port(), why })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::testing::{at, hosts};
+    use crate::cluster::testing::hosts;
 
     fn parse(line: &str) -> Option<BlockedPath> {
         let fleet = hosts(&[1, 1], 0);
@@ -155,9 +155,10 @@ mod tests {
     fn every_port_of_the_other_hosts_is_tried() {
         let fleet = hosts(&[1, 2], 0);
         let paths = paths_from(&fleet, &fleet.hosts[0]);
-        let expected = ["10.0.0.2:7001", "10.0.0.2:7002", "10.0.0.2:17001", "10.0.0.2:17002"].map(at);
+        let expected = ["10.0.0.2:7001", "10.0.0.2:7002", "10.0.0.2:17001", "10.0.0.2:17002"]
+            .map(|text| text.parse().unwrap());
         assert_eq!(paths.keys().copied().collect::<Vec<_>>(), expected);
-        assert!(paths.values().all(|node| node.host == "h1"));
+        assert!(paths.values().all(|node| node.host() == "h1"));
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! - Before an AOF is switched off, an RDB file is written, where there are save points: it is what the next
 //!   start reads. Without any, the inventory wants nothing to be kept.
 
-use std::{net::SocketAddr, time::Duration};
+use crate::inventory::NodeRef;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -32,12 +33,12 @@ pub enum LiveError {
         "its file was not changed. Set `{directive}` to what the node takes, or back, and run the same command again; the \
          next plan shows what was set before this"
     ))]
-    Refused { node: SocketAddr, directive: String, answer: String },
+    Refused { node: NodeRef, directive: String, answer: String },
     #[error("{node} could not write its keys to {file}, which its next start is to read: {why}")]
     #[diagnostic(help(
         "its file was not changed. See in its log why, free space or memory, then run the same command again"
     ))]
-    NotWritten { node: SocketAddr, file: &'static str, why: String },
+    NotWritten { node: NodeRef, file: &'static str, why: String },
 }
 
 /// Carries out the [`Op::Set`]s, one node after the other: what the first one refuses no other is asked for,
@@ -65,29 +66,24 @@ pub async fn set_live(writer: &NodeWriter<'_>, ops: &[Op]) -> Result<usize, Live
     Ok(count)
 }
 
-async fn set(
-    writer: &NodeWriter<'_>,
-    node: SocketAddr,
-    directive: &str,
-    value: &str,
-) -> Result<(), LiveError> {
+async fn set(writer: &NodeWriter<'_>, node: NodeRef, directive: &str, value: &str) -> Result<(), LiveError> {
     let reply = send(writer, node, &["CONFIG", "SET", directive, value]).await?;
     let Some(answer) = reply.error() else { return Ok(()) };
     Err(LiveError::Refused { node, directive: directive.to_owned(), answer: answer.to_owned() })
 }
 
-async fn send(writer: &NodeWriter<'_>, node: SocketAddr, words: &[&str]) -> Result<Reply, redis::Error> {
+async fn send(writer: &NodeWriter<'_>, node: NodeRef, words: &[&str]) -> Result<Reply, redis::Error> {
     let command = words.iter().map(|&word| word.to_owned()).collect();
     Ok(writer.write(node, &[command]).await?.into_iter().next().unwrap_or(Reply::Nil))
 }
 
-async fn has_save_points(reader: &NodeReader<'_>, node: SocketAddr) -> Result<bool, redis::Error> {
+async fn has_save_points(reader: &NodeReader<'_>, node: NodeRef) -> Result<bool, redis::Error> {
     let replies = reader.read(node, &[Query::ConfigGet("save".to_owned())]).await?;
     Ok(replies.first().and_then(Reply::config_value).is_some_and(|points| !points.is_empty()))
 }
 
 /// Waits for the first AOF of a node: it is begun by the switch, or as soon as another save has ended.
-async fn write_aof(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<(), LiveError> {
+async fn write_aof(writer: &NodeWriter<'_>, node: NodeRef) -> Result<(), LiveError> {
     let mut waiting = Waiting::new(node, "its AOF");
     let mut was_begun = false;
     loop {
@@ -113,7 +109,7 @@ async fn write_aof(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<(), Live
 }
 
 /// Writes an RDB file, as soon as no other save is at work, and waits for it.
-async fn write_rdb(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<(), LiveError> {
+async fn write_rdb(writer: &NodeWriter<'_>, node: NodeRef) -> Result<(), LiveError> {
     let mut waiting = Waiting::new(node, "its RDB file");
     let mut was_begun = false;
     loop {
@@ -131,21 +127,21 @@ async fn write_rdb(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<(), Live
     }
 }
 
-async fn persistence(reader: &NodeReader<'_>, node: SocketAddr) -> Result<PersistenceInfo, redis::Error> {
+async fn persistence(reader: &NodeReader<'_>, node: NodeRef) -> Result<PersistenceInfo, redis::Error> {
     let replies = reader.read(node, &[Query::Info(InfoSection::Persistence)]).await?;
     Ok(PersistenceInfo::parse(replies.first().map_or("", Reply::text)))
 }
 
 /// A node that writes its keys out; each key is progress.
 struct Waiting {
-    node: SocketAddr,
+    node: NodeRef,
     file: &'static str,
     keys: u64,
     progressed: Instant,
 }
 
 impl Waiting {
-    fn new(node: SocketAddr, file: &'static str) -> Self {
+    fn new(node: NodeRef, file: &'static str) -> Self {
         Self { node, file, keys: 0, progressed: Instant::now() }
     }
 

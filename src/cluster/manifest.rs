@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observe::Observed;
 use crate::{
-    inventory::{Engine, Fleet},
+    inventory::{Engine, Fleet, NodeRef},
     redis::{SlotRange, show_slots},
     units::{HostName, NodeId, NodeName},
 };
@@ -44,6 +44,13 @@ pub(super) struct ManifestMember {
 }
 
 type Row = (HostName, NodeName, NodeId, SocketAddr, usize);
+
+impl ManifestMember {
+    /// Whether it is this node of the fleet.
+    pub(super) fn is(&self, node: NodeRef) -> bool {
+        (&self.host, &self.node) == (&node.member().host, &node.member().node)
+    }
+}
 
 impl From<Row> for ManifestMember {
     fn from((host, node, id, address, shard): Row) -> Self {
@@ -99,13 +106,13 @@ impl Manifest {
         let masters: Vec<_> = observed.slot_owners().collect();
         let shard = |id: &str| masters.iter().position(|(_, view)| &*view.id == id);
         let member = |node: &crate::inventory::Node| {
-            let view = observed.view(node.address)?;
+            let view = observed.view(node.key)?;
             let leader = if view.owns_slots() { &view.id } else { view.myself()?.master.as_ref()? };
             Some(ManifestMember {
-                host: node.host.clone(),
-                node: node.name.clone(),
+                host: node.host().clone(),
+                node: node.name().clone(),
                 id: view.id.clone(),
-                address: node.address,
+                address: node.key.address(),
                 shard: shard(leader)?,
             })
         };
@@ -155,9 +162,9 @@ impl Manifest {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The member with this name.
-    pub(super) fn member(&self, host: &HostName, node: &NodeName) -> Option<&ManifestMember> {
-        self.members.iter().find(|member| member.host == *host && member.node == *node)
+    /// The member that a node of the fleet was.
+    pub(super) fn member(&self, node: NodeRef) -> Option<&ManifestMember> {
+        self.members.iter().find(|member| member.is(node))
     }
 
     /// Whether one of the members had this id.
@@ -199,10 +206,13 @@ mod tests {
     #[test]
     fn it_has_each_node_with_its_id_and_its_shard() {
         let manifest = manifest(None);
-        let member = manifest.member(&"h0".into(), &"7004".into()).unwrap();
-        assert_eq!((member.address, &*member.id), (at("7004"), "id-10.0.0.1:7004"));
+        let member = manifest.member(at("7004")).unwrap();
+        assert_eq!((member.address, &*member.id), (at("7004").address(), "id-10.0.0.1:7004"));
         assert_eq!(manifest.slots(member), [SlotRange::new(0, 5460)]);
-        assert_eq!(manifest.peers(member).map(|peer| peer.address).collect::<Vec<_>>(), [at("7001")]);
+        assert_eq!(
+            manifest.peers(member).map(|peer| peer.address).collect::<Vec<_>>(),
+            [at("7001").address()]
+        );
         assert!(manifest.has("id-10.0.0.1:7004") && !manifest.has("id-10.0.0.1:7009"));
         assert_eq!((manifest.shards(), manifest.generation), (3, 1));
     }

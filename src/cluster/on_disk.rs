@@ -1,14 +1,12 @@
 //! What hosts keep of a cluster, besides what its running nodes say.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{manifest::Manifest, safety::NextStart};
 use crate::{
+    inventory::NodeRef,
     redis::{ClusterNodes, NodeRow, parse_nodes},
     units::{HostName, NodeName},
 };
@@ -20,7 +18,7 @@ pub struct OnDisk {
     /// The hosts that lack the newest manifest.
     pub outdated: BTreeSet<HostName>,
     /// Nodes that do not run, on hosts that answered.
-    pub stopped: BTreeMap<SocketAddr, StoppedNode>,
+    pub stopped: BTreeMap<NodeRef, StoppedNode>,
     /// Nodes that have been members of the cluster and are not in the inventory.
     pub leftover: BTreeMap<HostName, Vec<NodeName>>,
 }

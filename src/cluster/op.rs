@@ -1,12 +1,13 @@
 //! The commands to the cluster that a plan shows before they are sent: whatever changes a role, a slot or the
 //! table of nodes of a cluster that was formed before.
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr};
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use super::config_change::Setting;
 use crate::{
+    inventory::NodeRef,
     redis::{SlotRange, show_slots},
     units::{HostName, MemberName, NodeId},
 };
@@ -16,30 +17,30 @@ use crate::{
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// The node starts when another one owns the slots that it owned: elected, or by CLUSTER FAILOVER FORCE.
-    StartAfterLeader { node: SocketAddr, member: MemberName, slots: Vec<SlotRange> },
+    StartAfterLeader { node: NodeRef, member: MemberName, slots: Vec<SlotRange> },
     /// The node starts, and the keys of its slots are gone.
-    StartWithoutKeys { node: SocketAddr, member: MemberName, slots: Vec<SlotRange> },
+    StartWithoutKeys { node: NodeRef, member: MemberName, slots: Vec<SlotRange> },
     /// All nodes drop an id that no node has any more.
     Forget { id: NodeId, address: String },
     /// The node takes over the slots of its lost master: elected, or by CLUSTER FAILOVER FORCE.
-    Promote { node: SocketAddr, of: NodeId },
+    Promote { node: NodeRef, of: NodeId },
     /// The node becomes the owner of slots that nobody owns.
-    Claim { node: SocketAddr, slots: Vec<SlotRange> },
+    Claim { node: NodeRef, slots: Vec<SlotRange> },
     /// The slots are served again, and their keys are gone: the user accepts it.
     LoseKeys { member: MemberName, id: NodeId, slots: Vec<SlotRange> },
     /// The node follows this master, and drops what keys it has.
-    Replicate { node: SocketAddr, master: SocketAddr, flushes: u64 },
+    Replicate { node: NodeRef, master: NodeRef, flushes: u64 },
     /// CLUSTER SETSLOT STABLE, for a move that nobody makes.
-    Stabilise { node: SocketAddr, slot: u16, side: super::Side },
+    Stabilise { node: NodeRef, slot: u16, side: super::Side },
     /// The hosts write down who the members are.
     Record { hosts: BTreeSet<HostName> },
     /// The node gets another value of a directive while it runs.
-    Set { node: SocketAddr, directive: String, value: String, was: String },
+    Set { node: NodeRef, directive: String, value: String, was: String },
 }
 
 impl Op {
     /// A node gets a value while it runs.
-    pub fn set(node: SocketAddr, setting: Setting) -> Self {
+    pub fn set(node: NodeRef, setting: Setting) -> Self {
         let Setting { directive, value, was } = setting;
         Self::Set { node, directive, value, was }
     }
@@ -106,7 +107,7 @@ impl fmt::Display for Op {
 
 /// Ops as sentences, in their order; equal settings of several nodes are one.
 pub fn sentences<'a>(ops: impl IntoIterator<Item = &'a Op>) -> Vec<String> {
-    let mut groups: Vec<(&Op, Vec<SocketAddr>)> = Vec::new();
+    let mut groups: Vec<(&Op, Vec<NodeRef>)> = Vec::new();
     for op in ops {
         let node = if let Op::Set { node, .. } = op { vec![*node] } else { Vec::new() };
         match groups.iter_mut().find(|(first, _)| first.is_same_setting(op)) {
@@ -114,7 +115,7 @@ pub fn sentences<'a>(ops: impl IntoIterator<Item = &'a Op>) -> Vec<String> {
             None => groups.push((op, node)),
         }
     }
-    let sentence = |(op, nodes): (&Op, Vec<SocketAddr>)| match op {
+    let sentence = |(op, nodes): (&Op, Vec<NodeRef>)| match op {
         Op::Set { directive, value, was, .. } => setting(&nodes, directive, value, was),
         other => other.to_string(),
     };
@@ -122,7 +123,7 @@ pub fn sentences<'a>(ops: impl IntoIterator<Item = &'a Op>) -> Vec<String> {
 }
 
 /// `10.0.0.1:7001: maxmemory 0 → 100mb, live`
-fn setting(nodes: &[SocketAddr], directive: &str, value: &str, was: &str) -> String {
+fn setting(nodes: &[NodeRef], directive: &str, value: &str, was: &str) -> String {
     let nodes = match nodes {
         [one] => one.to_string(),
         [one, other] => format!("{one}, {other}"),

@@ -1,7 +1,8 @@
 //! Slots that are marked as moving from one node to another. While one is, keys of a slot are on two nodes: a
 //! hand-over of either would leave them unreachable.
 
-use std::{fmt, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::units::NodeId;
 /// One side of a move, as the node itself marks it: `[93->-id]` or `[93-<-id]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenSlot {
-    pub node: SocketAddr,
+    pub node: NodeRef,
     pub slot: u16,
     pub side: Side,
     /// The node at the other end.
@@ -29,7 +30,7 @@ pub enum Side {
 }
 
 impl OpenSlot {
-    fn parse(node: SocketAddr, word: &str) -> Option<Self> {
+    fn parse(node: NodeRef, word: &str) -> Option<Self> {
         let word = word.strip_prefix('[')?.strip_suffix(']')?;
         let (slot, side, peer) = match word.split_once("->-") {
             Some((slot, peer)) => (slot, Side::Migrating, peer),
@@ -51,7 +52,7 @@ impl fmt::Display for OpenSlot {
 }
 
 /// The open slots that a node marks as its own.
-pub(super) fn of(node: SocketAddr, view: &View) -> impl Iterator<Item = OpenSlot> {
+pub(super) fn of(node: NodeRef, view: &View) -> impl Iterator<Item = OpenSlot> {
     let words = view.myself().into_iter().flat_map(|row| &row.moving);
     words.filter_map(move |word| OpenSlot::parse(node, word))
 }

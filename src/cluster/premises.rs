@@ -44,12 +44,10 @@ impl<'a> Premises<'a> {
 
     /// The node of the fleet that had an id: as the manifest says, else by the address that its peers list.
     pub(super) fn node_of(&self, id: &NodeId, row: Option<&NodeRow>) -> Option<&'a Node> {
-        let by_name = |member: &ManifestMember| {
-            self.fleet.nodes().find(|node| node.host == member.host && node.name == member.node)
-        };
+        let by_name = |member: &ManifestMember| self.fleet.nodes().find(|node| member.is(node.key));
         let by_address = || {
             let address = row?.address()?;
-            self.fleet.nodes().find(|node| node.address == address)
+            self.fleet.nodes().find(|node| node.key.address() == address)
         };
         self.recorded(id).and_then(by_name).or_else(by_address)
     }

@@ -20,19 +20,22 @@ use super::{
     tunable::{Tunable, Tuning},
 };
 use crate::{
-    inventory::{Address, Engine, Environment, Fleet, Host, Node, Source, Ssh, Version},
+    inventory::{Address, Endpoints, Engine, Environment, Fleet, Host, Node, NodeRef, Source, Ssh, Version},
     redis::{
         ClusterInfo, Info, KeyspaceInfo, NodeRow, PersistenceInfo, ReplicaLine, ReplicationInfo, Role,
         ServerInfo, SlotRange, StatsInfo, count_slots, parse_nodes,
     },
-    units::{HostName, NodeId},
+    units::{HostName, MemberName, NodeId},
 };
 
-/// An address: `7001`, `2:7001` or a whole one.
-pub(in crate::cluster) fn at(text: &str) -> SocketAddr {
+/// A node: `7001` is h0/7001 at 10.0.0.1:7001, `2:7001` is h1/7001; or by its whole address.
+pub(in crate::cluster) fn at(text: &str) -> NodeRef {
     let (host, port) = text.rsplit_once(':').unwrap_or(("1", text));
     let ip = if host.contains('.') { host.to_owned() } else { format!("10.0.0.{host}") };
-    format!("{ip}:{port}").parse().unwrap()
+    let client: SocketAddr = format!("{ip}:{port}").parse().unwrap();
+    let host = format!("h{}", ip.rsplit('.').next().unwrap().parse::<usize>().unwrap() - 1);
+    let member = MemberName { host: host.into(), node: port.into() };
+    NodeRef::new(member, Endpoints::at(client))
 }
 
 /// The id [`cluster`] gives the node at an address.
@@ -44,12 +47,9 @@ pub(in crate::cluster) fn id(text: &str) -> NodeId {
 pub(in crate::cluster) fn hosts(nodes: &[usize], replicas: usize) -> Fleet {
     let hosts = nodes.iter().enumerate().map(|(index, count)| {
         let name = HostName::from(format!("h{index}"));
-        let node = |n: usize| Node {
-            name: (7001 + n).to_string().into(),
-            host: name.clone(),
-            address: at(&format!("{}:{}", index + 1, 7001 + n)),
-            simulated: false,
-            config: BTreeMap::new(),
+        let node = |n: usize| {
+            let key = at(&format!("{}:{}", index + 1, 7001 + n));
+            Node { key, listen: key.announced(), simulated: false, config: BTreeMap::new() }
         };
         Host {
             nodes: (0..*count).map(node).collect(),
@@ -90,7 +90,7 @@ pub(in crate::cluster) const SIX: &str = "\
 
 /// One line of the text.
 struct Line {
-    address: SocketAddr,
+    address: NodeRef,
     kind: Kind,
     slots: Vec<SlotRange>,
     epoch: u64,
@@ -104,7 +104,7 @@ struct Line {
 
 enum Kind {
     Master,
-    Replica(SocketAddr),
+    Replica(NodeRef),
     Other(State),
 }
 
@@ -142,7 +142,7 @@ impl Line {
         }
     }
 
-    fn master(&self) -> Option<SocketAddr> {
+    fn master(&self) -> Option<NodeRef> {
         match self.kind {
             Kind::Replica(master) => Some(master),
             _ => None,
@@ -164,7 +164,7 @@ impl Line {
         format!(
             "id-{0} {0}@{1} {flags} {master} 0 1000 {epoch} connected {2}\n",
             self.address,
-            self.address.port() + 10_000,
+            self.address.address().port() + 10_000,
             slots.join(" ")
         )
     }
@@ -205,7 +205,7 @@ impl Line {
             server: ServerInfo {
                 redis_version: Some("7.0.15".to_owned()),
                 mode: Some("cluster".to_owned()),
-                process_id: Some(u32::from(self.address.port())),
+                process_id: Some(u32::from(self.address.address().port())),
                 ..ServerInfo::default()
             },
             replication: self.replication(all),
@@ -219,8 +219,8 @@ impl Line {
     fn replication(&self, all: &[Self]) -> ReplicationInfo {
         let followers = all.iter().filter(|line| line.master() == Some(self.address) && line.link_up);
         let line = |line: &Self| ReplicaLine {
-            ip: line.address.ip().to_string(),
-            port: line.address.port(),
+            ip: line.address.address().ip().to_string(),
+            port: line.address.address().port(),
             online: true,
             offset: Some(line.offset),
             lag: Some(0),
@@ -240,8 +240,8 @@ impl Line {
         };
         ReplicationInfo {
             role: Some(Role::Replica),
-            master_host: Some(master.ip().to_string()),
-            master_port: Some(master.port()),
+            master_host: Some(master.address().ip().to_string()),
+            master_port: Some(master.address().port()),
             master_link_up: Some(self.link_up),
             master_last_io_seconds_ago: Some(0),
             master_sync_in_progress: Some(false),

@@ -1,12 +1,10 @@
 //! Which nodes have other values of the [`Tunable`] directives than they should have.
 
-use std::net::SocketAddr;
-
 use super::{observe::Observed, tunable::Tunable};
-use crate::inventory::{Fleet, Node};
+use crate::inventory::{Fleet, Node, NodeRef};
 
 /// A node, a directive that has another value there, and the value it should have.
-pub(super) type Change = (SocketAddr, Tunable, String);
+pub(super) type Change = (NodeRef, Tunable, String);
 
 /// What is still to be set before a cluster forms.
 pub(super) fn not_tuned(fleet: &Fleet, observed: &Observed) -> Vec<Change> {
@@ -21,11 +19,11 @@ pub(super) fn not_restored(fleet: &Fleet, observed: &Observed) -> Vec<Change> {
 fn differing(fleet: &Fleet, observed: &Observed, value: impl Fn(&Node, Tunable) -> String) -> Vec<Change> {
     let mut changes = Vec::new();
     for node in fleet.nodes() {
-        let Some(view) = observed.view(node.address) else { continue };
+        let Some(view) = observed.view(node.key) else { continue };
         for directive in Tunable::ALL {
             let value = value(node, directive);
             if view.tuning.get(directive).is_some_and(|current| *current != value) {
-                changes.push((node.address, directive, value));
+                changes.push((node.key, directive, value));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The cluster: what its nodes say, and whether they may be changed at all.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -14,7 +14,7 @@ use crate::{
         self, Assessment, ClusterState, ConfigChange, Consent, HostCheckTarget, Manifest, OnDisk,
         Persistence, Premises, StoppedNode, assess,
     },
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     redis::NodeReader,
     resource::{Binary, Config, ManifestAnswer, NodeAnswer, Observed, PASSWORD, Resource},
     units::{HostName, NodeName},
@@ -78,14 +78,14 @@ fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<On
     let newest = manifest.as_ref().map(Manifest::text);
     let outdated = kept().filter(|(_, answer)| answer.text != newest).map(|(host, _)| host.clone());
     let leftover = kept().filter_map(|(host, answer)| {
-        let is_ours = |name: &NodeName| fleet.nodes().any(|node| node.host == *host && node.name == *name);
+        let is_ours = |name: &NodeName| fleet.nodes().any(|node| node.host() == host && node.name() == name);
         let others: Vec<NodeName> = answer.held.iter().filter(|name| !is_ours(name)).cloned().collect();
         (!others.is_empty()).then(|| (host.clone(), others))
     });
     let stopped = fleet.nodes().filter_map(|node| {
-        let view = hosts.get(&node.host)?;
-        let answer = view.observed.node(&node.name).filter(|answer| answer.running.is_none())?;
-        Some((node.address, stopped(fleet, node, view, answer)))
+        let view = hosts.get(node.host())?;
+        let answer = view.observed.node(node.name()).filter(|answer| answer.running.is_none())?;
+        Some((node.key, stopped(fleet, node, view, answer)))
     });
     let (outdated, leftover, stopped) = (outdated.collect(), leftover.collect(), stopped.collect());
     Ok(OnDisk { manifest, outdated, stopped, leftover })
@@ -96,12 +96,12 @@ fn config_changes(
     fleet: &Fleet,
     hosts: &BTreeMap<HostName, HostView<'_>>,
     seen: &cluster::Observed,
-) -> BTreeMap<SocketAddr, ConfigChange> {
+) -> BTreeMap<NodeRef, ConfigChange> {
     let change = |node: &Node| {
-        let view = hosts.get(&node.host)?;
+        let view = hosts.get(node.host())?;
         let (config, before) = view.observed.configuration(configuration(view, node)?);
-        let change = ConfigChange::of(&config.text, before, &seen.view(node.address)?.config)?;
-        (!change.is_empty()).then_some((node.address, change))
+        let change = ConfigChange::of(&config.text, before, &seen.view(node.key)?.config)?;
+        (!change.is_empty()).then_some((node.key, change))
     };
     fleet.nodes().filter_map(change).collect()
 }
@@ -109,7 +109,7 @@ fn config_changes(
 /// The configuration that a node must have.
 fn configuration<'a>(view: &HostView<'a>, node: &Node) -> Option<&'a Config> {
     let path = view.resources.iter().find_map(|resource| match resource {
-        Resource::Process(process) if process.node == node.name => process.config.first(),
+        Resource::Process(process) if process.node == node.key => process.config.first(),
         _ => None,
     });
     view.resources.iter().find_map(|resource| match resource {
@@ -139,9 +139,9 @@ fn refuse_auth_mismatch<'a, H>(
     seen: &cluster::Observed,
 ) -> Result<(), cluster::AuthMismatch> {
     let password_file = |node: &Node| {
-        observed(&node.host)?.node(&node.name)?.running.as_ref()?;
-        let layout = &sessions.get(&node.host).ok()?.layout;
-        Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name))
+        observed(node.host())?.node(node.name())?.running.as_ref()?;
+        let layout = &sessions.get(node.host()).ok()?.layout;
+        Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name()))
     };
     cluster::auth_mismatch(fleet, seen, password_file).map_or(Ok(()), Err)
 }

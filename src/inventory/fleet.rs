@@ -1,18 +1,13 @@
 //! The resolved fleet: what an inventory means once every default is filled in. No `Option` is left to
 //! decide.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    endpoints::{Endpoints, NodeRef},
     engine::{Engine, Version},
-    ports::bus_port,
     project_files::ProjectFiles,
     source::Source,
 };
@@ -102,12 +97,10 @@ pub struct Ssh {
 /// One server process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// Names its files and its unit instance: `7001`, or `127.0.1.1-6379` where a host simulates addresses.
-    pub name: NodeName,
-    /// The host that carries it.
-    pub host: HostName,
-    /// The address clients and peers use. The bus listens on [`bus_port`](Self::bus_port).
-    pub address: SocketAddr,
+    /// Who it is: its name on its host, which also names its files and its unit instance.
+    pub key: NodeRef,
+    /// Where it listens; what others are told is in its key.
+    pub listen: Endpoints,
     /// True where the node has an address of its own on a host with several: bind, source and announcement
     /// follow.
     pub simulated: bool,
@@ -116,30 +109,40 @@ pub struct Node {
 }
 
 impl Node {
-    /// The port of the cluster bus.
-    pub fn bus_port(&self) -> u16 {
-        bus_port(self.address.port())
+    /// `7001`, or `127.0.1.1-6379` where a host simulates addresses.
+    pub fn name(&self) -> &'static NodeName {
+        &self.key.member().node
+    }
+
+    /// The host that carries it.
+    pub fn host(&self) -> &'static HostName {
+        &self.key.member().host
     }
 
     /// Its name in the fleet.
     pub fn member(&self) -> MemberName {
-        MemberName { host: self.host.clone(), node: self.name.clone() }
+        self.key.member().clone()
     }
 
-    /// The address clients use, without the port.
+    /// The address it listens on.
     pub fn ip(&self) -> IpAddr {
-        self.address.ip()
+        self.listen.client.ip()
     }
 
-    /// The port clients use.
+    /// The port it listens on for clients.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.listen.client.port()
+    }
+
+    /// The port it listens on for the cluster bus.
+    pub fn bus_port(&self) -> u16 {
+        self.listen.bus_port
     }
 }
 
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
+        self.key.fmt(f)
     }
 }
 

@@ -4,6 +4,7 @@
 //! All three go on after a problem, so that one run shows all of them.
 
 mod directives;
+mod endpoints;
 mod engine;
 mod fleet;
 mod hints;
@@ -26,6 +27,7 @@ pub use crate::event::Environment;
 
 pub use self::{
     directives::refused,
+    endpoints::{Endpoints, NodeRef},
     engine::{Engine, Version},
     fleet::{Address, Directives, Fleet, Fold, Host, Node, Ssh},
     ports::bus_port,

@@ -1,9 +1,6 @@
 //! Everything a plan is computed from, and the refusal of what is known to fail.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ClusterPlan, Desired, Error, HostSnapshot, PlanOptions, Planned, Stage};
 use crate::{
@@ -11,7 +8,7 @@ use crate::{
     cluster::{Assessment, ClusterState, ConfigChange, SafetyViolation, Topology},
     host::Facts,
     inspect::{HostObservation, Inspection},
-    inventory::Fleet,
+    inventory::{Fleet, NodeRef},
     resource::Resource,
     units::HostName,
 };
@@ -30,7 +27,7 @@ pub struct PlanInput<'a> {
     pub form: Option<String>,
     pub cluster: ClusterPlan,
     /// How the configurations of running nodes differ, where they do.
-    pub config: BTreeMap<SocketAddr, ConfigChange>,
+    pub config: BTreeMap<NodeRef, ConfigChange>,
     /// Why nothing may be changed, if so.
     pub refusal: Option<SafetyViolation>,
     pub options: &'a PlanOptions,

@@ -20,7 +20,7 @@ pub(super) fn difference(
     let usual = || (resource.compare(observed, changing), Vec::new());
     let Resource::Process(process) = resource else { return usual() };
     let (Some(change), Some(path)) = (change(process), process.config.first()) else { return usual() };
-    let running = observed.node(&process.node).and_then(|answer| answer.running.as_ref());
+    let running = observed.node(process.name()).and_then(|answer| answer.running.as_ref());
     let is_written = changing.contains(path);
     if running.is_none_or(|process| !process.current)
         || change.file_differs != is_written
@@ -49,6 +49,6 @@ fn why(directives: &[String]) -> String {
 }
 
 fn ops(process: &Process, settings: impl IntoIterator<Item = Setting>) -> Vec<Op> {
-    let node = (process.ip, process.port).into();
+    let node = process.node;
     settings.into_iter().map(|setting| Op::set(node, setting)).collect()
 }

@@ -43,8 +43,8 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
         .flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}")))
         .collect();
     context["node"] = json!({
-        "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port(),
-        "simulated": node.simulated, "loopback": node.ip().is_loopback(), "host": node.host,
+        "name": node.name(), "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port(),
+        "simulated": node.simulated, "loopback": node.ip().is_loopback(), "host": node.host(),
     });
     context["paths"] = json!({
         "config": paths.config, "data": paths.data, "log": paths.log, "pid": paths.pid,
@@ -106,7 +106,7 @@ pub(super) fn template(
     let nodes: Vec<Value> = host
         .nodes
         .iter()
-        .map(|node| json!({ "name": node.name, "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port() }))
+        .map(|node| json!({ "name": node.name(), "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port() }))
         .collect();
     context["host"] = json!({ "name": host.name, "nodes": nodes });
     render(name, text, &context)

@@ -1,15 +1,13 @@
 //! One host as a plan sees it: what is desired there beside what was observed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Baseline, Desired, Error, Job, Planned, live};
 use crate::{
     cluster::{ConfigChange, Op},
     distro,
     host::InitSystem,
+    inventory::NodeRef,
     resource::{Action, Observed, Obstacle, Process, Resource},
     units::HostName,
 };
@@ -29,12 +27,12 @@ impl HostSnapshot {
         &self,
         step: usize,
         changing: &mut BTreeSet<String>,
-        config: &BTreeMap<SocketAddr, ConfigChange>,
+        config: &BTreeMap<NodeRef, ConfigChange>,
         builds: bool,
     ) -> (Vec<Planned>, Vec<Op>) {
         let (mut changes, mut settings) = (Vec::new(), Vec::new());
         let Some(step) = self.desired.get(step) else { return (changes, settings) };
-        let of_node = |process: &Process| config.get(&SocketAddr::from((process.ip, process.port))).cloned();
+        let of_node = |process: &Process| config.get(&process.node).cloned();
         for resource in &step.resources {
             if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
                 continue;

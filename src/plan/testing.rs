@@ -1,9 +1,6 @@
 //! Builders for tests: a fleet, its desired resources, and what a host says that has them, in a line each.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
@@ -14,7 +11,7 @@ use crate::{
     artifact::{ArtifactStore, Builder},
     cluster::{ConfigChange, Topology},
     host::{Facts, InitSystem},
-    inventory::{self, Fleet, Fold, Host},
+    inventory::{self, Fleet, Fold, Host, NodeRef},
     playbook::{self, Playbook},
     resource::{Content, Layout, Observed, Resource},
     units::HostName,
@@ -161,7 +158,7 @@ fn answer(resource: &Resource) -> Vec<String> {
         }
         Resource::Unit(unit) => vec![format!("=unit {} enabled active", unit.name)],
         Resource::KernelSetting(setting) => vec![format!("=setting {} rw {}", setting.path, setting.value)],
-        Resource::Process(process) => vec![format!("=node {} 1 current installed", process.node)],
+        Resource::Process(process) => vec![format!("=node {} 1 current installed", process.name())],
         Resource::ManifestFile(_) => Vec::new(),
     }
 }
@@ -181,7 +178,7 @@ pub(crate) struct Scene {
     builders: Vec<Builder>,
     unreachable: BTreeMap<HostName, String>,
     form: Option<String>,
-    config: BTreeMap<SocketAddr, ConfigChange>,
+    config: BTreeMap<NodeRef, ConfigChange>,
     options: PlanOptions,
 }
 

@@ -139,7 +139,7 @@ fn of_the_node(plan: &Plan) -> (Option<(Action, String)>, Vec<String>) {
 }
 
 /// 7002 on the only host.
-const NODE: &str = "10.0.0.1:7002";
+const NODE: &str = "a/7002@10.0.0.1:7002@17002";
 
 #[test]
 fn what_a_running_node_takes_is_set_live_and_nothing_restarts() {

@@ -1,7 +1,7 @@
 //! One multiplexed connection to one node, over its host's own connection. The only file that knows the redis
 //! crate.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{sync::Mutex, time::timeout};
@@ -9,7 +9,7 @@ use tokio::{sync::Mutex, time::timeout};
 use super::{command::Command, error::Error, reply::Reply};
 use crate::{
     host::Probe,
-    inventory::Node,
+    inventory::{Node, NodeRef},
     secret::{ExposeSecret, SecretString},
 };
 
@@ -59,12 +59,13 @@ impl<'a> Connection<'a> {
     }
 
     async fn connect(&self, secret: Option<&SecretString>) -> Result<MultiplexedConnection, Error> {
-        let node = self.node.address;
-        let probe = self.probe.ok_or_else(|| Error::NoHost { node, host: self.node.host.clone() })?;
+        let node = self.node.key;
+        let probe = self.probe.ok_or_else(|| Error::NoHost { node, host: self.node.host().clone() })?;
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(REPLY_TIMEOUT));
         let connected = timeout(CONNECT_TIMEOUT, async {
-            let stream = probe.dial(node).await.map_err(|source| Error::Dial { node, source })?;
+            let stream =
+                probe.dial(self.node.listen.client).await.map_err(|source| Error::Dial { node, source })?;
             let refused = |error| Error::Refused { node, reason: describe(&error) };
             let (mut connection, driver) =
                 MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(refused)?;
@@ -76,7 +77,7 @@ impl<'a> Connection<'a> {
     }
 
     fn failed(&self, error: &RedisError, commands: &[Command]) -> Error {
-        let node = self.node.address;
+        let node = self.node.key;
         let first =
             commands.first().map(|command| command.iter().take(2).cloned().collect::<Vec<_>>().join(" "));
         let doing = format!("running {}", first.unwrap_or_default());
@@ -107,7 +108,7 @@ async fn send(
 /// Not left to the crate: it drops the reply, which alone distinguishes a wrong password from a node without
 /// one.
 async fn authenticate(
-    node: SocketAddr,
+    node: NodeRef,
     connection: &mut MultiplexedConnection,
     secret: Option<&SecretString>,
 ) -> Result<(), Error> {

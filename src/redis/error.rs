@@ -1,8 +1,8 @@
 //! Why a node could not be asked or changed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use crate::{host, units::HostName};
+use crate::{host, inventory::NodeRef, units::HostName};
 
 /// Why a node could not be talked to.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -11,28 +11,28 @@ pub enum Error {
     #[diagnostic(help(
         "see whether the process runs and what its log says; `provision apply` starts it again"
     ))]
-    Dial { node: SocketAddr, source: host::Error },
+    Dial { node: NodeRef, source: host::Error },
     #[error("{node}: there is no connection to its host {host}")]
     #[diagnostic(help("make the host reachable, then run the same command again"))]
-    NoHost { node: SocketAddr, host: HostName },
+    NoHost { node: NodeRef, host: HostName },
     #[error("{node}: did not accept the connection: {reason}")]
     #[diagnostic(help("the password of the inventory must be the one the node was started with"))]
-    Refused { node: SocketAddr, reason: String },
+    Refused { node: NodeRef, reason: String },
     #[error("{node}: no reply within {}s while connecting", after.as_secs())]
     #[diagnostic(help(
         "the process may hang or its machine be overloaded: look at its log, then run the command again"
     ))]
-    ConnectTimeout { node: SocketAddr, after: Duration },
+    ConnectTimeout { node: NodeRef, after: Duration },
     #[error("{node}: no reply within {}s while {doing}", after.as_secs())]
     #[diagnostic(help(
         "the process may hang or its machine be overloaded: look at its log, then run the command again"
     ))]
-    Silent { node: SocketAddr, doing: String, after: Duration },
+    Silent { node: NodeRef, doing: String, after: Duration },
     #[error("{node}: the connection broke while {doing}: {reason}")]
     #[diagnostic(help(
         "see whether the process still runs and what its log says, then run the same command again"
     ))]
-    Broken { node: SocketAddr, doing: String, reason: String },
+    Broken { node: NodeRef, doing: String, reason: String },
 }
 
 impl Error {

@@ -1,10 +1,8 @@
 //! The one exception to "only a [`NodeWriter`](super::NodeWriter) changes a node": the proof writes keys of
 //! its own, which carry a prefix and expire. `provision verify` does so without holding a lock.
 
-use std::{
-    net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use crate::inventory::NodeRef;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
     command::words, error::Error, info::ReplicationInfo, reader::NodeReader, reply::Reply,
@@ -89,12 +87,7 @@ impl<'a> ProbeWriter<'a> {
     }
 
     /// Writes a key, waits until `replicas` replicas have it, and reads it back.
-    pub async fn write(
-        &self,
-        master: SocketAddr,
-        key: &ProbeKey,
-        replicas: usize,
-    ) -> Result<ProbeWrite, Error> {
+    pub async fn write(&self, master: NodeRef, key: &ProbeKey, replicas: usize) -> Result<ProbeWrite, Error> {
         let commands = [
             format!("SET {} {} EX {EXPIRY_SECONDS}", key.name, self.nonce),
             "INFO replication".to_owned(),
@@ -106,7 +99,7 @@ impl<'a> ProbeWriter<'a> {
     }
 
     /// Removes a key, and waits until `replicas` replicas have removed it. Says whether it is gone.
-    pub async fn remove(&self, master: SocketAddr, key: &ProbeKey, replicas: i64) -> Result<bool, Error> {
+    pub async fn remove(&self, master: NodeRef, key: &ProbeKey, replicas: i64) -> Result<bool, Error> {
         let commands = [
             format!("DEL {}", key.name),
             format!("EXISTS {}", key.name),

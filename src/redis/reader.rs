@@ -1,6 +1,6 @@
 //! The read-only capability at the servers of a fleet.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     host::Probe,
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     secret::{self, SecretSource, SecretString},
     units::HostName,
 };
@@ -23,7 +23,7 @@ use crate::{
 const MAX_CONCURRENT: usize = 64;
 
 /// A node, and what it answered to each command.
-pub(crate) type NodeReplies = (SocketAddr, Result<Vec<Reply>, Error>);
+pub(crate) type NodeReplies = (NodeRef, Result<Vec<Reply>, Error>);
 
 /// May ask every node of a fleet, and change none: it sends [`Query`]s only. Connections are opened when
 /// first needed, and again after a failure.
@@ -40,7 +40,7 @@ impl<'a> NodeReader<'a> {
         let probes: HashMap<&HostName, &Probe> =
             probes.into_iter().map(|probe| (probe.name(), probe)).collect();
         let auth = fleet.auth.as_ref().filter(|auth| !auth.is_missing());
-        let connection = |node: &Node| Connection::new(node, probes.get(&node.host).copied());
+        let connection = |node: &Node| Connection::new(node, probes.get(node.host()).copied());
         Ok(Self {
             connections: fleet.nodes().map(connection).collect(),
             secret: auth.map(SecretSource::reveal).transpose()?,
@@ -55,18 +55,18 @@ impl<'a> NodeReader<'a> {
 
     /// The read-only capability at a host; `None` where it could not be reached.
     pub fn probe(&self, host: &HostName) -> Option<&'a Probe> {
-        self.connections.iter().find(|connection| connection.node.host == *host)?.probe
+        self.connections.iter().find(|connection| connection.node.host() == host)?.probe
     }
 
     /// Asks one node, in one round trip; a reply for each query.
-    pub async fn read(&self, node: SocketAddr, queries: &[Query]) -> Result<Vec<Reply>, Error> {
+    pub async fn read(&self, node: NodeRef, queries: &[Query]) -> Result<Vec<Reply>, Error> {
         let commands: Vec<Command> = queries.iter().map(Query::command).collect();
         self.pipeline(node, &commands).await
     }
 
     /// Asks several nodes at the same time, each its own queries.
-    pub async fn read_each(&self, queries: Vec<(SocketAddr, Vec<Query>)>) -> Vec<NodeReplies> {
-        let one = |(node, queries): (SocketAddr, Vec<Query>)| async move {
+    pub async fn read_each(&self, queries: Vec<(NodeRef, Vec<Query>)>) -> Vec<NodeReplies> {
+        let one = |(node, queries): (NodeRef, Vec<Query>)| async move {
             let replies = self.read(node, &queries).await;
             (node, replies)
         };
@@ -74,9 +74,8 @@ impl<'a> NodeReader<'a> {
     }
 
     /// One round trip of any commands: for the writers of this room only.
-    pub(super) async fn pipeline(&self, node: SocketAddr, commands: &[Command]) -> Result<Vec<Reply>, Error> {
-        let Some(connection) = self.connections.iter().find(|connection| connection.node.address == node)
-        else {
+    pub(super) async fn pipeline(&self, node: NodeRef, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+        let Some(connection) = self.connections.iter().find(|connection| connection.node.key == node) else {
             return Err(Error::NoHost { node, host: "(not in the inventory)".into() });
         };
         let _turn = self.turns.acquire().await;

@@ -1,9 +1,6 @@
 //! The capability to change the servers of a fleet.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
@@ -13,7 +10,11 @@ use super::{
     reader::{NodeReader, NodeReplies},
     reply::Reply,
 };
-use crate::{host::LockedHost, inventory::Fleet, secret};
+use crate::{
+    host::LockedHost,
+    inventory::{Fleet, NodeRef},
+    secret,
+};
 
 /// May change every node of a fleet. Only the lock of a host gives one: it is made from [`LockedHost`]s
 /// alone, and cannot outlive them.
@@ -43,14 +44,14 @@ impl<'a> NodeWriter<'a> {
     }
 
     /// Sends commands to one node, in one round trip; a reply for each.
-    pub async fn write(&self, node: SocketAddr, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+    pub async fn write(&self, node: NodeRef, commands: &[Command]) -> Result<Vec<Reply>, Error> {
         self.sent.fetch_add(commands.len(), Ordering::Relaxed);
         self.reader.pipeline(node, commands).await
     }
 
     /// Sends commands to several nodes at the same time, each its own.
-    pub async fn write_each(&self, commands: Vec<(SocketAddr, Vec<Command>)>) -> Vec<NodeReplies> {
-        let one = |(node, commands): (SocketAddr, Vec<Command>)| async move {
+    pub async fn write_each(&self, commands: Vec<(NodeRef, Vec<Command>)>) -> Vec<NodeReplies> {
+        let one = |(node, commands): (NodeRef, Vec<Command>)| async move {
             let replies = self.write(node, &commands).await;
             (node, replies)
         };

@@ -77,7 +77,7 @@ pub(super) fn file(path: &str, text: &str, action: Action, why: &str) -> Planned
 
 /// The configuration of a node, with what is its own.
 pub(super) fn config(node: &Node, action: Action, why: &str) -> Planned {
-    let (name, ip, port) = (&node.name, node.ip(), node.port());
+    let (name, ip, port) = (node.name(), node.ip(), node.port());
     let text =
         format!("bind {ip}\nport {port}\ndir \"/var/lib/provision/demo/nodes/{name}\"\nmaxmemory 100mb\n");
     file(&format!("/etc/provision/demo/{name}/redis.conf"), &text, action, why)
@@ -85,7 +85,7 @@ pub(super) fn config(node: &Node, action: Action, why: &str) -> Planned {
 
 pub(super) fn process(node: &Node, action: Action, why: &str) -> Planned {
     let process = Process {
-        node: node.name.clone(),
+        node: node.key,
         ip: node.ip(),
         port: node.port(),
         bus_port: node.bus_port(),
@@ -114,7 +114,7 @@ pub(super) fn fresh(fleet: &Fleet) -> Plan {
             "/run/provision/demo",
             "/var/log/provision/demo",
         ];
-        bases.map(|base| directory(&format!("{base}/{}", node.name)))
+        bases.map(|base| directory(&format!("{base}/{}", node.name())))
     };
     let configure = |host: &Host| {
         let mut changes: Vec<Planned> = host.nodes.iter().flat_map(node_folders).collect();
@@ -197,7 +197,7 @@ pub(super) fn live(fleet: &Fleet) -> Plan {
     let why = "it takes its configuration while it runs";
     let start = |host: &Host| host.nodes.iter().map(|node| process(node, Action::Update, why)).collect();
     let set = |node: &Node| Op::Set {
-        node: node.address,
+        node: node.key,
         directive: "maxmemory".to_owned(),
         value: "100mb".to_owned(),
         was: "0".to_owned(),
@@ -219,10 +219,10 @@ pub(super) fn undo(fleet: &Fleet) -> Plan {
     let entries = |host: &Host| {
         let mut entries = Vec::new();
         for node in host.nodes.iter().rev() {
-            let data = format!("/var/lib/provision/demo/nodes/{}", node.name);
-            let (name, started) = (node.name.clone(), format!("{data}/started"));
+            let data = format!("/var/lib/provision/demo/nodes/{}", node.name());
+            let (name, started) = (node.name().clone(), format!("{data}/started"));
             entries.push(Entry::StartedNode { name, data: data.clone(), started, unit: None });
-            let etc = format!("/etc/provision/demo/{}", node.name);
+            let etc = format!("/etc/provision/demo/{}", node.name());
             entries.push(Entry::CreatedFile { path: format!("{etc}/redis.conf"), sha256: None });
             entries.push(Entry::CreatedDirectory { path: etc, recursive: true });
             entries.push(Entry::CreatedDirectory { path: data, recursive: true });

@@ -73,11 +73,11 @@ impl Status {
 
 impl NodeStatus {
     fn new<D>(node: &Node, survey: &Inspection<D>) -> Self {
-        let process = survey.hosts.get(&node.host).and_then(|host| host.observed.node(&node.name));
+        let process = survey.hosts.get(node.host()).and_then(|host| host.observed.node(node.name()));
         let process = process.and_then(|answer| answer.running.as_ref());
         let mut status = Self {
-            host: node.host.clone(),
-            address: node.address.to_string(),
+            host: node.host().clone(),
+            address: node.key.to_string(),
             state: "down".to_owned(),
             role: String::new(),
             keys: None,
@@ -86,12 +86,12 @@ impl NodeStatus {
             pid: process.map(|process| process.pid),
             problem: None,
         };
-        if survey.unreachable.contains_key(&node.host) {
+        if survey.unreachable.contains_key(node.host()) {
             status.state = "unknown".to_owned();
             status.problem = Some("its host cannot be reached".to_owned());
             return status;
         }
-        match survey.cluster.get(node.address) {
+        match survey.cluster.get(node.key) {
             Some(State::Up(view)) => status.up(view),
             Some(State::Loading(_)) => status.state = "loading".to_owned(),
             Some(State::Down(why) | State::AuthRejected(why)) if process.is_some() => {

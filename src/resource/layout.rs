@@ -92,7 +92,7 @@ impl Layout {
     }
 
     pub fn node(&self, node: &Node) -> NodePaths {
-        let (name, engine) = (&node.name, self.engine);
+        let (name, engine) = (node.name(), self.engine);
         NodePaths {
             config: format!("{}/{name}/{engine}.conf", self.etc),
             data: format!("{}/{name}", self.data),

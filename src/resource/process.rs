@@ -14,14 +14,15 @@ use super::{
 };
 use crate::{
     host::{Facts, minify},
+    inventory::NodeRef,
     units::NodeName,
 };
 
 /// One node that must run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// The node's name.
-    pub node: NodeName,
+    /// The node.
+    pub node: NodeRef,
     pub ip: IpAddr,
     pub port: u16,
     pub bus_port: u16,
@@ -107,7 +108,7 @@ impl Process {
     /// The name of what runs and where its files are.
     pub fn new(node: &crate::inventory::Node, paths: &NodePaths, facts: &Facts, binary: &str) -> Self {
         Self {
-            node: node.name.clone(),
+            node: node.key,
             ip: node.ip(),
             port: node.port(),
             bus_port: node.bus_port(),
@@ -121,13 +122,18 @@ impl Process {
         }
     }
 
+    /// The node's name on its host.
+    pub fn name(&self) -> &'static NodeName {
+        &self.node.member().node
+    }
+
     /// The line of the probe that asks for it.
     fn question(&self) -> String {
         let unit = self.unit.as_deref().unwrap_or("");
         let pattern = listeners(self.ip, self.port, self.bus_port);
         format!(
             "node {} {} {} {} {} {} {}",
-            quote(&self.node),
+            quote(self.name()),
             quote(&self.started),
             quote(&self.data),
             quote(unit),
@@ -189,7 +195,7 @@ impl ResourceKind for Process {
     type Answer = NodeAnswer;
 
     fn title(&self) -> String {
-        key(&self.node)
+        key(self.name())
     }
 
     fn ask(&self, probe: &mut ProbeScript) {
@@ -197,7 +203,7 @@ impl ResourceKind for Process {
     }
 
     fn read(&self, answers: &Answers) -> NodeAnswer {
-        let node = self.node.as_str();
+        let node = self.name().as_str();
         let running = answers.of("node", node).find_map(|said| {
             let mut words = said.split(' ');
             let pid = words.next()?.parse().ok()?;
@@ -206,7 +212,7 @@ impl ResourceKind for Process {
         });
         let ports_in_use = answers.of("taken", node).filter_map(|said| {
             let (port, owner) = said.split_once(' ')?;
-            Some(PortInUse { node: self.node.clone(), port: port.parse().ok()?, owner: owner.to_owned() })
+            Some(PortInUse { node: self.name().clone(), port: port.parse().ok()?, owner: owner.to_owned() })
         });
         let ports_in_use = ports_in_use.collect();
         let files = answers.of("file", node).filter_map(|said| {
@@ -244,7 +250,7 @@ impl ResourceKind for Process {
     /// One that runs already counts from here on as started with what is on disk.
     fn change(&self, difference: &Difference, script: &mut Script) {
         script.record(&Entry::StartedNode {
-            name: self.node.clone(),
+            name: self.name().clone(),
             data: self.data.clone(),
             started: self.started.clone(),
             unit: self.unit.clone(),
@@ -309,7 +315,7 @@ mod tests {
     fn process(unit: Option<&str>) -> Process {
         let at = |folder: &str| format!("/{folder}/orders/7001");
         Process {
-            node: "7001".into(),
+            node: "h0/7001@10.0.0.1:7001@17001".parse().unwrap(),
             ip: "127.0.0.1".parse().unwrap(),
             port: 7001,
             bus_port: 17001,
@@ -409,7 +415,7 @@ mod tests {
         assert_eq!(script.text().unwrap().matches("\nstop_node() {").count(), 1);
         let mut probe = ProbeScript::default();
         process(None).ask(&mut probe);
-        Process { node: "7002".into(), ..process(None) }.ask(&mut probe);
+        Process { node: "h0/7002@10.0.0.1:7002@17002".parse().unwrap(), ..process(None) }.ask(&mut probe);
         let text = probe.script(&facts());
         assert_eq!(text.matches("\nfind_node() {").count(), 1);
         assert!(text.contains("\nnode 7001 ") && text.contains("\nnode 7002 "), "{text}");

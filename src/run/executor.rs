@@ -2,7 +2,7 @@
 //! plan only the cache, the pinned digests of sources, and the password where it is sent. Between two
 //! barriers hosts are independent of each other; at a barrier all must have finished.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::{
     artifact::ArtifactSpec,
     cluster::{self, Evidence, FormError, Formed, Manifest, Op, Premises, ProofMode, Topology},
     inspect,
+    inventory::NodeRef,
     plan::{HostChanges, HostUndo, Plan, Stage, Work},
     redis::NodeReader,
     resource::Resource,
@@ -188,13 +189,11 @@ impl Executor<'_> {
     }
 
     /// Fails with the reason of the first of these nodes whose process has ended.
-    async fn explain_silence(&self, silent: BTreeSet<SocketAddr>) -> Result<(), Error> {
+    async fn explain_silence(&self, silent: BTreeSet<NodeRef>) -> Result<(), Error> {
         for (host, baseline) in &self.plan.hosts {
             let resources = baseline.desired.iter().flat_map(|step| &step.resources);
             let processes = resources.filter_map(|resource| match resource {
-                Resource::Process(process) if silent.contains(&(process.ip, process.port).into()) => {
-                    Some(process)
-                }
+                Resource::Process(process) if silent.contains(&process.node) => Some(process),
                 _ => None,
             });
             let probe = self.context.session(host)?.probe();

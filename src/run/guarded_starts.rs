@@ -26,14 +26,14 @@ pub(super) async fn waiting(context: &RunContext<'_>, plan: &Plan) -> Result<Wai
     let premises = Premises { fleet, disk: &known.on_disk, consent: &known.consent };
     let mut waiting = Waiting::new();
     for (address, rule) in cluster::start_rules(&premises, &observed) {
-        let Some(node) = fleet.nodes().find(|node| node.address == address) else { continue };
+        let Some(node) = fleet.nodes().find(|node| node.key == address) else { continue };
         let foreseen =
             |op: &Op| matches!(op, Op::StartWithoutKeys { member, .. } if *member == node.member());
         match rule {
             StartRule::AfterLeader { id, slots } => drop(waiting.insert(node.member(), (id, slots))),
             StartRule::Refused(violation) => return Err(cluster::FormError::from(violation).into()),
             StartRule::WithoutKeys { .. } if !known.ops.iter().any(foreseen) => {
-                return Err(Error::Moved { host: node.host.clone() });
+                return Err(Error::Moved { host: node.host().clone() });
             }
             StartRule::Now | StartRule::WithoutKeys { .. } => {}
         }
@@ -71,7 +71,7 @@ pub(super) async fn start(
 fn starts(host: &HostChanges) -> impl Iterator<Item = (MemberName, &Planned, &Process)> {
     host.changes.iter().filter_map(|planned| match &planned.resource {
         Resource::Process(process) if planned.difference.action == Action::Start => {
-            let member = MemberName { host: host.host.clone(), node: process.node.clone() };
+            let member = process.node.member().clone();
             Some((member, planned, process))
         }
         _ => None,

@@ -44,7 +44,7 @@ impl<'a> HostRun<'a> {
         }
         for (index, planned) in changes.iter().enumerate() {
             let waits = matches!(&planned.resource, Resource::Process(process)
-                if waiting.contains(&process.node));
+                if waiting.contains(process.name()));
             if planned.difference.action == Action::Restart || waits {
                 continue;
             }

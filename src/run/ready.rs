@@ -53,7 +53,7 @@ async fn wait_accepting(probe: &Probe, process: &Process) -> Result<(), Error> {
 /// Refuses a node whose process has ended, and one that is `late`.
 async fn refuse_ended(probe: &Probe, process: &Process, late: bool) -> Result<(), Error> {
     let (runs, lines) = process_state(probe, process).await?;
-    let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
+    let (host, node, log) = (probe.name().to_owned(), process.name().clone(), process.log.clone());
     if !runs {
         return Err(ended(probe, process, lines));
     }
@@ -65,7 +65,7 @@ async fn refuse_ended(probe: &Probe, process: &Process, late: bool) -> Result<()
 
 /// The error of a node that has ended: an AOF that cannot be read has a way out of its own.
 fn ended(probe: &Probe, process: &Process, lines: Vec<String>) -> Error {
-    let (host, node, log) = (probe.name().to_owned(), process.node.clone(), process.log.clone());
+    let (host, node, log) = (probe.name().to_owned(), process.name().clone(), process.log.clone());
     let broken = lines.iter().find(|line| BROKEN_AOF.iter().any(|words| line.contains(words)));
     match broken {
         Some(line) => {

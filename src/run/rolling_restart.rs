@@ -3,13 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use super::{Error, RunContext, host_run::HostRun};
 use crate::{
     cluster::{self, HandOver, Observed, Op, Persistence, RollingError, Trouble},
+    inventory::NodeRef,
     plan::{HostChanges, Plan, Planned},
     redis::{NodeReader, NodeWriter},
     resource::{Action, Process, Resource},
@@ -49,20 +49,20 @@ impl<'a> RollingRestart<'a> {
         self.close_slots(&writer).await?;
         let observed = cluster::observe(writer.reader()).await;
         let (paired, mut before) = (paired(&observed), Trouble::of(&observed));
-        for address in cluster::order(&observed) {
-            let node = |process: &Process| (process.ip, process.port) == (address.ip(), address.port());
-            let Some((host, planned, process)) = due.iter().find(|(_, _, process)| node(process)) else {
+        for node in cluster::order(&observed) {
+            let Some((host, planned, process)) = due.iter().find(|(_, _, process)| process.node == node)
+            else {
                 continue;
             };
             if self.context.is_cancelled() {
                 return Err(Error::Interrupted { after: self.step.to_string() });
             }
             let run = HostRun::new(self.context, self.step, host)?;
-            let was_paired = paired.contains(&address);
-            self.hand_over(&writer, address, process, was_paired).await?;
+            let was_paired = paired.contains(&node);
+            self.hand_over(&writer, node, process, was_paired).await?;
             run.restart(planned, process).await?;
-            self.wait_rejoined(writer.reader(), address, was_paired).await?;
-            before = self.refuse_new_trouble(writer.reader(), address, before).await?;
+            self.wait_rejoined(writer.reader(), node, was_paired).await?;
+            before = self.refuse_new_trouble(writer.reader(), node, before).await?;
         }
         Ok(due.len())
     }
@@ -87,13 +87,13 @@ impl<'a> RollingRestart<'a> {
     async fn hand_over(
         &self,
         writer: &NodeWriter<'_>,
-        address: SocketAddr,
+        node: NodeRef,
         process: &Process,
         was_paired: bool,
     ) -> Result<(), Error> {
         let began = Instant::now();
         loop {
-            match cluster::hand_over(writer, address).await? {
+            match cluster::hand_over(writer, node).await? {
                 HandOver::To(_) | HandOver::NotNeeded => return Ok(()),
                 HandOver::LastCopy => break,
                 HandOver::NoReplica if !was_paired => break,
@@ -101,16 +101,16 @@ impl<'a> RollingRestart<'a> {
             }
             if began.elapsed() > REPLICA_WAIT_TIMEOUT {
                 return Err(
-                    RollingError::NoFailoverCandidate { node: address, after: REPLICA_WAIT_TIMEOUT }.into()
+                    RollingError::NoFailoverCandidate { node: node, after: REPLICA_WAIT_TIMEOUT }.into()
                 );
             }
             tokio::time::sleep(REPLICA_WAIT_INTERVAL).await;
         }
         if !self.plan.unreachable.is_empty() && self.plan.fleet.replicas > 0 {
-            return Err(RollingError::CandidateUnreachable { node: address }.into());
+            return Err(RollingError::CandidateUnreachable { node: node }.into());
         }
         let next = self.next_configuration(process);
-        Ok(cluster::survives(writer.reader(), &next, address).await?)
+        Ok(cluster::survives(writer.reader(), &next, node).await?)
     }
 
     /// The configuration that the node starts with next, as the plan has it.
@@ -129,14 +129,14 @@ impl<'a> RollingRestart<'a> {
     async fn wait_rejoined(
         &self,
         reader: &NodeReader<'_>,
-        address: SocketAddr,
+        node: NodeRef,
         was_paired: bool,
     ) -> Result<(), Error> {
         if was_paired {
-            cluster::settled(reader, address, REJOIN_TIMEOUT).await?;
+            cluster::settled(reader, node, REJOIN_TIMEOUT).await?;
             return Ok(());
         }
-        if let Err(error) = cluster::settled(reader, address, REJOIN_ALONE_TIMEOUT).await {
+        if let Err(error) = cluster::settled(reader, node, REJOIN_ALONE_TIMEOUT).await {
             self.context.step(self.step, None).notice(format!("going on although {error}"));
         }
         Ok(())
@@ -146,7 +146,7 @@ impl<'a> RollingRestart<'a> {
     async fn refuse_new_trouble(
         &self,
         reader: &NodeReader<'_>,
-        node: SocketAddr,
+        node: NodeRef,
         before: Trouble,
     ) -> Result<Trouble, Error> {
         let began = Instant::now();
@@ -162,16 +162,16 @@ impl<'a> RollingRestart<'a> {
 }
 
 /// The nodes of the shards whose master has a replica online.
-fn paired(observed: &Observed) -> BTreeSet<SocketAddr> {
-    let online = |(master, view): (SocketAddr, &cluster::View)| {
-        let replicas: Vec<SocketAddr> = observed
+fn paired(observed: &Observed) -> BTreeSet<NodeRef> {
+    let online = |(master, view): (NodeRef, &cluster::View)| {
+        let replicas: Vec<NodeRef> = observed
             .replicas_of(&view.id)
             .map(|(replica, _)| replica)
-            .filter(|replica| view.info.replication.has_online(*replica))
+            .filter(|replica| view.info.replication.has_online(replica.address()))
             .collect();
         (master, replicas)
     };
-    let shards: BTreeMap<SocketAddr, Vec<SocketAddr>> = observed.slot_owners().map(online).collect();
+    let shards: BTreeMap<NodeRef, Vec<NodeRef>> = observed.slot_owners().map(online).collect();
     let paired = shards.into_iter().filter(|(_, replicas)| !replicas.is_empty());
     paired.flat_map(|(master, replicas)| replicas.into_iter().chain([master])).collect()
 }

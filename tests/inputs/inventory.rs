@@ -84,7 +84,7 @@ fn one_host_alone_carries_the_smallest_cluster() {
     assert_eq!((fleet.engine, fleet.version, fleet.replicas), (Engine::Redis, Version::new(7, 0, 15), 1));
     assert_eq!(addresses(&fleet), (7001..7007).map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>());
     let node = fleet.nodes().next().unwrap();
-    assert_eq!((node.name.as_str(), node.host.as_str(), node.simulated), ("7001", "laptop", false));
+    assert_eq!((node.name().as_str(), node.host().as_str(), node.simulated), ("7001", "laptop", false));
     assert_eq!(parse(&format!("{HEAD}replicas = 2\n{LOCAL}")).nodes().count(), 9);
     assert_eq!(parse(&format!("{HEAD}replicas = 0\n{LOCAL}")).nodes().count(), 3);
 }
@@ -110,7 +110,7 @@ fn a_fold_puts_every_node_on_this_machine() {
     assert_eq!(fleet.hosts.len(), 1);
     assert_eq!((&fleet.hosts[0].address, &fleet.hosts[0].zone), (&Address::Local, &None));
     assert_eq!(addresses(&fleet), (7001..7007).map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>());
-    assert!(fleet.nodes().all(|node| node.host == fleet.hosts[0].name));
+    assert!(fleet.nodes().all(|node| *node.host() == fleet.hosts[0].name));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn simulated_addresses_are_nodes_of_their_own() {
     let fleet = inventory::load(Path::new("inventory/simulated-addresses.toml"), Fold::AsWritten).unwrap();
     assert_eq!(addresses(&fleet), (1..7).map(|last| format!("127.0.1.{last}:6379")).collect::<Vec<_>>());
     assert!(fleet.nodes().all(|node| node.simulated));
-    assert_eq!(fleet.nodes().next().unwrap().name, "127.0.1.1-6379");
+    assert_eq!(fleet.nodes().next().unwrap().name(), "127.0.1.1-6379");
     let listed = format!("{HEAD}{LOCAL}nodes = {{ ips = [\"127.0.1.1-5\", \"127.0.2.1\"] }}\n");
     assert_eq!(addresses(&parse(&listed))[5], "127.0.2.1:7001");
 }
@@ -149,7 +149,7 @@ fn the_address_a_host_will_have_is_its_nodes_address() {
     let fleet = parse(&format!("{HEAD}replicas = 0\n{hosts}"));
     assert_eq!(addresses(&fleet), ["10.0.0.1:7001", "10.0.0.2:7001", "10.0.0.3:7001"]);
     assert_eq!(fleet.hosts[0].address, Address::Remote("h1.example".into()));
-    let v6: Vec<SocketAddr> = fleet.nodes().map(|node| node.address).collect();
+    let v6: Vec<SocketAddr> = fleet.nodes().map(|node| node.listen.client).collect();
     assert!(v6.iter().all(SocketAddr::is_ipv4));
 }
 

@@ -34,7 +34,7 @@ async fn six_cold_nodes_become_a_cluster_and_a_second_run_does_nothing() {
     assert_eq!((again.commands, again.reached), (0, vec![]));
     let evidence = lab.prove(writer.reader()).await;
     println!("proven again in {} ms", evidence.took_ms);
-    for node in lab.addresses() {
+    for node in lab.nodes() {
         assert_eq!(tell(&writer, node, "DBSIZE").await, Reply::Int(0));
     }
 }
@@ -45,7 +45,7 @@ async fn slots_without_meet_are_finished() {
     let host = lab.lock().await;
     let writer = lab.writer(&host);
     lab.up(writer.reader()).await;
-    let nodes = lab.addresses();
+    let nodes = lab.nodes();
     for (node, (first, last)) in nodes.iter().zip([(0, 5460), (5461, 10922), (10923, 16383)]) {
         tell(&writer, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
@@ -61,7 +61,7 @@ async fn meet_without_replicate_is_finished() {
     let host = lab.lock().await;
     let writer = lab.writer(&host);
     lab.up(writer.reader()).await;
-    let nodes = lab.addresses();
+    let nodes = lab.nodes();
     for (index, node) in nodes.iter().enumerate() {
         tell(&writer, *node, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1)).await;
     }
@@ -69,7 +69,12 @@ async fn meet_without_replicate_is_finished() {
         tell(&writer, *node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
     }
     for node in &nodes[1..] {
-        tell(&writer, *node, &format!("CLUSTER MEET {} {}", nodes[0].ip(), nodes[0].port())).await;
+        tell(
+            &writer,
+            *node,
+            &format!("CLUSTER MEET {} {}", nodes[0].address().ip(), nodes[0].address().port()),
+        )
+        .await;
     }
     sleep(Duration::from_millis(700)).await;
     lab.form(&writer).await.unwrap();
@@ -100,9 +105,9 @@ vars currentEpoch 2 lastVoteEpoch 0
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
-    let addresses = Lab::start(6, 1).addresses();
-    let mut lab = Lab::stopped(addresses.clone(), 1, false);
-    let stranger = addresses[4];
+    let nodes = Lab::start(6, 1).nodes();
+    let mut lab = Lab::stopped(nodes.iter().map(|node| node.address()).collect(), 1, false);
+    let stranger = nodes[4];
     std::fs::create_dir_all(lab.nodes_conf(stranger).parent().unwrap()).unwrap();
     write(lab.nodes_conf(stranger), FOREIGN);
 
@@ -123,7 +128,7 @@ async fn a_node_of_another_cluster_is_refused_before_anything_changes() {
     lab.start_all();
     lab.up(writer.reader()).await;
     let read =
-        |lab: &Lab| addresses.iter().map(|a| std::fs::read(lab.nodes_conf(*a)).unwrap()).collect::<Vec<_>>();
+        |lab: &Lab| nodes.iter().map(|a| std::fs::read(lab.nodes_conf(*a)).unwrap()).collect::<Vec<_>>();
     let before = read(&lab);
     match lab.form(&writer).await {
         Err(FormError::Refused(refusal)) => expected(&refusal),
@@ -139,7 +144,7 @@ async fn a_single_node_with_keys_is_refused() {
     let host = lab.lock().await;
     let writer = lab.writer(&host);
     lab.up(writer.reader()).await;
-    let node = lab.addresses()[5];
+    let node = lab.nodes()[5];
     tell(&writer, node, "CONFIG SET cluster-require-full-coverage no").await;
     tell(&writer, node, "CLUSTER ADDSLOTS 5798").await;
     let end = Instant::now() + Duration::from_mins(1);
@@ -160,7 +165,7 @@ async fn a_killed_node_is_named() {
     let mut lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let victim = lab.addresses()[4];
+    let victim = lab.nodes()[4];
     lab.kill(victim);
     let evidence = lab.verify(writer.reader()).await;
     assert!(evidence.took_ms < 15_000, "a dead node is not waited for: {} ms", evidence.took_ms);
@@ -191,8 +196,8 @@ async fn after_a_failover_there_is_nothing_to_do() {
     let lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let master = lab.addresses()[0];
-    let heir = lab.addresses()[3];
+    let master = lab.nodes()[0];
+    let heir = lab.nodes()[3];
     assert_eq!(hand_over(&writer, master).await.unwrap(), HandOver::To(heir));
     assert_eq!(hand_over(&writer, master).await.unwrap(), HandOver::NotNeeded);
     lab.form(&writer).await.unwrap();
@@ -210,7 +215,7 @@ async fn a_rolling_restart_keeps_every_key() {
         set(&writer, &observe(writer.reader()).await, &format!("key:{n}")).await;
     }
     let order = order(&observe(writer.reader()).await);
-    assert_eq!(order[..3], lab.addresses()[3..]);
+    assert_eq!(order[..3], lab.nodes()[3..]);
     for node in order {
         hand_over(&writer, node).await.unwrap();
         lab.kill(node);
@@ -240,7 +245,7 @@ async fn a_replica_that_lost_its_memory_gets_its_place_back() {
     let mut lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let victim = lab.addresses()[3];
+    let victim = lab.nodes()[3];
     lab.kill(victim);
     std::fs::remove_dir_all(lab.nodes_conf(victim).parent().unwrap()).unwrap();
     lab.start_node(victim);

@@ -1,22 +1,21 @@
 //! Setting directives on real servers, slowed down by the engine's own brake.
 
-use std::net::SocketAddr;
-
 use crate::servers::{Lab, tell};
 use provision::{
     cluster::{LiveError, Op, set_live},
+    inventory::NodeRef,
     redis::{NodeWriter, Reply},
 };
 use tokio::time::{Duration, Instant, sleep};
 
 const KEYS: u64 = 200;
 
-fn op(node: SocketAddr, directive: &str, value: &str) -> Op {
+fn op(node: NodeRef, directive: &str, value: &str) -> Op {
     Op::Set { node, directive: directive.to_owned(), value: value.to_owned(), was: String::new() }
 }
 
 /// Waits until the node serves its slots, which takes two seconds after its start.
-async fn serving(writer: &NodeWriter<'_>, node: SocketAddr) {
+async fn serving(writer: &NodeWriter<'_>, node: NodeRef) {
     let end = Instant::now() + Duration::from_mins(1);
     while tell(writer, node, "GET key:0").await.error().is_some() {
         assert!(Instant::now() < end, "{node} serves no key");
@@ -25,7 +24,7 @@ async fn serving(writer: &NodeWriter<'_>, node: SocketAddr) {
 }
 
 /// Has one node serve all slots, and writes keys to it.
-async fn filled(writer: &NodeWriter<'_>, node: SocketAddr) {
+async fn filled(writer: &NodeWriter<'_>, node: NodeRef) {
     tell(writer, node, "CLUSTER ADDSLOTSRANGE 0 16383").await;
     serving(writer, node).await;
     for key in 0..KEYS {
@@ -34,12 +33,7 @@ async fn filled(writer: &NodeWriter<'_>, node: SocketAddr) {
 }
 
 /// A start after a crash, with one more directive in the file; how many keys are there.
-async fn keys_after_a_crash(
-    lab: &mut Lab,
-    writer: &NodeWriter<'_>,
-    node: SocketAddr,
-    appendonly: &str,
-) -> u64 {
+async fn keys_after_a_crash(lab: &mut Lab, writer: &NodeWriter<'_>, node: NodeRef, appendonly: &str) -> u64 {
     lab.kill(node);
     lab.fleet.config.insert("appendonly".to_owned(), vec![appendonly.to_owned()]);
     lab.start_node(node);
@@ -56,7 +50,7 @@ async fn keys_after_a_crash(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_of_the_next_start_is_complete_when_a_switch_returns() {
     let mut lab = Lab::start(1, 0);
-    let node = lab.addresses()[0];
+    let node = lab.nodes()[0];
     let host = lab.lock().await;
     let writer = lab.writer(&host);
     lab.up(writer.reader()).await;
@@ -77,7 +71,7 @@ async fn the_file_of_the_next_start_is_complete_when_a_switch_returns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_node_refuses_or_cannot_write_is_told_and_ends_it() {
     let lab = Lab::start(1, 0);
-    let node = lab.addresses()[0];
+    let node = lab.nodes()[0];
     let host = lab.lock().await;
     let writer = lab.writer(&host);
     lab.up(writer.reader()).await;

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use crate::servers::{Lab, command, free_port, tell};
 use provision::{
     cluster::{Evidence, Observed, ProofMode, Status, observe},
+    inventory::NodeRef,
     redis::{NodeReader, NodeWriter, Reply, slot_of_key},
     report,
 };
@@ -20,7 +21,7 @@ fn said<'e>(evidence: &'e Evidence, id: &str) -> &'e str {
 }
 
 async fn tell_all(lab: &Lab, writer: &NodeWriter<'_>, text: &str) {
-    for node in lab.addresses() {
+    for node in lab.nodes() {
         assert_eq!(tell(writer, node, text).await, Reply::Text("OK".to_owned()), "{text}");
     }
 }
@@ -50,7 +51,7 @@ async fn clients_may_be_sent_to_names_and_to_unknown_endpoints() {
     let evidence = lab.prove(writer.reader()).await;
     assert!(said(&evidence, "I30").contains("located at redis.example:"), "{}", said(&evidence, "I30"));
 
-    for node in lab.addresses() {
+    for node in lab.nodes() {
         let nameless = ["CONFIG", "SET", "cluster-announce-hostname", ""].map(str::to_owned);
         writer.write(node, &[nameless.into()]).await.unwrap();
     }
@@ -85,7 +86,7 @@ async fn a_master_at_its_memory_limit_is_named() {
     lab.start_all();
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let master = lab.addresses()[0];
+    let master = lab.nodes()[0];
     let value = "x".repeat(10_000);
     let mut refused = 0;
     for number in 0..2_000 {
@@ -102,7 +103,7 @@ async fn a_master_at_its_memory_limit_is_named() {
 }
 
 /// How often a node was given each command since the counts were reset.
-async fn calls(writer: &NodeWriter<'_>, node: SocketAddr) -> Vec<(String, u64)> {
+async fn calls(writer: &NodeWriter<'_>, node: NodeRef) -> Vec<(String, u64)> {
     let reply = tell(writer, node, "INFO commandstats").await;
     let calls = |line: &str| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
@@ -116,7 +117,7 @@ async fn a_cluster_with_an_open_slot_is_looked_at_once_a_second() {
     let lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let [from, to] = [lab.addresses()[0], lab.addresses()[1]];
+    let [from, to] = [lab.nodes()[0], lab.nodes()[1]];
     let observed = observe(writer.reader()).await;
     let id = |node| observed.view(node).unwrap().id.to_string();
     tell(&writer, to, &format!("CLUSTER SETSLOT 93 IMPORTING {}", id(from))).await;
@@ -129,7 +130,7 @@ async fn a_cluster_with_an_open_slot_is_looked_at_once_a_second() {
     assert_eq!(with(&evidence, Status::Broken), ["I12"], "{evidence:#?}");
     assert_eq!(with(&evidence, Status::NotProven), [""; 0], "{evidence:#?}");
     assert_eq!(said(&evidence, "I12"), format!("slot 93 is on the move from {from} to {to}"));
-    for node in lab.addresses() {
+    for node in lab.nodes() {
         let calls = calls(&writer, node).await;
         let of =
             |name: &str| calls.iter().find(|(command, _)| command == name).map_or(0, |(_, calls)| *calls);
@@ -162,9 +163,9 @@ async fn read_only_writes_nothing_and_says_what_it_leaves_unproven() {
     }
 }
 
-async fn offsets(reader: &NodeReader<'_>, lab: &Lab) -> Vec<(SocketAddr, u64)> {
+async fn offsets(reader: &NodeReader<'_>, lab: &Lab) -> Vec<(NodeRef, u64)> {
     let observed = observe(reader).await;
-    lab.addresses().iter().map(|node| (*node, observed.view(*node).unwrap().offset())).collect()
+    lab.nodes().iter().map(|node| (*node, observed.view(*node).unwrap().offset())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +173,7 @@ async fn a_line_of_the_file_that_runs_with_another_value_is_named() {
     let lab = Lab::start(6, 1);
     let host = lab.lock().await;
     let writer = lab.formed(&host).await;
-    let [node, other] = [lab.addresses()[0], lab.addresses()[4]];
+    let [node, other] = [lab.nodes()[0], lab.nodes()[4]];
     tell(&writer, node, "CONFIG SET appendonly no").await;
     tell(&writer, other, "CONFIG SET logfile /dev/null").await;
     tell(&writer, other, "CONFIG SET cluster-node-timeout 60000").await;
@@ -197,7 +198,7 @@ async fn evidence_is_what_the_schema_says() {
     for mode in [ProofMode::WriteProbes, ProofMode::ReadOnly] {
         shown.push(serde_json::to_value(lab.verify_in(writer.reader(), mode).await).unwrap());
     }
-    lab.kill(lab.addresses()[5]);
+    lab.kill(lab.nodes()[5]);
     shown.push(serde_json::to_value(lab.verify(writer.reader()).await).unwrap());
     for evidence in &mut shown {
         let errors: Vec<String> = schema.iter_errors(evidence).map(|error| error.to_string()).collect();

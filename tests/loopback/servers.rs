@@ -15,9 +15,10 @@ use provision::{
     },
     event::{Events, StepEvents},
     host::{Connector, Facts, LockedHost, NoPrompt, Pool, Probe},
-    inventory::{Address, Directives, Engine, Fleet, Host, Node, Source, Ssh, Version},
+    inventory::{Address, Directives, Endpoints, Engine, Fleet, Host, Node, NodeRef, Source, Ssh, Version},
     redis::{Command, NodeReader, NodeWriter, Reply},
     resource::Layout,
+    units::MemberName,
 };
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ pub(crate) struct Lab {
     pub(crate) layout: Layout,
     pub(crate) started: Instant,
     folder: tempfile::TempDir,
-    processes: HashMap<SocketAddr, Child>,
+    processes: HashMap<NodeRef, Child>,
 }
 
 /// The server under test: `PROVISION_TEST_SERVER`, else the one in the PATH.
@@ -79,16 +80,12 @@ impl Lab {
     pub(crate) fn stopped(addresses: Vec<SocketAddr>, replicas: usize, simulated: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (engine, version) = release();
-        let node = |address: SocketAddr| Node {
-            name: if simulated {
-                format!("{}-{}", address.ip(), address.port()).into()
-            } else {
-                address.port().to_string().into()
-            },
-            host: "here".into(),
-            address,
-            simulated,
-            config: BTreeMap::new(),
+        let node = |address: SocketAddr| {
+            let (ip, port) = (address.ip(), address.port());
+            let node = if simulated { format!("{ip}-{port}") } else { port.to_string() };
+            let member = MemberName { host: "here".into(), node: node.into() };
+            let listen = Endpoints::at(address);
+            Node { key: NodeRef::new(member, listen), listen, simulated, config: BTreeMap::new() }
         };
         let host = Host {
             name: "here".into(),
@@ -113,19 +110,19 @@ impl Lab {
         Self { fleet, layout, started: Instant::now(), folder, processes: HashMap::new() }
     }
 
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.fleet.nodes().map(|node| node.address).collect()
+    pub(crate) fn nodes(&self) -> Vec<NodeRef> {
+        self.fleet.nodes().map(|node| node.key).collect()
     }
 
     pub(crate) fn start_all(&mut self) {
-        for address in self.addresses() {
-            self.start_node(address);
+        for node in self.nodes() {
+            self.start_node(node);
         }
         self.started = Instant::now();
     }
 
-    pub(crate) fn start_node(&mut self, address: SocketAddr) {
-        let node = self.fleet.nodes().find(|node| node.address == address).unwrap().clone();
+    pub(crate) fn start_node(&mut self, key: NodeRef) {
+        let node = self.fleet.nodes().find(|node| node.key == key).unwrap().clone();
         let paths = self.layout.node(&node);
         let managed = self.fleet.config.iter();
         let managed =
@@ -151,18 +148,18 @@ impl Lab {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        self.processes.insert(address, child);
+        self.processes.insert(key, child);
     }
 
     /// SIGKILL, as a crash would.
-    pub(crate) fn kill(&mut self, address: SocketAddr) {
-        let mut child = self.processes.remove(&address).expect("it runs");
+    pub(crate) fn kill(&mut self, key: NodeRef) {
+        let mut child = self.processes.remove(&key).expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    pub(crate) fn nodes_conf(&self, address: SocketAddr) -> PathBuf {
-        let node = self.fleet.nodes().find(|node| node.address == address).unwrap();
+    pub(crate) fn nodes_conf(&self, key: NodeRef) -> PathBuf {
+        let node = self.fleet.nodes().find(|node| node.key == key).unwrap();
         Path::new(&self.layout.node(node).data).join("nodes.conf")
     }
 
@@ -255,7 +252,7 @@ pub(crate) fn command(text: &str) -> Command {
 }
 
 /// Sends one command and returns its reply.
-pub(crate) async fn tell(writer: &NodeWriter<'_>, node: SocketAddr, text: &str) -> Reply {
+pub(crate) async fn tell(writer: &NodeWriter<'_>, node: NodeRef, text: &str) -> Reply {
     writer.write(node, &[command(text)]).await.unwrap().remove(0)
 }
 

@@ -1,6 +1,7 @@
 //! Why there is no cluster.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use crate::inventory::NodeRef;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::cluster::safety::SafetyViolation;
 
@@ -17,7 +18,7 @@ pub enum Error {
     #[diagnostic(help(
         "see in the node's log why it does not run, fix that, then run the same command again"
     ))]
-    NoAnswer { nodes: BTreeMap<SocketAddr, String>, after: Duration },
+    NoAnswer { nodes: BTreeMap<NodeRef, String>, after: Duration },
     #[error("the cluster was not formed within {}s; still missing:{}", after.as_secs(), lines(missing))]
     #[diagnostic(help(
         "pairs that have not met need their client and bus ports open in both directions; a replica without a link says \
@@ -26,7 +27,7 @@ pub enum Error {
     Unfinished { missing: Vec<String>, after: Duration },
 }
 
-fn names(nodes: &BTreeMap<SocketAddr, String>) -> String {
+fn names(nodes: &BTreeMap<NodeRef, String>) -> String {
     nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -8,7 +8,7 @@ pub(super) mod gaps;
 mod pacing;
 pub(super) mod target;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     event::StepEvents,
+    inventory::NodeRef,
     redis::{Command, NodeReader, NodeWriter, Reply},
 };
 
@@ -111,7 +112,7 @@ struct Forming<'a> {
     began: Instant,
     pacing: Pacing,
     /// What nodes refused, for the error at the end.
-    refused: BTreeMap<SocketAddr, String>,
+    refused: BTreeMap<NodeRef, String>,
     /// When a kind of gap was last seen.
     open: BTreeMap<GapKind, Instant>,
 }
@@ -168,8 +169,8 @@ impl Forming<'_> {
     }
 
     /// One pipeline a node, all at the same time. A node that fails here is seen as down in the next look.
-    async fn send(&mut self, observed: &Observed, steps: Vec<(SocketAddr, Step)>) {
-        let mut pipelines: BTreeMap<SocketAddr, Vec<Command>> = BTreeMap::new();
+    async fn send(&mut self, observed: &Observed, steps: Vec<(NodeRef, Step)>) {
+        let mut pipelines: BTreeMap<NodeRef, Vec<Command>> = BTreeMap::new();
         for (node, step) in steps {
             pipelines.entry(node).or_default().extend(commands::commands(&step, observed.view(node)));
         }

@@ -1,6 +1,7 @@
 //! When a step is sent: not again right after it was sent, and not while gossip may still do the same.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use crate::inventory::NodeRef;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -25,8 +26,8 @@ const ELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// When each step was first wanted, and last sent.
 #[derive(Default)]
 pub(super) struct Pacing {
-    wanted_since: HashMap<(SocketAddr, Step), Instant>,
-    sent: HashMap<(SocketAddr, Step), Instant>,
+    wanted_since: HashMap<(NodeRef, Step), Instant>,
+    sent: HashMap<(NodeRef, Step), Instant>,
 }
 
 impl Pacing {
@@ -34,9 +35,9 @@ impl Pacing {
     pub(super) fn due(
         &mut self,
         observed: &Observed,
-        steps: Vec<(SocketAddr, Step)>,
+        steps: Vec<(NodeRef, Step)>,
         now: Instant,
-    ) -> Vec<(SocketAddr, Step)> {
+    ) -> Vec<(NodeRef, Step)> {
         let prompt = observed.views().all(|(_, view)| view.tuning.get(Tunable::PingInterval).is_some());
         let gossip = if prompt { GOSSIP_TIMEOUT } else { SLOW_GOSSIP_TIMEOUT };
         let slowest = observed.views().map(|(_, view)| view.node_timeout_ms).max().unwrap_or(0);

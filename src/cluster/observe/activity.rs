@@ -1,13 +1,14 @@
 //! What nodes are busy with that takes its time: loading their data, or taking over that of their master.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::collections::BTreeMap;
 
 use super::observed::{Observed, State};
 
 /// The nodes that load or synchronise, each with how far it is. Whatever changes here is progress, node by
 /// node: one that has finished does not hide another that has just begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::cluster) struct Activity(BTreeMap<SocketAddr, Work>);
+pub(in crate::cluster) struct Activity(BTreeMap<NodeRef, Work>);
 
 /// What a node does, and the bytes it has read so far, where the engine counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ enum Work {
 
 impl Activity {
     pub(in crate::cluster) fn of(observed: &Observed) -> Self {
-        let work = |(node, state): &(SocketAddr, State)| {
+        let work = |(node, state): &(NodeRef, State)| {
             let work = match state {
                 State::Loading(bytes) => Work::Loads(*bytes),
                 State::Up(view) if view.info.replication.master_sync_in_progress == Some(true) => {
@@ -32,7 +33,7 @@ impl Activity {
     }
 
     /// The same of one node alone.
-    pub(in crate::cluster) fn of_node(observed: &Observed, node: SocketAddr) -> Self {
+    pub(in crate::cluster) fn of_node(observed: &Observed, node: NodeRef) -> Self {
         let Self(mut all) = Self::of(observed);
         all.retain(|other, _| *other == node);
         Self(all)

@@ -1,10 +1,9 @@
 //! What a node is asked, and its state from the replies.
 
-use std::net::SocketAddr;
-
 use super::{observed::State, view::View};
 use crate::{
     cluster::tunable::{Tunable, Tuning},
+    inventory::NodeRef,
     redis::{
         ClusterInfo, Error, Info, InfoSection, KeyspaceInfo, MemoryInfo, PersistenceInfo, Query,
         ReplicationInfo, Reply, ServerInfo, StatsInfo, parse_configuration, parse_nodes,
@@ -41,7 +40,7 @@ pub(super) fn queries(whole_configuration: bool) -> Vec<Query> {
     queries
 }
 
-pub(super) fn state(node: SocketAddr, replies: Result<Vec<Reply>, Error>) -> State {
+pub(super) fn state(node: NodeRef, replies: Result<Vec<Reply>, Error>) -> State {
     let replies = match replies {
         Ok(replies) => replies,
         Err(Error::Refused { reason, .. }) if is_about_passwords(&reason) => {
@@ -71,7 +70,7 @@ fn is_about_passwords(reason: &str) -> bool {
 }
 
 /// What was tried and the cause at the bottom, in one line, without the node's address: the caller adds that.
-fn plain(node: SocketAddr, error: &Error) -> String {
+fn plain(node: NodeRef, error: &Error) -> String {
     let text = error.to_string();
     let tried = text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -269,7 +268,7 @@ mod tests {
     #[test]
     fn a_node_that_is_down_says_what_was_tried_and_the_cause() {
         let source = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
-        let source = host::Error::Dial { host: "h0".into(), address: at("7001"), source };
+        let source = host::Error::Dial { host: "h0".into(), address: at("7001").address(), source };
         let down = state(at("7001"), Err(Error::Dial { node: at("7001"), source }));
         assert_eq!(down, State::Down("could not connect: connection refused".to_owned()));
         let silent = Error::Silent {

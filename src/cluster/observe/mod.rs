@@ -5,7 +5,8 @@ mod exchange;
 mod observed;
 mod view;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::collections::BTreeMap;
 
 pub(in crate::cluster) use activity::Activity;
 pub use observed::{Observed, State};
@@ -26,10 +27,10 @@ pub async fn observe_with_config(reader: &NodeReader<'_>) -> Observed {
 }
 
 async fn look(reader: &NodeReader<'_>, queries: &[Query]) -> Observed {
-    let ask = |nodes: Vec<SocketAddr>| {
+    let ask = |nodes: Vec<NodeRef>| {
         reader.read_each(nodes.into_iter().map(|node| (node, queries.to_vec())).collect())
     };
-    let mut answers = ask(reader.nodes().map(|node| node.address).collect()).await;
+    let mut answers = ask(reader.nodes().map(|node| node.key).collect()).await;
     let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_connect_timeout);
     let late = answers.iter().filter(|(_, replies)| is_late(replies)).map(|(node, _)| *node);
     for (node, replies) in ask(late.collect()).await {
@@ -52,7 +53,7 @@ async fn open_slots(reader: &NodeReader<'_>, observed: &Observed) -> Vec<OpenSlo
         Side::Importing => Some(open.node),
         Side::Migrating => observed.address_of(&open.peer),
     };
-    let mut asked: BTreeMap<SocketAddr, Vec<u16>> = BTreeMap::new();
+    let mut asked: BTreeMap<NodeRef, Vec<u16>> = BTreeMap::new();
     for side in &open {
         if let Some(node) = importing(side) {
             asked.entry(node).or_default().push(side.slot);
@@ -61,7 +62,7 @@ async fn open_slots(reader: &NodeReader<'_>, observed: &Observed) -> Vec<OpenSlo
     let queries = asked
         .iter()
         .map(|(node, slots)| (*node, slots.iter().map(|slot| Query::CountKeysInSlot(*slot)).collect()));
-    let mut counts: BTreeMap<(SocketAddr, u16), u64> = BTreeMap::new();
+    let mut counts: BTreeMap<(NodeRef, u16), u64> = BTreeMap::new();
     for (node, replies) in reader.read_each(queries.collect()).await {
         let slots = asked.get(&node).into_iter().flatten();
         for (slot, reply) in slots.zip(replies.unwrap_or_default()) {

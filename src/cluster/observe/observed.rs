@@ -1,14 +1,14 @@
 //! What all nodes answered at one moment.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use super::view::View;
-use crate::{cluster::open_slot::OpenSlot, units::NodeId};
+use crate::{cluster::open_slot::OpenSlot, inventory::NodeRef, units::NodeId};
 
 /// What all nodes answered at one moment, in the order of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    pub nodes: Vec<(SocketAddr, State)>,
+    pub nodes: Vec<(NodeRef, State)>,
     /// The slots that nodes mark as moving.
     pub open_slots: Vec<OpenSlot>,
 }
@@ -27,12 +27,12 @@ pub enum State {
 
 impl Observed {
     /// The state of one node; `None` where it is not in the inventory.
-    pub fn get(&self, node: SocketAddr) -> Option<&State> {
+    pub fn get(&self, node: NodeRef) -> Option<&State> {
         self.nodes.iter().find(|(address, _)| *address == node).map(|(_, state)| state)
     }
 
     /// The view of one node, where it answered.
-    pub fn view(&self, node: SocketAddr) -> Option<&View> {
+    pub fn view(&self, node: NodeRef) -> Option<&View> {
         match self.get(node)? {
             State::Up(view) => Some(view),
             _ => None,
@@ -40,7 +40,7 @@ impl Observed {
     }
 
     /// The nodes that answered.
-    pub fn views(&self) -> impl Iterator<Item = (SocketAddr, &View)> {
+    pub fn views(&self) -> impl Iterator<Item = (NodeRef, &View)> {
         self.nodes.iter().filter_map(|(address, state)| match state {
             State::Up(view) => Some((*address, &**view)),
             _ => None,
@@ -48,17 +48,17 @@ impl Observed {
     }
 
     /// The masters that own slots.
-    pub fn slot_owners(&self) -> impl Iterator<Item = (SocketAddr, &View)> {
+    pub fn slot_owners(&self) -> impl Iterator<Item = (NodeRef, &View)> {
         self.views().filter(|(_, view)| view.owns_slots())
     }
 
     /// The nodes that say they follow the node with this id.
-    pub fn replicas_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (SocketAddr, &'a View)> {
+    pub fn replicas_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (NodeRef, &'a View)> {
         self.views().filter(move |(_, view)| view.follows(id))
     }
 
     /// The nodes that did not answer, and why.
-    pub fn down(&self) -> impl Iterator<Item = (SocketAddr, &str)> {
+    pub fn down(&self) -> impl Iterator<Item = (NodeRef, &str)> {
         self.nodes.iter().filter_map(|(address, state)| match state {
             State::Down(reason) | State::AuthRejected(reason) => Some((*address, reason.as_str())),
             State::Loading(_) => Some((*address, "is still loading its data")),
@@ -106,7 +106,7 @@ impl Observed {
     }
 
     /// The address of the node with this id.
-    pub fn address_of(&self, id: &str) -> Option<SocketAddr> {
+    pub fn address_of(&self, id: &str) -> Option<NodeRef> {
         self.views().find(|(_, view)| &*view.id == id).map(|(address, _)| address)
     }
 }

@@ -1,6 +1,6 @@
 //! Before a restart: a master hands its slots over to a replica.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -11,6 +11,7 @@ use crate::{
         safety::{Holding, survives_stop},
         tunable::Tunable,
     },
+    inventory::NodeRef,
     redis::{NodeReader, NodeWriter, words},
 };
 
@@ -34,7 +35,7 @@ pub enum HandOver {
     /// It has slots but no replica that is online: restarting it interrupts service, and may lose its keys.
     NoReplica,
     /// This replica is the master now.
-    To(SocketAddr),
+    To(NodeRef),
 }
 
 /// Gives a master's slots to its most advanced replica, gracefully: writes pause for a moment and none is
@@ -42,7 +43,7 @@ pub enum HandOver {
 ///
 /// Call it before every restart, also of replicas: it lets masters begin a full sync at once instead of after
 /// 5 s. [`form()`](crate::cluster::form()) puts that setting back, and I37 fails where it was not.
-pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<HandOver, Error> {
+pub async fn hand_over(writer: &NodeWriter<'_>, node: NodeRef) -> Result<HandOver, Error> {
     let observed = answering(writer.reader(), node).await?;
     sync_at_once(writer, &observed).await;
     let Some(view) = observed.view(node).filter(|view| view.owns_slots()) else {
@@ -73,7 +74,7 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: SocketAddr) -> Result<Hand
 }
 
 /// Waits until a node answers. One that runs and does not may hold the only copy of its keys.
-async fn answering(reader: &NodeReader<'_>, node: SocketAddr) -> Result<Observed, Error> {
+async fn answering(reader: &NodeReader<'_>, node: NodeRef) -> Result<Observed, Error> {
     let (mut progressed, mut last) = (Instant::now(), Activity::default());
     loop {
         let observed = observe(reader).await;
@@ -103,7 +104,7 @@ async fn sync_at_once(writer: &NodeWriter<'_>, observed: &Observed) {
 
 /// Whether a node is a replica with keys whose master does not answer, and no other replica of that master
 /// has as much.
-fn is_last_copy(observed: &Observed, node: SocketAddr) -> bool {
+fn is_last_copy(observed: &Observed, node: NodeRef) -> bool {
     let Some(view) = observed.view(node).filter(|view| view.is_replica() && view.keys() > 0) else {
         return false;
     };
@@ -120,9 +121,9 @@ fn is_last_copy(observed: &Observed, node: SocketAddr) -> bool {
 }
 
 /// The online replica with the highest offset; the earlier in the inventory of equals.
-fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> Option<SocketAddr> {
-    let online = |(address, peer): &(SocketAddr, &View)| {
-        view.info.replication.has_online(*address) && peer.info.replication.link_is_up()
+fn failover_candidate(observed: &Observed, master: NodeRef, view: &View) -> Option<NodeRef> {
+    let online = |(address, peer): &(NodeRef, &View)| {
+        view.info.replication.has_online(address.address()) && peer.info.replication.link_is_up()
     };
     observed
         .replicas_of(&view.id)
@@ -134,7 +135,7 @@ fn failover_candidate(observed: &Observed, master: SocketAddr, view: &View) -> O
 
 /// The old master is a replica, the new one owns slots, every node that answers knows both, and the old one
 /// replicates.
-fn handed_over(observed: &Observed, old: SocketAddr, new: SocketAddr) -> bool {
+fn handed_over(observed: &Observed, old: NodeRef, new: NodeRef) -> bool {
     let (Some(old_view), Some(new_view)) = (observed.view(old), observed.view(new)) else { return false };
     let all_know = observed.views().all(|(_, view)| {
         let leads =
@@ -152,7 +153,7 @@ mod tests {
 
     const THREE: &str = "7001 master 0-16383\n7002 replica 7001 offset=90\n7003 replica 7001 offset=95\n";
 
-    fn candidate(observed: &Observed) -> Option<SocketAddr> {
+    fn candidate(observed: &Observed) -> Option<NodeRef> {
         failover_candidate(observed, at("7001"), observed.view(at("7001")).unwrap())
     }
 

@@ -1,12 +1,13 @@
 //! Before the start of a node that owned slots and has not their keys: another node of its shard leads.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use crate::{
     cluster::observe::{Observed, observe},
+    inventory::NodeRef,
     redis::{NodeWriter, SlotRange, words},
     units::NodeId,
 };
@@ -30,7 +31,7 @@ pub async fn leader(
     id: &NodeId,
     slots: &[SlotRange],
     takeover: bool,
-) -> Result<SocketAddr, Error> {
+) -> Result<NodeRef, Error> {
     let began = Instant::now();
     let mut forced: Option<Instant> = None;
     let mut why = "it has no replica that answers".to_owned();
@@ -66,7 +67,7 @@ pub async fn leader(
 }
 
 /// The running node that owns all of these slots.
-fn owner(observed: &Observed, slots: &[SlotRange]) -> Option<SocketAddr> {
+fn owner(observed: &Observed, slots: &[SlotRange]) -> Option<NodeRef> {
     let owns = |own: &[SlotRange]| {
         slots.iter().flat_map(|range| range.iter()).all(|slot| own.iter().any(|range| range.contains(slot)))
     };

@@ -1,11 +1,10 @@
 //! The order of a rolling restart.
 
-use std::net::SocketAddr;
-
 use crate::cluster::observe::{Observed, State};
+use crate::inventory::NodeRef;
 
 /// The order in which nodes are restarted: those that do not answer, then replicas, then masters.
-pub fn order(observed: &Observed) -> Vec<SocketAddr> {
+pub fn order(observed: &Observed) -> Vec<NodeRef> {
     let rank = |state: &State| match state {
         State::Up(view) if view.is_replica() => 1,
         State::Up(_) => 2,

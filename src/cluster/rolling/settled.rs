@@ -1,13 +1,15 @@
 //! After a restart: the node takes part in the cluster again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use crate::{
     cluster::observe::{Activity, Observed, State, observe},
+    inventory::NodeRef,
     redis::NodeReader,
+    units::NodeId,
 };
 
 /// How often the nodes are asked.
@@ -15,11 +17,7 @@ const OBSERVE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until a restarted node takes part again: it answers, has loaded its data, its replication is up, and
 /// no node says that the cluster is down. Nodes other than this one may be down: their turn comes.
-pub async fn settled(
-    reader: &NodeReader<'_>,
-    node: SocketAddr,
-    deadline: Duration,
-) -> Result<Duration, Error> {
+pub async fn settled(reader: &NodeReader<'_>, node: NodeRef, deadline: Duration) -> Result<Duration, Error> {
     let began = Instant::now();
     let (mut progressed, mut last) = (began, Activity::default());
     loop {
@@ -37,7 +35,7 @@ pub async fn settled(
 }
 
 /// What a node is still waiting for.
-pub(super) fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String> {
+pub(super) fn unsettled(observed: &Observed, node: NodeRef) -> Option<String> {
     let view = match observed.get(node)? {
         State::Down(reason) | State::AuthRejected(reason) => return Some(reason.clone()),
         State::Loading(bytes) => return Some(format!("it has loaded {bytes} bytes of its data so far")),
@@ -47,9 +45,8 @@ pub(super) fn unsettled(observed: &Observed, node: SocketAddr) -> Option<String>
     if view.is_replica() && !replication.link_is_up() {
         return Some(format!("it has no replication link to {}", replication.master_address()));
     }
-    let cut = view
-        .peers()
-        .filter(|row| !row.connected && row.address().is_some_and(|a| observed.view(a).is_some()));
+    let answers = |id: &NodeId| observed.views().any(|(_, peer)| peer.id == *id);
+    let cut = view.peers().filter(|row| !row.connected && answers(&row.id));
     if let Some(row) = cut.into_iter().next() {
         return Some(format!("it has no link to {}", row.written_address()));
     }

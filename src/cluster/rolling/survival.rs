@@ -1,10 +1,9 @@
 //! Whether a node's keys are there again after a restart.
 
-use std::net::SocketAddr;
-
 use super::error::Error;
 use crate::{
     cluster::safety::Persistence,
+    inventory::NodeRef,
     redis::{InfoSection, KeyspaceInfo, NodeReader, PersistenceInfo, Query, Reply},
 };
 
@@ -14,13 +13,13 @@ const ASKED: [&str; 5] = ["appendonly", "save", "appendfilename", "appenddirname
 /// Refuses a restart that would lose keys: of a node that has some and does not leave them where its `next`
 /// configuration looks for them, which is the AOF where that is turned on, and else the RDB file that SIGTERM
 /// writes where `save` is set.
-pub async fn survives(reader: &NodeReader<'_>, next: &Persistence, node: SocketAddr) -> Result<(), Error> {
+pub async fn survives(reader: &NodeReader<'_>, next: &Persistence, node: NodeRef) -> Result<(), Error> {
     let mut asked = vec![Query::Info(InfoSection::Keyspace), Query::Info(InfoSection::Persistence)];
     asked.extend(ASKED.map(|name| Query::ConfigGet(name.to_owned())));
     loss(node, &reader.read(node, &asked).await?, next)
 }
 
-fn loss(node: SocketAddr, replies: &[Reply], next: &Persistence) -> Result<(), Error> {
+fn loss(node: NodeRef, replies: &[Reply], next: &Persistence) -> Result<(), Error> {
     let [keyspace, persistence, config @ ..] = replies else { return Ok(()) };
     // An error must not be taken for a node without keys.
     if let Some(error) = keyspace.error().or_else(|| persistence.error()) {

@@ -1,13 +1,14 @@
 //! What is wrong in a cluster besides the node that is being restarted: a roll stops at the first new
 //! trouble.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::collections::BTreeMap;
 
 use crate::cluster::observe::Observed;
 
 /// What is wrong with nodes, by their address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trouble(BTreeMap<SocketAddr, String>);
+pub struct Trouble(BTreeMap<NodeRef, String>);
 
 impl Trouble {
     pub fn of(observed: &Observed) -> Self {
@@ -24,7 +25,7 @@ impl Trouble {
     }
 
     /// The first trouble of another node than this one that was not there before.
-    pub fn new_since(&self, before: &Self, node: SocketAddr) -> Option<&str> {
+    pub fn new_since(&self, before: &Self, node: NodeRef) -> Option<&str> {
         let mut new = self.0.iter().filter(|(other, _)| **other != node && !before.0.contains_key(other));
         new.next().map(|(_, what)| what.as_str())
     }

@@ -47,7 +47,7 @@ fn refuse_leftover(fleet: &Fleet, disk: &OnDisk) -> Result<(), SafetyViolation> 
     Err(SafetyViolation::OtherNodes {
         host: host.clone(),
         has: nodes.clone(),
-        wants: of_host.map(|node| node.name.clone()).collect(),
+        wants: of_host.map(|node| node.name().clone()).collect(),
     })
 }
 

@@ -15,7 +15,7 @@ pub use self::{
 };
 use super::{observe::Observed, on_disk::OnDisk};
 use crate::{
-    inventory::{Engine, Fleet, Version},
+    inventory::{Engine, Fleet, NodeRef, Version},
     redis::{NodeRow, SLOTS, SlotRange, show_slots},
     units::{HostName, MemberName, NodeId, NodeName},
 };
@@ -28,7 +28,7 @@ pub enum SafetyViolation {
         "if {address} belongs to this cluster, add it to the inventory; if it is of another cluster, find out how the two met \
          before anything else. Nothing was changed: joining them would merge them for good"
     ))]
-    Foreign { node: SocketAddr, id: NodeId, address: String },
+    Foreign { node: NodeRef, id: NodeId, address: String },
     #[error(
         "{node} belongs to another cluster: it knows only nodes like {id} at {address}, and none of this fleet"
     )]
@@ -36,22 +36,22 @@ pub enum SafetyViolation {
         "take {node} out of the inventory, or give this cluster another port. \
          Nothing was changed: joining the two would merge them for good"
     ))]
-    OtherCluster { node: SocketAddr, id: NodeId, address: String },
+    OtherCluster { node: NodeRef, id: NodeId, address: String },
     #[error("{one} and {other} have the same node id {id}")]
     #[diagnostic(help(
         "one data folder is a copy of the other, or both addresses reach one process: \
          stop the copy, delete its nodes.conf and apply again"
     ))]
-    SameId { one: SocketAddr, other: SocketAddr, id: NodeId },
+    SameId { one: NodeRef, other: NodeRef, id: NodeId },
     #[error("{one} and {other} both own slot {slot} and do not know each other: they belong to two clusters")]
     #[diagnostic(help(
         "take the nodes of one of them out of the inventory. A node that lost its nodes.conf but kept its keys also looks \
          like this, since it claims the slots of its keys: bring its nodes.conf back. Nothing was changed"
     ))]
-    TwoClusters { one: SocketAddr, other: SocketAddr, slot: u16 },
+    TwoClusters { one: NodeRef, other: NodeRef, slot: u16 },
     #[error("{node} holds {keys} keys but no slots, and joining the cluster would delete them")]
     #[diagnostic(help("copy the keys elsewhere and empty the node with FLUSHALL, then apply again"))]
-    WouldFlush { node: SocketAddr, keys: u64 },
+    WouldFlush { node: NodeRef, keys: u64 },
     #[error(
         "{node} ({member}) was node {id} with slots {}, and no copy of their keys is left: its data is not there",
         show_slots(slots)
@@ -60,7 +60,7 @@ pub enum SafetyViolation {
         "where a disk is not mounted or a folder was moved away, bring it back and run this again. \
          `--accept-data-loss {member}` serves these slots without their keys, for good"
     ))]
-    LostShard { node: SocketAddr, member: Box<MemberName>, id: NodeId, slots: Vec<SlotRange> },
+    LostShard { node: NodeRef, member: Box<MemberName>, id: NodeId, slots: Vec<SlotRange> },
     #[error(
         "{node} ({member}) owns slots {}, and the members that may have their keys cannot be asked",
         show_slots(slots)
@@ -69,7 +69,7 @@ pub enum SafetyViolation {
         "it was not started, since they would drop their keys for what it has. Run this again when all hosts of the cluster \
          answer; `--accept-data-loss {member}` starts it all the same"
     ))]
-    UnknownCopy { node: SocketAddr, member: Box<MemberName>, slots: Vec<SlotRange> },
+    UnknownCopy { node: NodeRef, member: Box<MemberName>, slots: Vec<SlotRange> },
     #[error(
         "{node} ({member}) keeps its keys in {file}, which its next start would not read: `{directive}` differs"
     )]
@@ -77,14 +77,14 @@ pub enum SafetyViolation {
         "set `{directive}` back to what it was and apply, so that it starts with its keys; a change of how they are kept is \
          made while it runs. `--accept-data-loss {member}` starts it without them"
     ))]
-    WouldIgnore { node: SocketAddr, member: Box<MemberName>, file: String, directive: String },
+    WouldIgnore { node: NodeRef, member: Box<MemberName>, file: String, directive: String },
     #[error("{node} ({member}) was node {id}; its nodes.conf cannot be read, and its data folder has keys")]
     #[diagnostic(help(
         "it would start as a stranger and claim their slots. Bring its nodes.conf back from a backup; or, where `provision \
          status` shows that another node serves its slots, move its data folder aside, delete nothing, and apply again: it then \
          copies the keys from that one"
     ))]
-    LostIdentity { node: SocketAddr, member: Box<MemberName>, id: NodeId },
+    LostIdentity { node: NodeRef, member: Box<MemberName>, id: NodeId },
     #[error(
         "{node} ({member}) owned slots {} and has not their keys; its replica has, and most masters are gone whose votes \
          it needs",
@@ -94,7 +94,7 @@ pub enum SafetyViolation {
         "bring hosts with other masters back, if they can be, and run this again: their votes lose nothing. `--takeover` makes \
          the replica the owner without a vote"
     ))]
-    NoMajority { node: SocketAddr, member: Box<MemberName>, slots: Vec<SlotRange> },
+    NoMajority { node: NodeRef, member: Box<MemberName>, slots: Vec<SlotRange> },
     #[error("this cluster runs {has}, and the inventory means {wants}")]
     #[diagnostic(help(
         "an engine is not changed in place: form a second cluster with another `name` and `port`, and copy the keys. \
@@ -168,7 +168,7 @@ impl Members {
 
 /// What is known of a node, from itself or from its file.
 struct Member {
-    address: SocketAddr,
+    node: NodeRef,
     id: NodeId,
     rows: Vec<NodeRow>,
     /// `None` where only the file speaks.
@@ -187,27 +187,27 @@ impl Member {
 }
 
 fn members(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Vec<Member> {
-    let member = |address: SocketAddr| {
-        if let Some(view) = observed.view(address) {
+    let member = |node: NodeRef| {
+        if let Some(view) = observed.view(node) {
             return Some(Member {
-                address,
+                node,
                 id: view.id.clone(),
                 rows: view.rows.clone(),
                 keys: Some(view.keys()),
             });
         }
-        let nodes = disk.stopped.get(&address)?.nodes()?;
+        let nodes = disk.stopped.get(&node)?.nodes()?;
         let id = nodes.myself()?.id.clone();
-        Some(Member { address, id, rows: nodes.rows, keys: None })
+        Some(Member { node, id, rows: nodes.rows, keys: None })
     };
-    fleet.nodes().filter_map(|node| member(node.address)).collect()
+    fleet.nodes().filter_map(|node| member(node.key)).collect()
 }
 
 fn refuse(fleet: &Fleet, members: &[Member], disk: &OnDisk) -> Result<(), SafetyViolation> {
-    let mut ids: HashMap<&NodeId, SocketAddr> = HashMap::new();
+    let mut ids: HashMap<&NodeId, NodeRef> = HashMap::new();
     for member in members {
-        if let Some(one) = ids.insert(&member.id, member.address) {
-            return Err(SafetyViolation::SameId { one, other: member.address, id: member.id.clone() });
+        if let Some(one) = ids.insert(&member.id, member.node) {
+            return Err(SafetyViolation::SameId { one, other: member.node, id: member.id.clone() });
         }
     }
     for member in members {
@@ -222,20 +222,19 @@ fn refuse(fleet: &Fleet, members: &[Member], disk: &OnDisk) -> Result<(), Safety
 /// id that is listed at its address. One that is dead and served nothing is what is left of a member.
 fn refuse_foreign(
     fleet: &Fleet,
-    ids: &HashMap<&NodeId, SocketAddr>,
+    ids: &HashMap<&NodeId, NodeRef>,
     member: &Member,
     disk: &OnDisk,
 ) -> Result<(), SafetyViolation> {
-    let node = member.address;
-    let silent = |address: SocketAddr| {
-        fleet.nodes().any(|node| node.address == address) && !ids.values().any(|known| *known == address)
-    };
+    let node = member.node;
+    let at = |address: SocketAddr| fleet.nodes().find(|node| node.key.address() == address);
+    let silent = |address| at(address).is_some_and(|node| !ids.values().any(|known| *known == node.key));
     let recorded = |id: &NodeId| disk.manifest.as_ref().is_some_and(|manifest| manifest.has(id));
     let mut unknown = None;
     for row in member.peers().filter(|row| !ids.contains_key(&row.id)) {
         match row.address() {
             Some(address) if silent(address) => {}
-            Some(address) if !fleet.nodes().any(|node| node.address == address) => {
+            Some(address) if at(address).is_none() => {
                 // A member that the inventory has no more is for `change` to name.
                 let has_left = recorded(&row.id) && moved(fleet, row, disk).is_none();
                 if !has_left && !is_remnant(row, member) {
@@ -270,12 +269,12 @@ fn is_remnant(row: &NodeRow, seen_by: &Member) -> bool {
 /// The refusal of a member that runs at another address than the inventory's.
 fn moved(fleet: &Fleet, row: &NodeRow, disk: &OnDisk) -> Option<SafetyViolation> {
     let member = disk.manifest.as_ref()?.members.iter().find(|member| member.id == row.id)?;
-    let node = fleet.nodes().find(|node| node.host == member.host && node.name == member.node)?;
+    let node = fleet.nodes().find(|node| member.is(node.key))?;
     Some(SafetyViolation::Moved {
         id: row.id.clone(),
         member: node.member().into(),
         has: row.written_address(),
-        wants: node.address.to_string(),
+        wants: node.key.to_string(),
     })
 }
 
@@ -287,7 +286,7 @@ fn refuse_double_owners(members: &[Member]) -> Result<(), SafetyViolation> {
             let other = &members[other];
             let met = |a: &Member, b: &Member| a.peers().any(|row| row.id == b.id);
             if !met(member, other) && !met(other, member) {
-                return Err(SafetyViolation::TwoClusters { one: other.address, other: member.address, slot });
+                return Err(SafetyViolation::TwoClusters { one: other.node, other: member.node, slot });
             }
         }
     }
@@ -299,7 +298,7 @@ fn refuse_flush(member: &Member) -> Result<(), SafetyViolation> {
     let alone = member.peers().next().is_none();
     let replica = member.rows.iter().any(|row| row.is_myself() && row.is_replica());
     if keys > 0 && alone && !replica && member.owns().next().is_none() {
-        return Err(SafetyViolation::WouldFlush { node: member.address, keys });
+        return Err(SafetyViolation::WouldFlush { node: member.node, keys });
     }
     Ok(())
 }

@@ -1,10 +1,7 @@
 //! When each stopped node may start: not as the owner of slots whose keys another member has and it has not,
 //! and not in the place of a member whose keys nobody has.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
     NextStart, SafetyViolation,
@@ -16,7 +13,7 @@ use crate::{
         on_disk::{OnDisk, StoppedNode},
         premises::Premises,
     },
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     redis::{NodeRow, SlotRange, join_slots},
     units::{MemberName, NodeId},
 };
@@ -38,13 +35,13 @@ pub enum StartRule {
 }
 
 /// The rule for each node of the fleet that does not run.
-pub fn start_rules(premises: &Premises<'_>, observed: &Observed) -> BTreeMap<SocketAddr, StartRule> {
+pub fn start_rules(premises: &Premises<'_>, observed: &Observed) -> BTreeMap<NodeRef, StartRule> {
     let Premises { fleet, disk, consent } = *premises;
     let accepted = &consent.data_loss;
     let facts = Facts { fleet, observed, disk };
     let rule = |node: &Node| {
-        let stopped = disk.stopped.get(&node.address).filter(|_| observed.view(node.address).is_none())?;
-        Some((node.address, facts.rule(node, stopped, accepted)))
+        let stopped = disk.stopped.get(&node.key).filter(|_| observed.view(node.key).is_none())?;
+        Some((node.key, facts.rule(node, stopped, accepted)))
     };
     fleet.nodes().filter_map(rule).collect()
 }
@@ -65,7 +62,7 @@ impl Facts<'_> {
         let holding = Holding::from(&stopped.next_start);
         if own.is_none() && holding != Holding::Nothing && !accepted.contains(&node.member()) {
             return StartRule::Refused(SafetyViolation::LostIdentity {
-                node: node.address,
+                node: node.key,
                 member: node.member().into(),
                 id,
             });
@@ -80,7 +77,7 @@ impl Facts<'_> {
             StartOrder::AfterLeader => StartRule::AfterLeader { id, slots },
             _ if accepted.contains(&node.member()) => StartRule::WithoutKeys { slots },
             StartOrder::Unknown => StartRule::Refused(SafetyViolation::UnknownCopy {
-                node: node.address,
+                node: node.key,
                 member: node.member().into(),
                 slots,
             }),
@@ -88,14 +85,14 @@ impl Facts<'_> {
                 (NextStart::KeepsNothing, true) => StartRule::WithoutKeys { slots },
                 (NextStart::Ignores { file, directive }, _) => {
                     StartRule::Refused(SafetyViolation::WouldIgnore {
-                        node: node.address,
+                        node: node.key,
                         member: node.member().into(),
                         file: file.clone(),
                         directive: directive.clone(),
                     })
                 }
                 _ => StartRule::Refused(SafetyViolation::LostShard {
-                    node: node.address,
+                    node: node.key,
                     member: node.member().into(),
                     id,
                     slots,
@@ -107,9 +104,9 @@ impl Facts<'_> {
     /// The id that a node without `nodes.conf` had: as the manifest says, else as its peers list its address.
     fn former_id(&self, node: &Node) -> Option<NodeId> {
         let manifest = self.disk.manifest.as_ref();
-        let member = manifest.and_then(|manifest| manifest.member(&node.host, &node.name));
+        let member = manifest.and_then(|manifest| manifest.member(node.key));
         let listed = || {
-            let rows = self.rows().filter(|row| row.address() == Some(node.address));
+            let rows = self.rows().filter(|row| row.address() == Some(node.key.address()));
             rows.map(|row| row.id.clone()).next()
         };
         member.map(|member| member.id.clone()).or_else(listed)
@@ -137,7 +134,7 @@ impl Facts<'_> {
         slots.extend(of_peers.iter().flat_map(claims));
         if own.is_none() && of_peers.is_empty() {
             let manifest = self.disk.manifest.as_ref();
-            let member = manifest.zip(manifest.and_then(|all| all.member(&node.host, &node.name)));
+            let member = manifest.zip(manifest.and_then(|all| all.member(node.key)));
             let ranges = member.map(|(manifest, member)| manifest.slots(member)).unwrap_or_default();
             slots.extend(ranges.iter().flat_map(|range| range.iter()));
         }
@@ -164,13 +161,13 @@ impl Facts<'_> {
 
     /// What the other members of the shard hold.
     fn others(&self, id: &NodeId, of: &Node) -> Vec<Holding> {
-        let others = self.fleet.nodes().filter(|node| node.address != of.address);
+        let others = self.fleet.nodes().filter(|node| node.key != of.key);
         others.filter_map(|node| self.holding(id, node)).collect()
     }
 
     /// What a node holds of the keys of the node with this id; `None` where it is of another shard.
     fn holding(&self, id: &NodeId, node: &Node) -> Option<Holding> {
-        if let Some(view) = self.observed.view(node.address) {
+        if let Some(view) = self.observed.view(node.key) {
             // A replica that never synchronised says it is at offset 1 (replication in server.c, INFO).
             return view.follows(id).then(|| match (view.keys(), view.offset()) {
                 (0, 0 | 1) => Holding::Nothing,
@@ -180,18 +177,19 @@ impl Facts<'_> {
                 (_, offset) => Holding::Live { offset },
             });
         }
-        if let Some(stopped) = self.disk.stopped.get(&node.address)
-            && !matches!(self.observed.get(node.address), Some(State::Loading(_)))
+        if let Some(stopped) = self.disk.stopped.get(&node.key)
+            && !matches!(self.observed.get(node.key), Some(State::Loading(_)))
         {
             let follows = stopped.myself().is_some_and(|own| own.master.as_ref() == Some(id));
             return follows.then(|| Holding::from(&stopped.next_start));
         }
-        let listed =
-            self.rows().any(|row| row.address() == Some(node.address) && row.master.as_ref() == Some(id));
+        let listed = self
+            .rows()
+            .any(|row| row.address() == Some(node.key.address()) && row.master.as_ref() == Some(id));
         let manifest = self.disk.manifest.as_ref();
         let recorded = manifest.is_some_and(|manifest| {
             let member = manifest.members.iter().find(|member| member.id == *id);
-            member.is_some_and(|member| manifest.peers(member).any(|peer| peer.address == node.address))
+            member.is_some_and(|member| manifest.peers(member).any(|peer| peer.is(node.key)))
         });
         (listed || recorded).then_some(Holding::Unknown)
     }

@@ -1,3 +1,4 @@
+use crate::inventory::NodeRef;
 use std::collections::BTreeMap;
 
 use super::*;
@@ -9,7 +10,7 @@ fn refused(observed: &Observed) -> Option<SafetyViolation> {
 }
 
 /// What a stopped node has in `nodes.conf`.
-fn with_disk(observed: &Observed, files: &BTreeMap<SocketAddr, String>) -> Option<SafetyViolation> {
+fn with_disk(observed: &Observed, files: &BTreeMap<NodeRef, String>) -> Option<SafetyViolation> {
     let stopped =
         |text: &String| StoppedNode { nodes_conf: Some(text.clone()), next_start: NextStart::Nothing };
     let stopped = files.iter().map(|(node, text)| (*node, stopped(text))).collect();

@@ -3,7 +3,8 @@
 
 mod ops;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     config_change::{ConfigChange, Setting},
@@ -28,9 +29,9 @@ pub struct Assessment {
     /// What the next run sends to the cluster, as far as it can be told: more where nodes have yet to start.
     pub ops: Vec<Op>,
     /// When each node that does not run may start.
-    pub starts: BTreeMap<SocketAddr, StartRule>,
+    pub starts: BTreeMap<NodeRef, StartRule>,
     /// How the configurations of running nodes differ, where they do.
-    pub config: BTreeMap<SocketAddr, ConfigChange>,
+    pub config: BTreeMap<NodeRef, ConfigChange>,
 }
 
 impl Assessment {
@@ -44,7 +45,7 @@ impl Assessment {
 
     /// The values that nodes run with and that their files do not say, a sentence each.
     pub fn drift(&self) -> Vec<String> {
-        let mut groups: Vec<(&Setting, Vec<SocketAddr>)> = Vec::new();
+        let mut groups: Vec<(&Setting, Vec<NodeRef>)> = Vec::new();
         for (node, change) in self.config.iter().filter(|(_, change)| !change.file_differs) {
             for setting in &change.live {
                 match groups.iter_mut().find(|(other, _)| *other == setting) {
@@ -53,7 +54,7 @@ impl Assessment {
                 }
             }
         }
-        let sentence = |(setting, nodes): (&Setting, Vec<SocketAddr>)| {
+        let sentence = |(setting, nodes): (&Setting, Vec<NodeRef>)| {
             let (directive, was, value) =
                 (&setting.directive, op::shown(&setting.was), op::shown(&setting.value));
             let (verb, whose) =
@@ -72,7 +73,7 @@ impl Assessment {
 }
 
 /// The first few, and how many more there are.
-fn named(nodes: &[SocketAddr]) -> String {
+fn named(nodes: &[NodeRef]) -> String {
     let first: Vec<String> = nodes.iter().take(3).map(ToString::to_string).collect();
     match nodes.len().saturating_sub(first.len()) {
         0 => first.join(", "),
@@ -126,15 +127,15 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
 fn no_majority(
     premises: &Premises<'_>,
     observed: &Observed,
-    starts: &BTreeMap<SocketAddr, StartRule>,
+    starts: &BTreeMap<NodeRef, StartRule>,
 ) -> Option<SafetyViolation> {
     let Premises { fleet, disk, consent } = *premises;
-    let waiting = fleet.nodes().find_map(|node| match starts.get(&node.address)? {
+    let waiting = fleet.nodes().find_map(|node| match starts.get(&node.key)? {
         StartRule::AfterLeader { slots, .. } => Some((node, slots.clone())),
         _ => None,
     });
     let (node, slots) = waiting.filter(|_| !consent.takeover)?;
-    let comes_back = |node: SocketAddr| {
+    let comes_back = |node: NodeRef| {
         let own = disk.stopped.get(&node).and_then(super::StoppedNode::myself);
         own.is_some_and(|row| row.is_master() && !row.slots.is_empty())
     };
@@ -143,7 +144,7 @@ fn no_majority(
     });
     let voting = observed.slot_owners().count() + started.count();
     let masters = disk.manifest.as_ref().map_or_else(|| fleet.masters(), Manifest::shards);
-    let (address, member) = (node.address, Box::new(node.member()));
+    let (address, member) = (node.key, Box::new(node.member()));
     (2 * voting <= masters).then_some(SafetyViolation::NoMajority { node: address, member, slots })
 }
 

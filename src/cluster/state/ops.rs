@@ -1,6 +1,7 @@
 //! What a run is going to send to a cluster that was formed before, as a plan shows it.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use crate::inventory::NodeRef;
+use std::collections::BTreeMap;
 
 use crate::cluster::{
     form::target::TargetRoles, manifest::Manifest, observe::Observed, op::Op, premises::Premises,
@@ -13,13 +14,13 @@ pub(super) fn of(
     premises: &Premises<'_>,
     observed: &Observed,
     target: Option<&TargetRoles>,
-    starts: &BTreeMap<SocketAddr, StartRule>,
+    starts: &BTreeMap<NodeRef, StartRule>,
 ) -> Vec<Op> {
     let mut ops: Vec<Op> = premises
         .fleet
         .nodes()
         .filter_map(|node| {
-            let (node, member) = (node.address, node.member());
+            let (node, member) = (node.key, node.member());
             match starts.get(&node)? {
                 StartRule::AfterLeader { slots, .. } => {
                     Some(Op::StartAfterLeader { node, member, slots: slots.clone() })

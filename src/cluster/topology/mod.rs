@@ -1,25 +1,25 @@
 //! Who is to be master of what, and where: a pure function of the fleet.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    inventory::{Fleet, Host, Node},
+    inventory::{Fleet, Host, Node, NodeRef},
     redis::{SlotRange, slot_ranges},
 };
 
 /// A master, its slots and its replicas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
-    pub master: SocketAddr,
-    pub replicas: Vec<SocketAddr>,
+    pub master: NodeRef,
+    pub replicas: Vec<NodeRef>,
     pub slots: Vec<SlotRange>,
 }
 
 impl Shard {
     /// The master, then the replicas.
-    pub fn members(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn members(&self) -> impl Iterator<Item = NodeRef> {
         std::iter::once(self.master).chain(self.replicas.iter().copied())
     }
 }
@@ -51,13 +51,13 @@ impl Topology {
             members[index % masters].push(index);
         }
         let chosen = choose_masters(&spots, &members);
-        let position: BTreeMap<SocketAddr, usize> =
-            fleet.nodes().enumerate().map(|(index, node)| (node.address, index)).collect();
+        let position: BTreeMap<NodeRef, usize> =
+            fleet.nodes().enumerate().map(|(index, node)| (node.key, index)).collect();
         let mut shards: Vec<Shard> = members
             .iter()
             .zip(chosen)
             .map(|(members, master)| {
-                let address = |index: usize| spots[index].node.address;
+                let address = |index: usize| spots[index].node.key;
                 let mut replicas: Vec<_> =
                     members.iter().filter(|i| **i != master).map(|i| address(*i)).collect();
                 replicas.sort_by_key(|replica| position.get(replica));
@@ -73,7 +73,7 @@ impl Topology {
     }
 
     /// The shard a node is planned for.
-    pub fn shard_of(&self, node: SocketAddr) -> Option<usize> {
+    pub fn shard_of(&self, node: NodeRef) -> Option<usize> {
         self.shards.iter().position(|shard| shard.members().any(|member| member == node))
     }
 }
@@ -160,11 +160,10 @@ fn notes(fleet: &Fleet, shards: &[Shard]) -> Vec<String> {
 
 /// Whether each shard is spread over distinct domains.
 fn spread(fleet: &Fleet, shards: &[Shard], kind: &str, domain: impl Fn(&Host) -> &str) -> String {
-    let of = |address| {
-        fleet.hosts.iter().find(|host| host.nodes.iter().any(|n| n.address == address)).map(&domain)
-    };
+    let of =
+        |address| fleet.hosts.iter().find(|host| host.nodes.iter().any(|n| n.key == address)).map(&domain);
     let crowded = shards.iter().find_map(|shard| {
-        let mut seen: BTreeMap<&str, SocketAddr> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, NodeRef> = BTreeMap::new();
         shard.members().find_map(|member| {
             let domain = of(member)?;
             seen.insert(domain, member).map(|other| (domain.to_owned(), other, member))
@@ -184,7 +183,7 @@ fn spread(fleet: &Fleet, shards: &[Shard], kind: &str, domain: impl Fn(&Host) ->
 fn quorum(fleet: &Fleet, shards: &[Shard]) -> Vec<String> {
     let bearable = shards.len().div_ceil(2).saturating_sub(1);
     let masters = |host: &Host| {
-        host.nodes.iter().filter(|node| shards.iter().any(|shard| shard.master == node.address)).count()
+        host.nodes.iter().filter(|node| shards.iter().any(|shard| shard.master == node.key)).count()
     };
     let heavy: Vec<String> = fleet
         .hosts

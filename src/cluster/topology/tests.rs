@@ -45,7 +45,7 @@ fn six_hosts_with_a_node_each() {
 #[test]
 fn three_hosts_with_two_nodes_have_a_master_each() {
     let topology = Topology::place(&fleet(&[2; 3], &[], 1));
-    let ips: BTreeSet<_> = topology.shards.iter().map(|shard| shard.master.ip()).collect();
+    let ips: BTreeSet<_> = topology.shards.iter().map(|shard| shard.master.address().ip()).collect();
     assert_eq!(ips.len(), 3, "{:?}", show(&topology));
 }
 
@@ -95,7 +95,7 @@ proptest! {
         let topology = Topology::place(&fleet);
         for host in &fleet.hosts {
             let most = topology.shards.iter()
-                .map(|shard| shard.members().filter(|m| host.nodes.iter().any(|n| n.address == *m)).count())
+                .map(|shard| shard.members().filter(|m| host.nodes.iter().any(|n| n.key == *m)).count())
                 .max().unwrap_or(0);
             prop_assert!(most <= host.nodes.len().div_ceil(topology.shards.len()));
         }
@@ -107,7 +107,7 @@ proptest! {
         let zones: BTreeSet<_> = fleet.hosts.iter().filter_map(|host| host.zone.clone()).collect();
         for zone in zones {
             let nodes: BTreeSet<_> = fleet.hosts.iter().filter(|host| host.zone.as_ref() == Some(&zone))
-                .flat_map(|host| host.nodes.iter().map(|node| node.address)).collect();
+                .flat_map(|host| host.nodes.iter().map(|node| node.key)).collect();
             let most = topology.shards.iter()
                 .map(|shard| shard.members().filter(|m| nodes.contains(m)).count()).max().unwrap_or(0);
             prop_assert!(most <= nodes.len().div_ceil(topology.shards.len()));
@@ -120,7 +120,7 @@ proptest! {
         prop_assume!(fleet.masters() >= 3);
         let topology = Topology::place(&fleet);
         let most = fleet.hosts.iter().map(|host| {
-            topology.shards.iter().filter(|s| host.nodes.iter().any(|n| n.address == s.master)).count()
+            topology.shards.iter().filter(|s| host.nodes.iter().any(|n| n.key == s.master)).count()
         }).max().unwrap();
         prop_assert_eq!(most, topology.shards.len().div_ceil(hosts));
     }

@@ -1,9 +1,10 @@
 //! What the proof asks of each node beyond its [`View`](crate::cluster::View).
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use crate::{
     cluster::observe::Observed,
+    inventory::NodeRef,
     redis::{ClusterLinks, InfoSection, NodeReader, Query, Reply, Role, StatsInfo},
 };
 
@@ -19,7 +20,7 @@ pub(super) struct Details {
 }
 
 /// Asks every node that answered, all at the same time. One that does not answer now has no details.
-pub(super) async fn ask(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<SocketAddr, Details> {
+pub(super) async fn ask(reader: &NodeReader<'_>, observed: &Observed) -> BTreeMap<NodeRef, Details> {
     let queries = [Query::Role, Query::ClusterLinks, Query::Info(InfoSection::Stats)].to_vec();
     let asked = observed.views().map(|(node, _)| (node, queries.clone())).collect();
     let answers = reader.read_each(asked).await;

@@ -1,16 +1,16 @@
 //! Facts about nodes that only their hosts have: one read-only script a host.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
 use crate::{
     cluster::observe::Observed,
     host::{minify, quote},
-    inventory::{Fleet, Host},
+    inventory::{Fleet, Host, Node, NodeRef},
     redis::NodeReader,
     resource::Layout,
-    units::HostName,
+    units::{HostName, NodeName},
 };
 
 /// Where to look on a host, and what should be there.
@@ -68,7 +68,7 @@ pub(super) struct UnitFacts {
 }
 
 /// The answers by node, of all nodes of the fleet; an error where a host gave none.
-pub(super) type HostFacts = BTreeMap<SocketAddr, Result<NodeFacts, String>>;
+pub(super) type HostFacts = BTreeMap<NodeRef, Result<NodeFacts, String>>;
 
 /// Defines `check_node`.
 const FUNCTIONS: &str = include_str!("host_checks.sh");
@@ -89,7 +89,7 @@ async fn ask_host(
     host: &Host,
     target: Option<&HostCheckTarget>,
     observed: &Observed,
-) -> Vec<(SocketAddr, Result<NodeFacts, String>)> {
+) -> Vec<(NodeRef, Result<NodeFacts, String>)> {
     let answer = match (reader.probe(&host.name), target) {
         (Some(probe), Some(target)) => {
             let lines = probe.ask("verify", &script(host, target, observed)).await;
@@ -97,37 +97,37 @@ async fn ask_host(
         }
         _ => Err(format!("there is no connection to {}", host.name)),
     };
-    let of = |address: SocketAddr| match &answer {
+    let of = |node: &Node| match &answer {
         Ok(facts) => {
-            facts.get(&address).cloned().ok_or_else(|| format!("{} said nothing about it", host.name))
+            facts.get(node.name()).cloned().ok_or_else(|| format!("{} said nothing about it", host.name))
         }
         Err(error) => Err(error.clone()),
     };
-    host.nodes.iter().map(|node| (node.address, of(node.address))).collect()
+    host.nodes.iter().map(|node| (node.key, of(node))).collect()
 }
 
 fn script(host: &Host, target: &HostCheckTarget, observed: &Observed) -> String {
     let mut lines = vec![minify(FUNCTIONS)];
     for node in &host.nodes {
         let paths = target.layout.node(node);
-        let pid = observed.view(node.address).and_then(|view| view.info.server.process_id);
+        let pid = observed.view(node.key).and_then(|view| view.info.server.process_id);
         let pid = pid.map_or_else(String::new, |pid| pid.to_string());
         let unit = if target.units { paths.unit.as_str() } else { "" };
         let binary = target.binary.as_deref().unwrap_or("");
         let words = [pid.as_str(), binary, paths.data.as_str(), &paths.log, unit, &paths.config].map(quote);
-        lines.push(format!("check_node {} {}\n", node.address, words.join(" ")));
+        lines.push(format!("check_node {} {}\n", quote(node.name()), words.join(" ")));
     }
     lines.concat()
 }
 
-fn parse(lines: &[String]) -> BTreeMap<SocketAddr, NodeFacts> {
-    let mut all: BTreeMap<SocketAddr, NodeFacts> = BTreeMap::new();
-    let mut current = None;
+fn parse(lines: &[String]) -> BTreeMap<NodeName, NodeFacts> {
+    let mut all: BTreeMap<NodeName, NodeFacts> = BTreeMap::new();
+    let mut current: Option<NodeName> = None;
     for (key, value) in lines.iter().filter_map(|line| line.split_once('=')) {
         if key == "node" {
-            current = value.parse().ok();
+            current = Some(value.into());
         }
-        if let Some(facts) = current.map(|address| all.entry(address).or_default()) {
+        if let Some(facts) = current.clone().map(|node| all.entry(node).or_default()) {
             facts.note(key, value);
         }
     }
@@ -170,7 +170,6 @@ impl NodeFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::testing::at;
 
     fn lines(text: &str) -> Vec<String> {
         text.lines().map(str::to_owned).collect()
@@ -178,8 +177,8 @@ mod tests {
 
     #[test]
     fn facts_belong_to_the_node_before_them() {
-        let answer = "node=10.0.0.1:7001\nrunning=8:1\ninstalled=8:1\ndata=/d\nconf=a b\nconf=vars x\nlog=empty\n\
-                      node=10.0.0.1:7002\nrunning=8:2\nconfig=\nconfig=port 7002\nlog=read\nfault=77:M Fatal\n\
+        let answer = "node=7001\nrunning=8:1\ninstalled=8:1\ndata=/d\nconf=a b\nconf=vars x\nlog=empty\n\
+                      node=7002\nrunning=8:2\nconfig=\nconfig=port 7002\nlog=read\nfault=77:M Fatal\n\
                       enabled=enabled\nrestarts=NRestarts=3\n";
         let facts = parse(&lines(answer));
         let first = NodeFacts {
@@ -189,7 +188,7 @@ mod tests {
             log: LogFacts::Empty,
             ..NodeFacts::default()
         };
-        assert_eq!(facts[&at("10.0.0.1:7001")], first);
+        assert_eq!(facts["7001"], first);
         let second = NodeFacts {
             binary: Some(BinaryFacts { running: "8:2".to_owned(), installed: String::new() }),
             config: Some("\nport 7002\n".to_owned()),
@@ -197,20 +196,19 @@ mod tests {
             unit: Some(UnitFacts { enabled: "enabled".to_owned(), restarts: 3 }),
             ..NodeFacts::default()
         };
-        assert_eq!(facts[&at("10.0.0.1:7002")], second);
+        assert_eq!(facts["7002"], second);
     }
 
     #[test]
     fn lines_before_the_first_node_and_of_no_kind_are_left_out() {
-        let facts = parse(&lines("running=8:1\nnode=10.0.0.1:7001\nbanner\ncolour=red\n"));
-        assert_eq!(facts, BTreeMap::from([(at("10.0.0.1:7001"), NodeFacts::default())]));
+        let facts = parse(&lines("running=8:1\nnode=7001\nbanner\ncolour=red\n"));
+        assert_eq!(facts, BTreeMap::from([("7001".into(), NodeFacts::default())]));
     }
 
     #[test]
-    fn an_address_nothing_can_read_takes_no_facts() {
-        let facts = parse(&lines("node=10.0.0.1:7001\ndata=/d\nnode=?\ndata=/e\n"));
-        assert_eq!(facts[&at("10.0.0.1:7001")].data, "/d");
-        assert_eq!(facts.len(), 1);
+    fn what_follows_an_unknown_name_is_of_no_node() {
+        let facts = parse(&lines("node=7001\ndata=/d\nnode=?\ndata=/e\n"));
+        assert_eq!(facts["7001"].data, "/d");
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test's own files, and a real shell as the oracle")]
@@ -224,10 +222,10 @@ mod tests {
         let binary = std::env::current_exe().unwrap().display().to_string();
         let words =
             [pid, binary, path(""), path("log"), String::new(), path("redis.conf")].map(|word| quote(&word));
-        let script = format!("{}check_node 10.0.0.1:7001 {}", minify(FUNCTIONS), words.join(" "));
+        let script = format!("{}check_node 7001 {}", minify(FUNCTIONS), words.join(" "));
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         let facts = parse(&lines(&String::from_utf8(output.stdout).unwrap()));
-        facts[&at("10.0.0.1:7001")].clone()
+        facts["7001"].clone()
     }
 
     /// The function runs on this machine, about this very process.

@@ -1,6 +1,6 @@
 # shellcheck shell=dash
 # Defines check_node, which prints what only the host can tell about a node: a line a fact, its kind in front.
-#   $1 its address   $2 its process id, or nothing   $3 the installed binary, or nothing
+#   $1 its name   $2 its process id, or nothing   $3 the installed binary, or nothing
 #   $4 its data folder   $5 its log   $6 its unit, or nothing   $7 its configuration
 
 # Log lines about a fault that lasts. What a cluster logs while a peer is away is none.

@@ -1,6 +1,6 @@
 //! A node's configuration as its file and the inventory say, beside the running one.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use super::{
     config_file::{self, canonical},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cluster::{drift, observe::Observed},
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     redis::{NodeReader, Query, Reply},
 };
 
@@ -70,12 +70,12 @@ pub(super) async fn ask(
     fleet: &Fleet,
     observed: &Observed,
     hosts: &HostFacts,
-) -> BTreeMap<SocketAddr, NodeConfig> {
-    let known = fleet.nodes().filter(|node| observed.view(node.address).is_some()).filter_map(|node| {
-        let file = hosts.get(&node.address)?.as_ref().ok()?.config.as_deref()?;
-        Some((node.address, NodeConfig::expected(fleet, node, file)))
+) -> BTreeMap<NodeRef, NodeConfig> {
+    let known = fleet.nodes().filter(|node| observed.view(node.key).is_some()).filter_map(|node| {
+        let file = hosts.get(&node.key)?.as_ref().ok()?.config.as_deref()?;
+        Some((node.key, NodeConfig::expected(fleet, node, file)))
     });
-    let mut configs: BTreeMap<SocketAddr, NodeConfig> = known.collect();
+    let mut configs: BTreeMap<NodeRef, NodeConfig> = known.collect();
     let queries = configs.iter().map(|(node, config)| {
         let names = config.expected.values().map(|expected| Query::ConfigGet(expected.name.clone()));
         (*node, names.chain(ALWAYS.map(|name| Query::ConfigGet(name.to_owned()))).collect())

@@ -1,14 +1,12 @@
 //! Where a node sends a client that asked it for a key of another node. Only reads.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use futures_util::future::join_all;
 
 use crate::{
     cluster::observe::Observed,
+    inventory::NodeRef,
     redis::{NodeReader, ProbeKey, Query, Reply},
 };
 
@@ -16,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Redirect {
     /// The node that was asked.
-    pub(super) asked: SocketAddr,
+    pub(super) asked: NodeRef,
     pub(super) slot: u16,
     pub(super) answer: Answer,
 }
@@ -48,9 +46,9 @@ pub(super) enum Endpoint {
 pub(super) async fn ask(
     reader: &NodeReader<'_>,
     observed: &Observed,
-    keys: &BTreeMap<SocketAddr, ProbeKey>,
-) -> BTreeMap<SocketAddr, Redirect> {
-    let masters: Vec<SocketAddr> = observed.slot_owners().map(|(master, _)| master).collect();
+    keys: &BTreeMap<NodeRef, ProbeKey>,
+) -> BTreeMap<NodeRef, Redirect> {
+    let masters: Vec<NodeRef> = observed.slot_owners().map(|(master, _)| master).collect();
     let asking = keys.iter().filter_map(|(owner, key)| {
         let asked = *masters.iter().find(|master| *master != owner)?;
         Some(async move {

@@ -1,7 +1,8 @@
 //! Full synchronisations over an interval: a replica that is online at one moment may still be one that
 //! synchronises over and over.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use crate::inventory::NodeRef;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ pub(super) struct SyncCount {
 
 /// The counts of all masters, over all looks.
 #[derive(Debug, Default)]
-pub(super) struct SyncWatch(BTreeMap<SocketAddr, Watched>);
+pub(super) struct SyncWatch(BTreeMap<NodeRef, Watched>);
 
 #[derive(Debug)]
 struct Watched {
@@ -32,7 +33,7 @@ struct Watched {
 
 impl SyncWatch {
     /// Notes the counts at one moment. A count that falls is one of a new process, and begins anew.
-    pub(super) fn note(&mut self, counts: impl IntoIterator<Item = (SocketAddr, u64)>, now: Instant) {
+    pub(super) fn note(&mut self, counts: impl IntoIterator<Item = (NodeRef, u64)>, now: Instant) {
         for (node, count) in counts {
             let watched = self.0.entry(node).or_insert(Watched { first: count, last: count, grew: now });
             if count < watched.last {
@@ -44,7 +45,7 @@ impl SyncWatch {
     }
 
     /// What is known of each master now.
-    pub(super) fn counts(&self, now: Instant) -> BTreeMap<SocketAddr, SyncCount> {
+    pub(super) fn counts(&self, now: Instant) -> BTreeMap<NodeRef, SyncCount> {
         let count = |watched: &Watched| SyncCount {
             first: watched.first,
             last: watched.last,

@@ -1,6 +1,6 @@
 //! One run of the proof: what it has seen so far, and when it looks again.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +22,7 @@ use crate::{
         observe::{Observed, State, observe},
         topology::Topology,
     },
-    inventory::Fleet,
+    inventory::{Fleet, NodeRef},
     redis::{NodeReader, ProbeKey},
     units::HostName,
 };
@@ -47,9 +47,9 @@ pub(super) struct Verification<'a> {
     /// What hosts were asked for, how often, and the configurations that were read there.
     hosts: HostFacts,
     host_looks: HostLooks,
-    configs: BTreeMap<SocketAddr, NodeConfig>,
+    configs: BTreeMap<NodeRef, NodeConfig>,
     /// The latest probe of each master.
-    probes: BTreeMap<SocketAddr, WriteProbe>,
+    probes: BTreeMap<NodeRef, WriteProbe>,
     syncs: SyncWatch,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Verification<'a> {
         observed: &Observed,
         open: &[Converges],
         last: bool,
-    ) -> (BTreeMap<SocketAddr, Details>, BTreeMap<SocketAddr, Redirect>) {
+    ) -> (BTreeMap<NodeRef, Details>, BTreeMap<NodeRef, Redirect>) {
         let keys = self.prober.keys(observed);
         let due = self.due_probes(observed, &keys, last);
         let hosts_are_due = self.host_looks.are_due(observed.all_up(), open, last);
@@ -135,8 +135,8 @@ impl<'a> Verification<'a> {
     fn judge(
         &self,
         observed: &Observed,
-        details: &BTreeMap<SocketAddr, Details>,
-        redirects: &BTreeMap<SocketAddr, Redirect>,
+        details: &BTreeMap<NodeRef, Details>,
+        redirects: &BTreeMap<NodeRef, Redirect>,
     ) -> Vec<Judged> {
         let facts = Facts {
             fleet: self.fleet,
@@ -157,18 +157,19 @@ impl<'a> Verification<'a> {
     fn due_probes(
         &self,
         observed: &Observed,
-        keys: &BTreeMap<SocketAddr, ProbeKey>,
+        keys: &BTreeMap<NodeRef, ProbeKey>,
         last: bool,
-    ) -> Vec<(SocketAddr, ProbeKey)> {
+    ) -> Vec<(NodeRef, ProbeKey)> {
         if self.mode == ProofMode::ReadOnly {
             return Vec::new();
         }
-        let is_ready = |master: SocketAddr| {
+        let is_ready = |master: NodeRef| {
             let Some(view) = observed.view(master) else { return false };
             let mut replicas = observed.replicas_of(&view.id);
-            view.cluster.is_ok() && replicas.all(|(replica, _)| view.info.replication.has_online(replica))
+            view.cluster.is_ok()
+                && replicas.all(|(replica, _)| view.info.replication.has_online(replica.address()))
         };
-        let is_due = |master: &SocketAddr| {
+        let is_due = |master: &NodeRef| {
             !self.probes.get(master).is_some_and(WriteProbe::is_fine) && (last || is_ready(*master))
         };
         keys.iter().filter(|(master, _)| is_due(master)).map(|(master, key)| (*master, key.clone())).collect()
@@ -178,7 +179,7 @@ impl<'a> Verification<'a> {
         &self,
         observed: &Observed,
         due: bool,
-    ) -> Option<(HostFacts, BTreeMap<SocketAddr, NodeConfig>)> {
+    ) -> Option<(HostFacts, BTreeMap<NodeRef, NodeConfig>)> {
         if !due {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The proof that writes travel: a probe key for each master, followed to every replica.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
@@ -9,6 +9,7 @@ use crate::{
         observe::{Observed, View},
         open_slot,
     },
+    inventory::NodeRef,
     redis::{InfoSection, NodeReader, ProbeKey, ProbeTrouble, ProbeWriter, Query, ReplicationInfo, Reply},
 };
 
@@ -23,7 +24,7 @@ pub(super) struct WriteProbe {
     /// How many replicas WAIT counted, of how many.
     pub(super) acknowledged: (i64, usize),
     /// What each replica read, and its offset then.
-    pub(super) replicas: BTreeMap<SocketAddr, (Result<(), String>, u64)>,
+    pub(super) replicas: BTreeMap<NodeRef, (Result<(), String>, u64)>,
     /// Whether the key is gone again, or why that is unknown.
     pub(super) removed: Result<bool, String>,
 }
@@ -66,7 +67,7 @@ impl<'a> Prober<'a> {
     }
 
     /// The probe key of each master, in a slot that is not on the move.
-    pub(super) fn keys(&self, observed: &Observed) -> BTreeMap<SocketAddr, ProbeKey> {
+    pub(super) fn keys(&self, observed: &Observed) -> BTreeMap<NodeRef, ProbeKey> {
         let is_open = |slot: u16| {
             let mut open = observed.views().flat_map(|(node, view)| open_slot::of(node, view));
             open.any(|open| open.slot == slot)
@@ -83,8 +84,8 @@ impl<'a> Prober<'a> {
     pub(super) async fn probe(
         &self,
         observed: &Observed,
-        masters: impl Iterator<Item = (SocketAddr, ProbeKey)>,
-    ) -> BTreeMap<SocketAddr, WriteProbe> {
+        masters: impl Iterator<Item = (NodeRef, ProbeKey)>,
+    ) -> BTreeMap<NodeRef, WriteProbe> {
         let probes = masters.filter_map(|(master, key)| {
             let view = observed.view(master)?;
             let replicas = observed.replicas_of(&view.id).map(|(replica, _)| replica).collect();
@@ -95,10 +96,10 @@ impl<'a> Prober<'a> {
 
     async fn probe_one(
         &self,
-        master: SocketAddr,
+        master: NodeRef,
         key: ProbeKey,
-        replicas: Vec<SocketAddr>,
-    ) -> (SocketAddr, WriteProbe) {
+        replicas: Vec<NodeRef>,
+    ) -> (NodeRef, WriteProbe) {
         let mut probe = WriteProbe {
             key,
             trouble: None,
@@ -116,7 +117,7 @@ impl<'a> Prober<'a> {
         (master, probe)
     }
 
-    async fn write(&self, probe: &mut WriteProbe, master: SocketAddr) {
+    async fn write(&self, probe: &mut WriteProbe, master: NodeRef) {
         match self.writer.write(master, &probe.key, probe.acknowledged.1).await {
             Err(error) => probe.trouble = Some(Trouble::Other(error.to_string())),
             Ok(write) => {
@@ -130,8 +131,8 @@ impl<'a> Prober<'a> {
     async fn read_replicas(
         &self,
         key: &ProbeKey,
-        replicas: &[SocketAddr],
-    ) -> BTreeMap<SocketAddr, (Result<(), String>, u64)> {
+        replicas: &[NodeRef],
+    ) -> BTreeMap<NodeRef, (Result<(), String>, u64)> {
         let queries = vec![
             Query::ReadOnly,
             Query::Get(key.name().to_owned()),
@@ -148,7 +149,7 @@ impl<'a> Prober<'a> {
     }
 }
 
-fn trouble_of(master: SocketAddr, trouble: &ProbeTrouble) -> Trouble {
+fn trouble_of(master: NodeRef, trouble: &ProbeTrouble) -> Trouble {
     match trouble {
         ProbeTrouble::Refused(error) if error.starts_with("OOM") => {
             Trouble::OutOfMemory(format!("{master} answered {error}"))

@@ -9,13 +9,14 @@ use std::{
 use super::{cluster, host::Found, resolver::Resolver};
 use crate::{
     inventory::{
+        endpoints::{Endpoints, NodeRef},
         fleet::{Address, Host, Node, Ssh},
         ports,
         problem::Problem,
         raw::Inventory,
         spanned::Spanned,
     },
-    units::HostName,
+    units::{HostName, MemberName},
 };
 
 pub(super) fn check(
@@ -75,16 +76,15 @@ fn duplicate_nodes(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
     for found in hosts.iter().filter(|found| found.placed) {
         let mut clash = None;
         for (node, at) in found.host.nodes.iter().zip(&found.nodes_at) {
-            let bus = SocketAddr::new(node.ip(), node.bus_port());
-            let taken =
-                [node.address, bus].into_iter().find_map(|socket| Some((socket, *seen.get(&socket)?)));
+            let (client, bus) = (node.listen.client, node.listen.bus());
+            let taken = [client, bus].into_iter().find_map(|socket| Some((socket, *seen.get(&socket)?)));
             clash = clash.or(taken.map(|(socket, (other, first))| (socket, other, at, first)));
-            seen.entry(node.address).or_insert((node, at));
+            seen.entry(client).or_insert((node, at));
             seen.entry(bus).or_insert((node, at));
         }
         if let Some((socket, other, at, first)) = clash {
             let what = format!("two nodes would listen on {socket}");
-            let help = if other.address == socket {
+            let help = if other.listen.client == socket {
                 "give each node an address and port of its own"
             } else {
                 "one of them is a bus port (port + 10000): keep the ports on a host within 10000"
@@ -140,13 +140,12 @@ fn masters(
 /// under.
 pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
     let name = HostName::from("localhost");
-    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(|(node, port)| Node {
-        name: port.to_string().into(),
-        host: name.clone(),
-        address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
-        simulated: false,
-        config: node.config,
-    });
+    let node = |(node, port): (Node, u16)| {
+        let listen = Endpoints::at(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        let member = MemberName { host: name.clone(), node: port.to_string().into() };
+        Node { key: NodeRef::new(member, listen), listen, simulated: false, config: node.config }
+    };
+    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(node);
     vec![Host {
         name: name.clone(),
         address: Address::Local,

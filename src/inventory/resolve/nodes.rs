@@ -8,6 +8,7 @@ use std::{
 use super::{cluster, resolver::Resolver};
 use crate::{
     inventory::{
+        endpoints::{Endpoints, NodeRef},
         fleet::{Address, Directives, Node},
         one_or_many::OneOrMany,
         ports,
@@ -16,7 +17,7 @@ use crate::{
         raw::{HostTable, Nodes, SimulatedTable},
         spanned::Spanned,
     },
-    units::{HostName, NodeName},
+    units::{HostName, MemberName, NodeName},
 };
 
 /// More nodes than this on one host is a slip.
@@ -187,5 +188,8 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, 
 }
 
 fn node(context: &HostContext<'_>, name: NodeName, address: SocketAddr, simulated: bool) -> Node {
-    Node { name, host: context.name.clone(), address, simulated, config: context.config.clone() }
+    let listen = Endpoints::at(address);
+    let member = MemberName { host: context.name.clone(), node: name };
+    let config = context.config.clone();
+    Node { key: NodeRef::new(member, listen), listen, simulated, config }
 }

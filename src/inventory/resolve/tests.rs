@@ -25,7 +25,7 @@ fn hosts(count: u8) -> String {
 }
 
 fn addresses(fleet: &Fleet) -> Vec<String> {
-    fleet.nodes().map(|node| node.address.to_string()).collect()
+    fleet.nodes().map(|node| node.key.to_string()).collect()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn folding_keeps_the_nodes_and_their_directives_on_consecutive_ports() {
     assert_eq!(ports, (7001..=7006).collect::<Vec<_>>());
     let limited: Vec<bool> = fleet.nodes().map(|node| node.config.contains_key("maxmemory")).collect();
     assert_eq!(limited, [false, false, false, false, false, true], "the last host has set it");
-    assert!(fleet.nodes().all(|node| node.host == "localhost" && node.name == *node.port().to_string()));
+    assert!(fleet.nodes().all(|node| node.host() == "localhost" && *node.name() == *node.port().to_string()));
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn simulated_addresses_share_a_port_and_have_names_for_files() {
     let fleet = fleet(&text, Fold::AsWritten);
     let nodes: Vec<_> = fleet.nodes().collect();
     assert_eq!(nodes.len(), 6);
-    assert_eq!(nodes[3].address, SocketAddr::from(([127, 0, 2, 1], 6379)));
-    assert_eq!((nodes[3].name.as_str(), nodes[3].simulated), ("127.0.2.1-6379", true));
+    assert_eq!(nodes[3].listen.client, SocketAddr::from(([127, 0, 2, 1], 6379)));
+    assert_eq!((nodes[3].name().as_str(), nodes[3].simulated), ("127.0.2.1-6379", true));
     assert_eq!(nodes[3].bus_port(), 16_379);
 }
 

@@ -57,7 +57,7 @@ fn root_gets_an_account_and_units() {
     assert!(step(&desired, "install").iter().any(account));
     for process in processes(&desired) {
         assert_eq!(process.account.as_deref(), Some("provision-redis"));
-        assert_eq!(process.unit, Some(format!("redis-orders@{}.service", process.node)));
+        assert_eq!(process.unit, Some(format!("redis-orders@{}.service", process.name())));
         assert_eq!(process.config[1..], ["/etc/systemd/system/redis-orders@.service"]);
     }
 }

@@ -1,11 +1,11 @@
 //! Where the shards go, as a table.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::fmt::Write;
 
 use super::Detail;
 use crate::{
     cluster::{Shard, Topology},
-    inventory::Fleet,
+    inventory::{Fleet, NodeRef},
     redis::show_slots,
 };
 
@@ -41,8 +41,8 @@ fn row(shard: &Shard, fleet: &Fleet) -> [String; 3] {
 }
 
 /// `redis-191 192.168.2.191:7001 (rack-a)`; on a single host the address alone.
-fn spot(node: SocketAddr, fleet: &Fleet) -> String {
-    let host = fleet.hosts.iter().find(|host| host.nodes.iter().any(|n| n.address == node));
+fn spot(node: NodeRef, fleet: &Fleet) -> String {
+    let host = fleet.hosts.iter().find(|host| host.nodes.iter().any(|n| n.key == node));
     let Some(host) = host.filter(|_| fleet.hosts.len() > 1) else { return node.to_string() };
     let zone = host.zone.as_ref().map_or_else(String::new, |zone| format!(" ({zone})"));
     format!("{} {node}{zone}", host.name)

@@ -1,14 +1,14 @@
 //! Every error a user can see, with its fix. A new variant does not compile before it has an example here;
 //! `INSTA_UPDATE=always cargo test --lib report::tests::errors` writes the snapshots anew.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use insta::assert_snapshot;
 use miette::Report;
 
 use crate::{
     artifact, cluster, host, inspect,
-    inventory::{self, Engine, Fold, Version},
+    inventory::{self, Engine, Fold, NodeRef, Version},
     lab, plan, playbook, redis,
     report::{
         failure::text,
@@ -51,8 +51,8 @@ fn word<T: for<'a> From<&'a str>>(text: &str) -> T {
     text.into()
 }
 
-fn node(number: u8) -> SocketAddr {
-    SocketAddr::from(([10, 77, 0, 10 + number], 7001))
+fn node(number: u8) -> NodeRef {
+    format!("n{number}/7001@10.77.0.1{number}:7001@17001").parse().unwrap()
 }
 
 fn refused() -> io::Error {
@@ -74,7 +74,7 @@ every!(errors_of_hosts: host::Error {
     host::Error::Copy { .. } => host::Error::Copy {
         host: word("n1"), what: word("redis-server"), reason: word("No space left on device"),
     },
-    host::Error::Dial { .. } => host::Error::Dial { host: word("n1"), address: node(1), source: refused() },
+    host::Error::Dial { .. } => host::Error::Dial { host: word("n1"), address: node(1).address(), source: refused() },
     host::Error::Locked { .. } => host::Error::Locked {
         host: word("n1"), cluster: word("demo"), holder: word("user 0 on desk, process 12"),
     },
@@ -152,9 +152,9 @@ fn member() -> crate::units::MemberName {
 
 fn auth_mismatch() -> cluster::AuthMismatch {
     let fleet = fleet(1);
-    let address = fleet.hosts[0].nodes[0].address;
+    let node = fleet.hosts[0].nodes[0].key;
     let state = cluster::State::AuthRejected(word("NOAUTH Authentication required."));
-    let observed = cluster::Observed { nodes: vec![(address, state)], open_slots: Vec::new() };
+    let observed = cluster::Observed { nodes: vec![(node, state)], open_slots: Vec::new() };
     cluster::auth_mismatch(&fleet, &observed, |_| Some(word("/etc/provision/demo/7001/password.conf")))
         .unwrap()
 }
@@ -330,7 +330,7 @@ fn an_error_of_the_cache_folder() {
 every!(errors_of_redis: redis::Error {
     redis::Error::Dial { .. } => redis::Error::Dial {
         node: node(1),
-        source: host::Error::Dial { host: word("n1"), address: node(1), source: refused() },
+        source: host::Error::Dial { host: word("n1"), address: node(1).address(), source: refused() },
     },
     redis::Error::NoHost { .. } => redis::Error::NoHost { node: node(1), host: word("n1") },
     redis::Error::Refused { .. } => redis::Error::Refused { node: node(1), reason: word("WRONGPASS") },

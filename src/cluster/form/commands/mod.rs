@@ -1,6 +1,6 @@
 //! The next commands towards a cluster: a pure function of the observation.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use super::{gaps::mismatch, target::TargetRoles};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         tunable::Tunable,
         tuning,
     },
-    inventory::Fleet,
+    inventory::{Endpoints, Fleet, NodeRef, bus_port},
     redis::{Command, SlotRange, join_slots},
     units::NodeId,
 };
@@ -26,9 +26,9 @@ pub(in crate::cluster) enum Step {
     /// Drop an id that no node has now.
     Forget(NodeId),
     /// Shake hands with this node.
-    Meet(SocketAddr),
+    Meet(NodeRef),
     /// The same, for a pair that should have found each other through gossip: sent only after some patience.
-    MeetAgain(SocketAddr),
+    MeetAgain(NodeRef),
     /// Become the replica of this id.
     Replicate(NodeId),
     /// Take over the slots of a master that is gone, where no election has made that so.
@@ -45,7 +45,7 @@ pub(in crate::cluster) fn next(
     fleet: &Fleet,
     observed: &Observed,
     target: &TargetRoles,
-) -> Vec<(SocketAddr, Step)> {
+) -> Vec<(NodeRef, Step)> {
     let steps = Steps { observed, target };
     let mut list = steps.claims();
     list.extend(steps.bump());
@@ -62,16 +62,16 @@ pub(in crate::cluster) fn next(
 }
 
 /// The commands that close abandoned open slots.
-pub(super) fn close(observed: &Observed) -> Vec<(SocketAddr, Step)> {
+pub(super) fn close(observed: &Observed) -> Vec<(NodeRef, Step)> {
     observed.closable_slots().map(|open| (open.node, Step::Stabilise(open.slot))).collect()
 }
 
 /// The commands that put the directives back which formation changed, also in a run that did not end.
-pub(super) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
+pub(super) fn restore(fleet: &Fleet, observed: &Observed) -> Vec<(NodeRef, Step)> {
     tune(tuning::not_restored(fleet, observed))
 }
 
-fn tune(changes: Vec<tuning::Change>) -> Vec<(SocketAddr, Step)> {
+fn tune(changes: Vec<tuning::Change>) -> Vec<(NodeRef, Step)> {
     changes.into_iter().map(|(node, directive, value)| (node, Step::Tune(directive, value))).collect()
 }
 
@@ -81,18 +81,18 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn view(&self, node: SocketAddr) -> Option<&View> {
+    fn view(&self, node: NodeRef) -> Option<&View> {
         self.observed.view(node)
     }
 
-    fn knows(&self, from: SocketAddr, to: SocketAddr) -> bool {
+    fn knows(&self, from: NodeRef, to: NodeRef) -> bool {
         let (Some(from), Some(to)) = (self.view(from), self.view(to)) else { return false };
         from.row(&to.id).is_some()
     }
 
     /// SET-CONFIG-EPOCH is only allowed on a node that knows no peers. It spares the cluster from resolving
     /// collisions of epochs one by one.
-    fn claims(&self) -> Vec<(SocketAddr, Step)> {
+    fn claims(&self) -> Vec<(NodeRef, Step)> {
         let base = self.observed.newest_epoch();
         let mut list = Vec::new();
         for (index, master) in (1u64..).zip(&self.target.masters) {
@@ -112,13 +112,13 @@ impl Steps<'_> {
 
     /// Masters that met before they had an epoch resolve the collision among themselves, and one is left
     /// without. One at a time: two that bump at once would collide again.
-    fn bump(&self) -> Option<(SocketAddr, Step)> {
+    fn bump(&self) -> Option<(NodeRef, Step)> {
         let mut met = self.target.masters.iter().filter_map(|master| Some((*master, self.view(*master)?)));
         let (master, _) = met.find(|(_, view)| view.rows.len() > 1 && view.lacks_epoch())?;
         Some((master, Step::Bump))
     }
 
-    fn forgets(&self) -> Vec<(SocketAddr, Step)> {
+    fn forgets(&self) -> Vec<(NodeRef, Step)> {
         let lists = |id: &NodeId| {
             let id = id.clone();
             self.observed
@@ -132,7 +132,7 @@ impl Steps<'_> {
     }
 
     /// Each replica meets its own master, and follows it as soon as it knows it.
-    fn shards(&self) -> Vec<(SocketAddr, Step)> {
+    fn shards(&self) -> Vec<(NodeRef, Step)> {
         let mut list = Vec::new();
         for (replica, master) in &self.target.replicas {
             if self.attached(*replica) {
@@ -148,7 +148,7 @@ impl Steps<'_> {
     }
 
     /// Whether a replica itself says that it follows its target master.
-    fn attached(&self, replica: SocketAddr) -> bool {
+    fn attached(&self, replica: NodeRef) -> bool {
         let master = self.target.replicas.get(&replica).and_then(|master| self.view(*master));
         let own = self.view(replica);
         matches!((master, own), (Some(master), Some(own)) if own.follows(&master.id))
@@ -157,14 +157,14 @@ impl Steps<'_> {
     /// Pairs of different shards meet once their shards are complete, so that the first packet between them
     /// already carries the final role. A replica is introduced only to nodes that know its master: others
     /// would ignore its role.
-    fn introductions(&self) -> Vec<(SocketAddr, Step)> {
-        let complete: BTreeMap<SocketAddr, bool> = self
+    fn introductions(&self) -> Vec<(NodeRef, Step)> {
+        let complete: BTreeMap<NodeRef, bool> = self
             .target
             .masters
             .iter()
             .map(|master| (*master, self.target.replicas_of(*master).all(|replica| self.attached(replica))))
             .collect();
-        let nodes: Vec<(SocketAddr, SocketAddr)> = self
+        let nodes: Vec<(NodeRef, NodeRef)> = self
             .observed
             .views()
             .filter_map(|(node, _)| Some((node, self.target.master_of(node)?)))
@@ -182,10 +182,10 @@ impl Steps<'_> {
 
     fn introduction(
         &self,
-        (one, its_master): (SocketAddr, SocketAddr),
-        (other, others_master): (SocketAddr, SocketAddr),
+        (one, its_master): (NodeRef, NodeRef),
+        (other, others_master): (NodeRef, NodeRef),
         by_hand: bool,
-    ) -> Vec<(SocketAddr, Step)> {
+    ) -> Vec<(NodeRef, Step)> {
         let (Some(view), Some(peer)) = (self.view(one), self.view(other)) else { return Vec::new() };
         let (forth, back) = (mismatch(view, peer).is_some(), mismatch(peer, view).is_some());
         if !forth && !back {
@@ -218,7 +218,7 @@ pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Comm
         Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
         Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.to_string()]],
         Step::Meet(to) | Step::MeetAgain(to) => {
-            vec![vec![word("CLUSTER"), word("MEET"), to.ip().to_string(), to.port().to_string()]]
+            vec![meet(to.announced())]
         }
         Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
         Step::Promote => vec![vec![word("CLUSTER"), word("FAILOVER"), word("FORCE")]],
@@ -244,6 +244,16 @@ fn claim(epoch: Option<u64>, slots: &[SlotRange], ranges: bool) -> Vec<Command> 
     }
     list.push(vec![word("EXEC")]);
     list
+}
+
+/// The bus port is told only where it is not the engine's own choice: Redis 3 takes no third argument.
+fn meet(to: Endpoints) -> Command {
+    let (ip, port) = (to.client.ip().to_string(), to.client.port().to_string());
+    let mut command = vec!["CLUSTER".to_owned(), "MEET".to_owned(), ip, port];
+    if to.bus_port != bus_port(to.client.port()) {
+        command.push(to.bus_port.to_string());
+    }
+    command
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use crate::cluster::{
     testing::{SIX, add_row, at, cluster, hosts, id, row_mut, six, unmeet, view_mut},
     topology::Topology,
 };
+use crate::inventory::NodeRef;
 
 /// The next steps in a fleet of six, without the tuning.
-fn steps(observed: &Observed) -> Vec<(SocketAddr, Step)> {
+fn steps(observed: &Observed) -> Vec<(NodeRef, Step)> {
     let mut steps = all_steps(&six(), observed);
     steps.retain(|(_, step)| !matches!(step, Step::Tune(..)));
     steps
 }
 
-fn all_steps(fleet: &Fleet, observed: &Observed) -> Vec<(SocketAddr, Step)> {
+fn all_steps(fleet: &Fleet, observed: &Observed) -> Vec<(NodeRef, Step)> {
     next(fleet, observed, &decide(&Premises::of(fleet), &Topology::place(fleet), observed))
 }
 
@@ -195,7 +196,8 @@ fn every_other_step_is_one_command() {
         (Step::Bump, "CLUSTER BUMPEPOCH"),
         (Step::Forget("old".into()), "CLUSTER FORGET old"),
         (Step::Meet(at("7002")), "CLUSTER MEET 10.0.0.1 7002"),
-        (Step::MeetAgain("[2001:db8::1]:7002".parse().unwrap()), "CLUSTER MEET 2001:db8::1 7002"),
+        (Step::MeetAgain("h1/7002@[2001:db8::1]:7002@17002".parse().unwrap()), "CLUSTER MEET 2001:db8::1 7002"),
+        (Step::Meet("h1/7002@10.0.0.2:7002@27002".parse().unwrap()), "CLUSTER MEET 10.0.0.2 7002 27002"),
         (Step::Replicate(id("7001")), "CLUSTER REPLICATE id-10.0.0.1:7001"),
     ] {
         assert_eq!(resp(&step, None), [expected]);

@@ -133,7 +133,7 @@ impl Gaps<'_> {
             }
             for (to, peer) in views.iter().filter(|(to, _)| to != from) {
                 if let Some(text) = mismatch(view, peer) {
-                    let bus = crate::inventory::bus_port(to.port());
+                    let bus = to.announced().bus_port;
                     self.add(GapKind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
                 }
             }
@@ -164,7 +164,7 @@ impl Gaps<'_> {
             };
             if view.is_replica() && !view.info.replication.link_is_up() {
                 self.add(GapKind::Sync, format!("{replica} has no replication link to {master} yet"));
-            } else if !theirs.info.replication.has_online(*replica) {
+            } else if !theirs.info.replication.has_online(replica.address()) {
                 self.add(GapKind::Sync, format!("{master} does not count {replica} as online yet"));
             }
         }

@@ -1,9 +1,6 @@
 //! The role each node is to have. Live roles win over planned ones: a failover leaves nothing to repair.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     cluster::{
@@ -12,7 +9,7 @@ use crate::{
         safety::SafetyViolation,
         topology::Topology,
     },
-    inventory::{Fleet, Node},
+    inventory::{Fleet, Node, NodeRef},
     redis::{NodeRow, SLOTS, SlotRange, join_slots},
     units::{MemberName, NodeId},
 };
@@ -20,20 +17,20 @@ use crate::{
 /// The roles that make a cluster of what is there with the fewest changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::cluster) struct TargetRoles {
-    pub(in crate::cluster) masters: Vec<SocketAddr>,
+    pub(in crate::cluster) masters: Vec<NodeRef>,
     /// Replica → its master.
-    pub(in crate::cluster) replicas: BTreeMap<SocketAddr, SocketAddr>,
+    pub(in crate::cluster) replicas: BTreeMap<NodeRef, NodeRef>,
     /// Slots without an owner, by the master that is to own them.
-    pub(in crate::cluster) slot_assignments: BTreeMap<SocketAddr, Vec<SlotRange>>,
+    pub(in crate::cluster) slot_assignments: BTreeMap<NodeRef, Vec<SlotRange>>,
     /// Ids that no node of the fleet has now, and no election needs: to be forgotten.
     pub(in crate::cluster) stale_ids: Vec<NodeId>,
     /// Slots whose owner is gone, with every copy of their keys that the cluster knew.
     pub(in crate::cluster) lost: Vec<LostSlots>,
     /// Replicas that may take over the slots of a lost master, the most advanced of each.
-    pub(in crate::cluster) heirs: BTreeMap<SocketAddr, NodeId>,
+    pub(in crate::cluster) heirs: BTreeMap<NodeRef, NodeId>,
     /// Nodes about which the engine has to decide first, and what: elections and conflicts that it resolves
     /// itself.
-    pub(in crate::cluster) pending: BTreeMap<SocketAddr, String>,
+    pub(in crate::cluster) pending: BTreeMap<NodeRef, String>,
 }
 
 /// Slots that no running node owns or can inherit, and that had an owner.
@@ -41,7 +38,7 @@ pub(in crate::cluster) struct TargetRoles {
 pub(in crate::cluster) struct LostSlots {
     pub(in crate::cluster) id: NodeId,
     /// The node that had this id, where the manifest or the nodes say so.
-    pub(in crate::cluster) node: Option<SocketAddr>,
+    pub(in crate::cluster) node: Option<NodeRef>,
     pub(in crate::cluster) slots: Vec<SlotRange>,
     /// Whether the user gives their keys up.
     pub(in crate::cluster) accepted: Option<MemberName>,
@@ -49,7 +46,7 @@ pub(in crate::cluster) struct LostSlots {
 
 impl TargetRoles {
     /// The master of a node's shard: itself where it is one.
-    pub(in crate::cluster) fn master_of(&self, node: SocketAddr) -> Option<SocketAddr> {
+    pub(in crate::cluster) fn master_of(&self, node: NodeRef) -> Option<NodeRef> {
         if self.masters.contains(&node) { Some(node) } else { self.replicas.get(&node).copied() }
     }
 
@@ -57,12 +54,12 @@ impl TargetRoles {
     pub(in crate::cluster) fn refuse_loss(&self, fleet: &Fleet) -> Option<SafetyViolation> {
         let lost = self.lost.iter().find(|lost| lost.accepted.is_none())?;
         let node = lost.node.or_else(|| self.masters.first().copied())?;
-        let member = Box::new(fleet.nodes().find(|own| own.address == node)?.member());
+        let member = Box::new(fleet.nodes().find(|own| own.key == node)?.member());
         let (id, slots) = (lost.id.clone(), lost.slots.clone());
         Some(SafetyViolation::LostShard { node, member, id, slots })
     }
 
-    pub(in crate::cluster) fn replicas_of(&self, master: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+    pub(in crate::cluster) fn replicas_of(&self, master: NodeRef) -> impl Iterator<Item = NodeRef> {
         self.replicas.iter().filter(move |(_, m)| **m == master).map(|(replica, _)| *replica)
     }
 }
@@ -87,8 +84,8 @@ struct TargetBuilder<'a> {
     premises: Premises<'a>,
     fleet: &'a Fleet,
     topology: &'a Topology,
-    views: Vec<(SocketAddr, &'a View)>,
-    ids: HashMap<&'a NodeId, SocketAddr>,
+    views: Vec<(NodeRef, &'a View)>,
+    ids: HashMap<&'a NodeId, NodeRef>,
     /// Slots that are owned, or that a replica is about to inherit.
     taken: Vec<bool>,
     target: TargetRoles,
@@ -105,7 +102,7 @@ impl<'a> TargetBuilder<'a> {
 
     /// The nodes that own slots are masters; of two that claim a slot the one with the higher epoch owns it.
     fn owners(&mut self) {
-        let mut owner: Vec<Option<(u64, SocketAddr)>> = vec![None; usize::from(SLOTS)];
+        let mut owner: Vec<Option<(u64, NodeRef)>> = vec![None; usize::from(SLOTS)];
         let mut claimants = Vec::new();
         for (address, view) in &self.views {
             let Some(own) = view.myself().filter(|row| row.is_master() && !row.slots.is_empty()) else {
@@ -117,7 +114,7 @@ impl<'a> TargetBuilder<'a> {
                 *place = (*place).max(Some((own.epoch, *address)));
             }
         }
-        let winners: HashSet<SocketAddr> = owner.iter().flatten().map(|(_, address)| *address).collect();
+        let winners: HashSet<NodeRef> = owner.iter().flatten().map(|(_, address)| *address).collect();
         for (taken, owner) in self.taken.iter_mut().zip(&owner) {
             *taken = owner.is_some();
         }
@@ -143,7 +140,7 @@ impl<'a> TargetBuilder<'a> {
             }
         }
         for (id, (row, slots)) in stale_ids {
-            let mut orphans: Vec<(SocketAddr, &View)> =
+            let mut orphans: Vec<(NodeRef, &View)> =
                 self.views.iter().filter(|(_, view)| view.follows(id)).copied().collect();
             orphans.sort_by_key(|(_, view)| std::cmp::Reverse(view.offset()));
             let free = self.take(slots);
@@ -204,7 +201,7 @@ impl<'a> TargetBuilder<'a> {
                 self.taken[usize::from(*slot)] = false;
             }
         }
-        let (id, node, slots) = (id.clone(), node.map(|node| node.address), join_slots(slots));
+        let (id, node, slots) = (id.clone(), node.map(|node| node.key), join_slots(slots));
         self.target.lost.push(LostSlots { id, node, slots, accepted });
     }
 
@@ -216,7 +213,7 @@ impl<'a> TargetBuilder<'a> {
             return;
         }
         let has_replicas = |id: &NodeId| self.views.iter().any(|(_, view)| view.follows(id));
-        let mut blank: Vec<(u8, SocketAddr)> = self
+        let mut blank: Vec<(u8, NodeRef)> = self
             .views
             .iter()
             .filter(|(address, view)| {
@@ -231,7 +228,7 @@ impl<'a> TargetBuilder<'a> {
             .collect();
         blank.sort_by_key(|(rank, _)| *rank);
         self.target.masters.extend(blank.into_iter().take(lacking).map(|(_, address)| address));
-        let order: HashMap<SocketAddr, usize> =
+        let order: HashMap<NodeRef, usize> =
             self.views.iter().enumerate().map(|(index, (address, _))| (*address, index)).collect();
         self.target.masters.sort_by_key(|master| order.get(master));
     }
@@ -251,10 +248,10 @@ impl<'a> TargetBuilder<'a> {
     }
 
     /// For each planned shard a master: a member of it, else one that no other shard has, else any in turn.
-    fn shard_masters(&self) -> Vec<(usize, SocketAddr)> {
+    fn shard_masters(&self) -> Vec<(usize, NodeRef)> {
         let shards = &self.topology.shards;
         let mut left = self.target.masters.clone();
-        let mut found: Vec<Option<SocketAddr>> = vec![None; shards.len()];
+        let mut found: Vec<Option<NodeRef>> = vec![None; shards.len()];
         for (shard, place) in shards.iter().zip(&mut found) {
             if let Some(index) =
                 left.iter().position(|master| shard.members().any(|member| member == *master))
@@ -294,13 +291,13 @@ impl<'a> TargetBuilder<'a> {
         }
     }
 
-    fn replica_count(&self, master: SocketAddr) -> usize {
+    fn replica_count(&self, master: NodeRef) -> usize {
         self.target.replicas_of(master).count()
     }
 
     /// The master that has too few replicas, planned first, on another host second; else the one with the
     /// fewest.
-    fn best_master(&self, replica: SocketAddr) -> Option<SocketAddr> {
+    fn best_master(&self, replica: NodeRef) -> Option<NodeRef> {
         let shard = self.topology.shard_of(replica);
         self.target.masters.iter().copied().min_by_key(|master| {
             let count = self.replica_count(*master);
@@ -310,7 +307,7 @@ impl<'a> TargetBuilder<'a> {
     }
 
     /// A replica too many somewhere for a master that has too few.
-    fn surplus(&self) -> Option<(SocketAddr, SocketAddr)> {
+    fn surplus(&self) -> Option<(NodeRef, NodeRef)> {
         let need = self.fleet.replicas;
         let under_replicated =
             self.target.masters.iter().copied().find(|master| self.replica_count(*master) < need)?;
@@ -322,9 +319,9 @@ impl<'a> TargetBuilder<'a> {
         Some((*replica, under_replicated))
     }
 
-    fn share_a_host(&self, one: SocketAddr, other: SocketAddr) -> bool {
+    fn share_a_host(&self, one: NodeRef, other: NodeRef) -> bool {
         self.fleet.hosts.iter().any(|host| {
-            let has = |address| host.nodes.iter().any(|node| node.address == address);
+            let has = |address| host.nodes.iter().any(|node| node.key == address);
             has(one) && has(other)
         })
     }

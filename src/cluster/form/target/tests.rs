@@ -10,11 +10,15 @@ fn target_of(fleet: &Fleet, observed: &Observed) -> TargetRoles {
 }
 
 fn masters(target: &TargetRoles) -> Vec<u16> {
-    target.masters.iter().map(SocketAddr::port).collect()
+    target.masters.iter().map(|node| node.address().port()).collect()
 }
 
 fn replicas(target: &TargetRoles) -> Vec<(u16, u16)> {
-    target.replicas.iter().map(|(replica, master)| (replica.port(), master.port())).collect()
+    target
+        .replicas
+        .iter()
+        .map(|(replica, master)| (replica.address().port(), master.address().port()))
+        .collect()
 }
 
 fn range(first: u16, last: u16) -> Vec<SlotRange> {
@@ -222,11 +226,11 @@ proptest::proptest! {
         let (fleet, observed) = (six(), cluster(&text));
         let target = target_of(&fleet, &observed);
         for node in fleet.nodes() {
-            let places = usize::from(target.masters.contains(&node.address))
-                + usize::from(target.replicas.contains_key(&node.address))
-                + usize::from(target.pending.contains_key(&node.address));
-            proptest::prop_assert!(places <= 1, "{} in {text}", node.address);
-            proptest::prop_assert!(places == 1 || target.masters.is_empty(), "{} in {text}", node.address);
+            let places = usize::from(target.masters.contains(&node.key))
+                + usize::from(target.replicas.contains_key(&node.key))
+                + usize::from(target.pending.contains_key(&node.key));
+            proptest::prop_assert!(places <= 1, "{} in {text}", node.key);
+            proptest::prop_assert!(places == 1 || target.masters.is_empty(), "{} in {text}", node.key);
         }
         let owned = |slot: u16| observed.views().any(|(_, view)| {
             view.owns_slots() && view.myself().unwrap().slots.iter().any(|range| range.contains(slot))

@@ -1,6 +1,6 @@
 //! I33–I37: what survives a restart.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use super::facts::Facts;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
             node_config::{Expected, NodeConfig},
         },
     },
+    inventory::NodeRef,
     redis::{NodeRow, join_slots, parse_nodes, show_slots},
 };
 
@@ -103,7 +104,7 @@ fn comparable(config: &NodeConfig) -> (Vec<Told<'_>>, Vec<&str>) {
 }
 
 /// The engine tells its folder with all links resolved.
-fn is_data_folder(facts: &Facts<'_>, node: SocketAddr, value: &str) -> bool {
+fn is_data_folder(facts: &Facts<'_>, node: NodeRef, value: &str) -> bool {
     let answer = facts.hosts.get(&node).and_then(|answer| answer.as_ref().ok());
     answer.is_some_and(|answer| answer.data == value)
 }

@@ -9,7 +9,7 @@ pub(super) fn distinct_epochs(facts: &Facts<'_>) -> Check {
     let mut seen: BTreeMap<u64, _> = BTreeMap::new();
     let mut tally = facts.tally();
     for shard in facts.shards() {
-        let master = shard.address;
+        let master = shard.node;
         let epoch = shard.master.myself().map_or(0, |own| own.epoch);
         let other = seen.insert(epoch, master);
         tally.saw(match other {
@@ -33,7 +33,7 @@ pub(super) fn agreed_epochs(facts: &Facts<'_>) -> Check {
             view.row(&shard.master.id).is_some_and(|row| Some(row.epoch) != own)
         });
         differing
-            .map(|shard| format!("{node} has another epoch for {} than it has itself", shard.address))
+            .map(|shard| format!("{node} has another epoch for {} than it has itself", shard.node))
             .collect::<Vec<String>>()
     })
 }

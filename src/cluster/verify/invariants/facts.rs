@@ -1,6 +1,6 @@
 //! Everything the checks may look at, and the ways to ask the same of all nodes.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use crate::{
     cluster::{
@@ -16,7 +16,7 @@ use crate::{
             write_probe::WriteProbe,
         },
     },
-    inventory::{Fleet, Host, Node},
+    inventory::{Fleet, Host, Node, NodeRef},
     redis::{NodeRow, ProbeKey},
 };
 
@@ -25,31 +25,31 @@ pub(in crate::cluster::verify) struct Facts<'a> {
     pub(in crate::cluster::verify) fleet: &'a Fleet,
     pub(in crate::cluster::verify) topology: &'a Topology,
     pub(in crate::cluster::verify) observed: &'a Observed,
-    pub(in crate::cluster::verify) details: &'a BTreeMap<SocketAddr, Details>,
-    pub(in crate::cluster::verify) syncs: &'a BTreeMap<SocketAddr, SyncCount>,
+    pub(in crate::cluster::verify) details: &'a BTreeMap<NodeRef, Details>,
+    pub(in crate::cluster::verify) syncs: &'a BTreeMap<NodeRef, SyncCount>,
     /// `None` where the user chose that nothing is written.
-    pub(in crate::cluster::verify) probes: Option<&'a BTreeMap<SocketAddr, WriteProbe>>,
-    pub(in crate::cluster::verify) redirects: &'a BTreeMap<SocketAddr, Redirect>,
+    pub(in crate::cluster::verify) probes: Option<&'a BTreeMap<NodeRef, WriteProbe>>,
+    pub(in crate::cluster::verify) redirects: &'a BTreeMap<NodeRef, Redirect>,
     pub(in crate::cluster::verify) hosts: &'a HostFacts,
-    pub(in crate::cluster::verify) configs: &'a BTreeMap<SocketAddr, NodeConfig>,
+    pub(in crate::cluster::verify) configs: &'a BTreeMap<NodeRef, NodeConfig>,
 }
 
 /// A master that owns slots, and its replicas, as the nodes themselves say.
 pub(super) struct LiveShard<'a> {
-    pub(super) address: SocketAddr,
+    pub(super) node: NodeRef,
     pub(super) master: &'a View,
-    pub(super) replicas: Vec<SocketAddr>,
+    pub(super) replicas: Vec<NodeRef>,
 }
 
 impl LiveShard<'_> {
     /// The master, then the replicas.
-    pub(super) fn members(&self) -> impl Iterator<Item = SocketAddr> {
-        std::iter::once(self.address).chain(self.replicas.iter().copied())
+    pub(super) fn members(&self) -> impl Iterator<Item = NodeRef> {
+        std::iter::once(self.node).chain(self.replicas.iter().copied())
     }
 }
 
 /// A node that answered.
-pub(super) type Live<'a> = (SocketAddr, &'a View);
+pub(super) type Live<'a> = (NodeRef, &'a View);
 
 impl<'a> Facts<'a> {
     /// A tally in which the nodes that do not answer are missing.
@@ -63,7 +63,7 @@ impl<'a> Facts<'a> {
     pub(super) fn each<F: IntoIterator<Item = String>>(
         &self,
         fine: impl Into<String>,
-        wrong: impl Fn(SocketAddr, &View) -> F,
+        wrong: impl Fn(NodeRef, &View) -> F,
     ) -> Check {
         let mut tally = self.tally();
         self.observed.views().for_each(|(node, view)| tally.saw(wrong(node, view)));
@@ -75,7 +75,7 @@ impl<'a> Facts<'a> {
     pub(super) fn each_host(
         &self,
         fine: impl Into<String>,
-        wrong: impl Fn(SocketAddr, &NodeFacts) -> Result<Option<String>, String>,
+        wrong: impl Fn(NodeRef, &NodeFacts) -> Result<Option<String>, String>,
     ) -> Check {
         let mut tally = Tally::default();
         for (node, facts) in self.hosts {
@@ -120,8 +120,8 @@ impl<'a> Facts<'a> {
         let Some(probes) = self.probes else { return Check::NotAsked(READ_ONLY.to_owned()) };
         let mut tally = self.tally();
         for shard in self.shards() {
-            let Some(probe) = probes.get(&shard.address) else {
-                tally.missed(format!("{} could not be tested yet", shard.address));
+            let Some(probe) = probes.get(&shard.node) else {
+                tally.missed(format!("{} could not be tested yet", shard.node));
                 continue;
             };
             match wrong(&shard, probe) {
@@ -144,8 +144,8 @@ impl<'a> Facts<'a> {
 
     /// The shards as the nodes themselves say.
     pub(super) fn shards(&self) -> Vec<LiveShard<'a>> {
-        let shard = |(address, master): Live<'a>| LiveShard {
-            address,
+        let shard = |(node, master): Live<'a>| LiveShard {
+            node,
             master,
             replicas: self.observed.replicas_of(&master.id).map(|(replica, _)| replica).collect(),
         };
@@ -164,24 +164,24 @@ impl<'a> Facts<'a> {
         view.peers().filter(|row| self.observed.address_of(&row.id).is_some())
     }
 
-    /// The node of the inventory with this address.
-    pub(super) fn node(&self, address: SocketAddr) -> Option<&'a Node> {
-        self.fleet.nodes().find(|node| node.address == address)
+    /// The node as the inventory has it.
+    pub(super) fn node(&self, key: NodeRef) -> Option<&'a Node> {
+        self.fleet.nodes().find(|node| node.key == key)
     }
 
-    /// The host of the node with this address.
-    pub(super) fn host(&self, address: SocketAddr) -> Option<&'a Host> {
-        self.fleet.hosts.iter().find(|host| host.nodes.iter().any(|node| node.address == address))
+    /// The host of a node.
+    pub(super) fn host(&self, key: NodeRef) -> Option<&'a Host> {
+        self.fleet.hosts.iter().find(|host| host.nodes.iter().any(|node| node.key == key))
     }
 
     /// Whether a node's configuration, from its file and the inventory, sets a directive to this value.
-    pub(super) fn is_set(&self, node: SocketAddr, directive: &str, value: &str) -> bool {
+    pub(super) fn is_set(&self, node: NodeRef, directive: &str, value: &str) -> bool {
         self.configs.get(&node).and_then(|config| config.setting(directive)) == Some(value)
     }
 
     /// How messages call the node with this id: by its address where it has one in the inventory.
     pub(super) fn name(&self, id: &str) -> String {
-        self.observed.address_of(id).map_or_else(|| format!("node {id}"), |address| address.to_string())
+        self.observed.address_of(id).map_or_else(|| format!("node {id}"), |node| node.to_string())
     }
 }
 

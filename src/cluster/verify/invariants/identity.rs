@@ -27,7 +27,8 @@ pub(super) fn known_nodes(facts: &Facts<'_>) -> Check {
     let ids: HashSet<&NodeId> = facts.observed.views().map(|(_, view)| &view.id).collect();
     facts.each(format!("{} nodes on all {} lists", facts.count(), facts.count()), |node, view| {
         let foreign = view.peers().filter(|row| !ids.contains(&row.id)).filter(|row| {
-            !row.address().is_some_and(|address| facts.observed.down().any(|(down, _)| down == address))
+            !row.address()
+                .is_some_and(|address| facts.observed.down().any(|(down, _)| down.address() == address))
         });
         let foreign = foreign.map(|row| {
             format!("{node} knows {} at {}, which is the id of no node", row.id, row.written_address())
@@ -49,9 +50,10 @@ pub(super) fn addresses(facts: &Facts<'_>) -> Check {
         let rows = view.rows.iter().filter(|row| !row.has("noaddr") && unique.contains(&row.id));
         let known = rows.filter_map(|row| Some((row, facts.node(facts.observed.address_of(&row.id)?)?)));
         let wrong = known.filter(|(row, expected)| {
-            let nameless = row.is_myself() && row.ip.is_empty() && row.port == expected.port();
-            let bus_port = [0, expected.bus_port()].contains(&row.bus_port);
-            !bus_port || !(nameless || row.address() == Some(expected.address))
+            let told = expected.key.announced();
+            let nameless = row.is_myself() && row.ip.is_empty() && row.port == told.client.port();
+            let bus_port = [0, told.bus_port].contains(&row.bus_port);
+            !bus_port || !(nameless || row.address() == Some(told.client))
         });
         wrong
             .map(|(row, is)| format!("{node} has {is} as {}@{}", row.written_address(), row.bus_port))

@@ -1,7 +1,5 @@
 //! I22–I28: what is written arrives.
 
-use std::net::SocketAddr;
-
 use super::facts::{Facts, NO_REPLICAS};
 use crate::{
     cluster::{
@@ -12,16 +10,17 @@ use crate::{
             write_probe::WriteProbe,
         },
     },
+    inventory::NodeRef,
     redis::Role,
 };
 
 pub(super) fn online_at_master(facts: &Facts<'_>) -> Check {
     facts.each_replica("state=online, lag at most 1 s", |(replica, _), (master, view)| {
         let replication = &view.info.replication;
-        if !replication.has_online(replica) {
+        if !replication.has_online(replica.address()) {
             return Some(format!("{master} does not have {replica} online"));
         }
-        let lag = replication.lag_of(replica).filter(|lag| *lag > 1)?;
+        let lag = replication.lag_of(replica.address()).filter(|lag| *lag > 1)?;
         Some(format!("{replica} lags {lag} s behind {master}"))
     })
 }
@@ -59,7 +58,7 @@ pub(super) fn replication_id(facts: &Facts<'_>) -> Check {
 
 /// The replicas of a probe that was written; what keeps a probe from being written is for
 /// [`writable`](super::service::writable).
-fn followed(master: SocketAddr, probe: &WriteProbe) -> Result<&WriteProbe, String> {
+fn followed(master: NodeRef, probe: &WriteProbe) -> Result<&WriteProbe, String> {
     match &probe.trouble {
         Some(trouble) => Err(format!("no key could be written: {}", trouble.text())),
         None if probe.acknowledged.1 == 0 => Err(format!("{master} has no replica")),
@@ -79,7 +78,7 @@ pub(super) fn writes_acknowledged(facts: &Facts<'_>) -> Check {
     });
     let fine = format!("{}; gap 0", counted.collect::<Vec<_>>().join(", "));
     facts.each_probe(fine, |shard, probe| {
-        let (master, probe) = (shard.address, followed(shard.address, probe)?);
+        let (master, probe) = (shard.node, followed(shard.node, probe)?);
         let (got, of) = probe.acknowledged;
         let few = usize::try_from(got).is_ok_and(|got| got >= of);
         let few = (!few).then(|| format!("{master}: WAIT counted {got} of {of} replicas"));
@@ -99,7 +98,7 @@ pub(super) fn replica_reads(facts: &Facts<'_>) -> Check {
     let probes = facts.probes.into_iter().flatten();
     let read: usize = probes.map(|(_, probe)| probe.replicas.len()).sum();
     facts.each_probe(format!("{read} replicas returned the probe key (READONLY, GET)"), |shard, probe| {
-        let replicas = &followed(shard.address, probe)?.replicas;
+        let replicas = &followed(shard.node, probe)?.replicas;
         let wrong = replicas
             .iter()
             .filter_map(|(replica, (read, _))| Some(format!("{replica} answered {}", read.as_ref().err()?)));
@@ -116,7 +115,7 @@ pub(super) fn no_repeated_syncs(facts: &Facts<'_>) -> Check {
     let mut tally = facts.tally();
     let mut shown = Vec::new();
     for shard in facts.shards() {
-        let master = shard.address;
+        let master = shard.node;
         let Some(SyncCount { first, last, steady }) = facts.syncs.get(&master).copied() else {
             tally.missed(format!("{master} does not count its full syncs"));
             continue;

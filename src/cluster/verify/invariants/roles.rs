@@ -1,12 +1,13 @@
 //! I19–I21: masters, replicas and their hosts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{
     domains::{bearable, can_spread, is_crowded, masters_by_domain},
     facts::{Facts, LiveShard, NO_REPLICAS},
 };
 use crate::cluster::verify::check::Check;
+use crate::inventory::NodeRef;
 
 pub(super) fn replica_count(facts: &Facts<'_>) -> Check {
     let (need, shards) = (facts.fleet.replicas, facts.shards());
@@ -22,7 +23,7 @@ pub(super) fn replica_count(facts: &Facts<'_>) -> Check {
         let counted = shards.iter().map(|shard| {
             let follows = |master: Option<&crate::units::NodeId>| master == Some(&shard.master.id);
             let rows = view.rows.iter().filter(|row| row.is_replica() && follows(row.master.as_ref()));
-            (shard.address, rows.count())
+            (shard.node, rows.count())
         });
         counted
             .filter(|(_, has)| *has < need || *has > need + spare)
@@ -37,9 +38,9 @@ pub(super) fn master_address(facts: &Facts<'_>) -> Check {
             return Some(format!("{replica} follows {master}, which is a replica itself"));
         }
         let replication = &view.info.replication;
-        let ip = replication.master_host.as_deref().and_then(|host| host.parse::<std::net::IpAddr>().ok());
+        let ip = replication.master_host.as_deref().and_then(|host| host.parse::<IpAddr>().ok());
         let followed = ip.zip(replication.master_port).map(SocketAddr::from);
-        (followed != Some(master))
+        (followed != Some(master.address()))
             .then(|| format!("{replica} follows {}, its master is {master}", replication.master_address()))
     })
 }
@@ -83,19 +84,19 @@ enum Judged {
 struct Domains<'f, 'a> {
     facts: &'f Facts<'a>,
     kind: &'static str,
-    of: fn(&'f Facts<'a>, SocketAddr) -> Option<&'f str>,
+    of: fn(&'f Facts<'a>, NodeRef) -> Option<&'f str>,
 }
 
 impl<'f, 'a> Domains<'f, 'a> {
     fn new(
         facts: &'f Facts<'a>,
         kind: &'static str,
-        of: fn(&'f Facts<'a>, SocketAddr) -> Option<&'f str>,
+        of: fn(&'f Facts<'a>, NodeRef) -> Option<&'f str>,
     ) -> Self {
         Self { facts, kind, of }
     }
 
-    fn domains(&self, members: impl Iterator<Item = SocketAddr>) -> Vec<&'f str> {
+    fn domains(&self, members: impl Iterator<Item = NodeRef>) -> Vec<&'f str> {
         members.filter_map(|member| (self.of)(self.facts, member)).collect()
     }
 
@@ -107,7 +108,7 @@ impl<'f, 'a> Domains<'f, 'a> {
         let crowded: Vec<String> = shards
             .iter()
             .filter(|shard| is_crowded(self.domains(shard.members()).into_iter()))
-            .map(|shard| shard.address.to_string())
+            .map(|shard| shard.node.to_string())
             .collect();
         if crowded.is_empty() {
             return Judged::Note(format!("a master and its replicas never share a {kind}"));
@@ -119,7 +120,7 @@ impl<'f, 'a> Domains<'f, 'a> {
     /// Domains whose loss takes the majority of the masters with it.
     fn heavy(&self, shards: &[LiveShard<'_>]) -> Judged {
         let (kind, all, limit) = (self.kind, shards.len(), bearable(shards.len()));
-        let held = masters_by_domain(self.domains(shards.iter().map(|shard| shard.address)).into_iter());
+        let held = masters_by_domain(self.domains(shards.iter().map(|shard| shard.node)).into_iter());
         let heavy = held.iter().filter(|(_, held)| **held > limit);
         let heavy: Vec<String> =
             heavy.map(|(name, held)| format!("{kind} {name} holds {held} of {all} masters")).collect();

@@ -7,6 +7,7 @@ use crate::cluster::verify::{
     redirect::{Answer, Endpoint, Redirect},
     write_probe::Trouble,
 };
+use crate::inventory::NodeRef;
 
 /// A write that is refused for want of memory is told by [`memory_left`].
 pub(super) fn writable(facts: &Facts<'_>) -> Check {
@@ -16,7 +17,7 @@ pub(super) fn writable(facts: &Facts<'_>) -> Check {
         tally.saw((!view.cluster.is_ok()).then(|| format!("{node} says cluster_state:{state}")));
     }
     for shard in facts.shards() {
-        let master = shard.address;
+        let master = shard.node;
         match facts.probes.map(|probes| probes.get(&master)) {
             None => {}
             Some(None) => tally.missed(format!("{master} could not be tested yet")),
@@ -42,7 +43,7 @@ pub(super) fn redirects(facts: &Facts<'_>) -> Check {
     }
     let mut tally = facts.tally();
     let mut path = String::new();
-    for owner in shards.iter().map(|shard| shard.address) {
+    for owner in shards.iter().map(|shard| shard.node) {
         let Some(Redirect { asked, slot, answer }) = facts.redirects.get(&owner) else {
             tally.missed(format!("no node was asked for a key of {owner}"));
             continue;
@@ -52,8 +53,9 @@ pub(super) fn redirects(facts: &Facts<'_>) -> Check {
             Answer::Other(said) => tally.saw([format!("{asked}: {said} instead of MOVED")]),
             Answer::Moved { slot: moved, endpoint, port } => {
                 path = format!("asked {asked}: Redirected to slot [{slot}] located at {endpoint}:{port}");
-                let right =
-                    moved == slot && *port == owner.port() && leads_to(facts, owner, *asked, endpoint);
+                let right = moved == slot
+                    && *port == owner.address().port()
+                    && leads_to(facts, owner, *asked, endpoint);
                 tally.saw((!right).then(|| {
                     format!("{asked} sends clients of {owner} to {endpoint}:{port}{}", why(endpoint))
                 }));
@@ -64,14 +66,9 @@ pub(super) fn redirects(facts: &Facts<'_>) -> Check {
 }
 
 /// Whether an endpoint, by the node that gave it, is that of the owner.
-fn leads_to(
-    facts: &Facts<'_>,
-    owner: std::net::SocketAddr,
-    asked: std::net::SocketAddr,
-    endpoint: &Endpoint,
-) -> bool {
+fn leads_to(facts: &Facts<'_>, owner: NodeRef, asked: NodeRef, endpoint: &Endpoint) -> bool {
     match endpoint {
-        Endpoint::Ip(ip) => *ip == owner.ip(),
+        Endpoint::Ip(ip) => *ip == owner.address().ip(),
         // Whoever chose this gives clients one name for all nodes, with a port for each.
         Endpoint::Same => true,
         Endpoint::Nameless => false,
@@ -97,7 +94,7 @@ pub(super) fn probes_removed(facts: &Facts<'_>) -> Check {
     let keys: u64 = facts.shards().iter().map(|shard| shard.master.keys()).sum();
     let fine = format!("0 of {} left; the cluster holds {keys} keys", facts.keys().count());
     facts.each_probe(fine, |shard, probe| {
-        let (key, master) = (probe.key.name(), shard.address);
+        let (key, master) = (probe.key.name(), shard.node);
         match &probe.removed {
             Ok(gone) => Ok((!gone).then(|| format!("{key} is still on {master}"))),
             Err(error) => Err(format!("whether {key} is gone is unknown, it expires within 60 s: {error}")),
@@ -121,7 +118,7 @@ const FULL_PER_MILLE: u64 = 995;
 pub(super) fn memory_left(facts: &Facts<'_>) -> Check {
     let mut tally = facts.tally();
     for shard in facts.shards() {
-        let (master, memory) = (shard.address, &shard.master.info.memory);
+        let (master, memory) = (shard.node, &shard.master.info.memory);
         // Redis before 3.2 tells its limit in CONFIG GET only.
         let running = facts.configs.get(&master).map(|config| &config.running);
         let told = |name: &str| running.and_then(|running| running.get(name)).map(String::as_str);

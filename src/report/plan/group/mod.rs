@@ -124,7 +124,7 @@ fn of_host(items: Vec<Item>, host: Option<&Host>) -> Vec<Group> {
             }
         }
     }
-    let place = |name: &NodeName| host?.nodes.iter().position(|node| node.name == *name);
+    let place = |name: &NodeName| host?.nodes.iter().position(|node| node.name() == name);
     for group in &mut groups {
         group.nodes.sort_by_key(place);
     }
@@ -143,7 +143,7 @@ impl Key {
         let diff = item.diff.as_deref().map(|diff| without_own(diff, host, node));
         let key =
             Self { action: item.action, noun: item.noun, around, why: item.why.clone(), diff, repeated: 0 };
-        (key, node.map(|node| node.name.clone()))
+        (key, node.map(|node| node.name().clone()))
     }
 }
 
@@ -151,11 +151,11 @@ impl Key {
 fn split<'t, 'h>(text: &'t str, host: &'h Host) -> Option<(&'t str, &'h Node, &'t str)> {
     host.nodes.iter().find_map(|node| {
         let ends = |c: char| matches!(c, '/' | ' ');
-        let (at, _) = text.match_indices(node.name.as_str()).find(|(at, name)| {
+        let (at, _) = text.match_indices(node.name().as_str()).find(|(at, name)| {
             text[..*at].chars().next_back().is_none_or(ends)
                 && text[at + name.len()..].chars().next().is_none_or(ends)
         })?;
-        Some((&text[..at], node, &text[at + node.name.len()..]))
+        Some((&text[..at], node, &text[at + node.name().len()..]))
     })
 }
 
@@ -169,7 +169,7 @@ fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
     });
     let mut own = vec![(host.name.to_string(), "{host}")];
     if let Some(node) = node {
-        own.push((node.name.to_string(), "{node}"));
+        own.push((node.name().to_string(), "{node}"));
         own.push((node.ip().to_string(), "{ip}"));
         own.push((node.port().to_string(), "{port}"));
         own.push((node.bus_port().to_string(), "{bus}"));

@@ -1,6 +1,6 @@
 //! The table of broken clusters: each breaks one invariant, and no other.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use super::{
     super::TABLE,
@@ -19,6 +19,7 @@ use crate::{
             write_probe::Trouble,
         },
     },
+    inventory::NodeRef,
     redis::{Role, SlotRange},
 };
 
@@ -181,8 +182,8 @@ const BROKEN: &[Row] = &[
             let id = w.observed.view(replica).unwrap().id.clone();
             w.rows_about(spare).into_iter().for_each(|row| row.master = Some(id.clone()));
             let replication = &mut w.view(spare).info.replication;
-            replication.master_host = Some(replica.ip().to_string());
-            replication.master_port = Some(replica.port());
+            replication.master_host = Some(replica.address().ip().to_string());
+            replication.master_port = Some(replica.address().port());
             let master =
                 w.topology.shards.iter().find(|shard| shard.replicas.contains(&spare)).unwrap().master;
             let lines = w.view(master).info.replication.replicas.clone();
@@ -257,7 +258,7 @@ const BROKEN: &[Row] = &[
         w.probe(0).trouble = Some(Trouble::Other("MISCONF Errors writing to the AOF file".to_owned()));
     }),
     breaks!("I30", "a node sends clients elsewhere", "to 10.0.0.99:", |w| {
-        w.set_endpoint(0, Endpoint::Ip(address("99:1").ip()));
+        w.set_endpoint(0, Endpoint::Ip(address("99:1").address().ip()));
     }),
     breaks!(
         "I30",
@@ -356,7 +357,7 @@ const BROKEN: &[Row] = &[
 /// As [`PROBED`], where the master may take other writes.
 const PROBED_AND_REFUSED: &[&str] = &["I25", "I26", "I29"];
 
-fn second_replica(w: &World) -> SocketAddr {
+fn second_replica(w: &World) -> NodeRef {
     let node = address("2:7002");
     assert!(w.observed.view(node).unwrap().is_replica());
     node

@@ -48,7 +48,7 @@ fn the_lag_of_a_replica_is_not_that_of_another_on_the_same_port() {
     let mut other = replicas[0].clone();
     (other.ip, other.lag) = ("10.0.0.77".to_owned(), Some(60));
     replicas.push(other);
-    assert_eq!(replicas[0].port, replica.port());
+    assert_eq!(replicas[0].port, replica.address().port());
     world.assert_fine();
 }
 
@@ -77,7 +77,7 @@ fn a_host_may_have_a_value_of_its_own() {
     let mut world = World::healthy();
     world.fleet.config.insert("appendonly".to_owned(), vec!["yes".to_owned()]);
     let node = world.master(0);
-    let own = world.fleet.hosts.iter_mut().flat_map(|host| &mut host.nodes).find(|own| own.address == node);
+    let own = world.fleet.hosts.iter_mut().flat_map(|host| &mut host.nodes).find(|own| own.key == node);
     own.unwrap().config.insert("appendonly".to_owned(), vec!["no".to_owned()]);
     world.set(node, "appendonly", "no");
     world.view(node).info.persistence.aof_enabled = Some(false);

@@ -1,6 +1,6 @@
 //! A cluster and its hosts: all that [`Facts`] are made of, to be broken.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::super::{Facts, TABLE};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
             write_probe::WriteProbe,
         },
     },
-    inventory::Fleet,
+    inventory::{Fleet, NodeRef},
     redis::{ClusterLinks, MemoryInfo, NodeRow, ProbeKey, Role, show_slots},
 };
 
@@ -37,12 +37,12 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) topology: Topology,
     pub(super) observed: Observed,
-    pub(super) details: BTreeMap<SocketAddr, Details>,
-    pub(super) syncs: BTreeMap<SocketAddr, SyncCount>,
-    pub(super) probes: BTreeMap<SocketAddr, WriteProbe>,
-    pub(super) redirects: BTreeMap<SocketAddr, Redirect>,
+    pub(super) details: BTreeMap<NodeRef, Details>,
+    pub(super) syncs: BTreeMap<NodeRef, SyncCount>,
+    pub(super) probes: BTreeMap<NodeRef, WriteProbe>,
+    pub(super) redirects: BTreeMap<NodeRef, Redirect>,
     pub(super) hosts: HostFacts,
-    pub(super) configs: BTreeMap<SocketAddr, NodeConfig>,
+    pub(super) configs: BTreeMap<NodeRef, NodeConfig>,
     pub(super) read_only: bool,
 }
 
@@ -85,7 +85,7 @@ impl World {
             probes: observed.slot_owners().map(|(node, view)| (node, probe(&observed, view))).collect(),
             redirects: BTreeMap::new(),
             hosts: observed.views().map(|(node, _)| (node, Ok(node_facts()))).collect(),
-            configs: fleet.nodes().map(|node| (node.address, config(&fleet, node))).collect(),
+            configs: fleet.nodes().map(|node| (node.key, config(&fleet, node))).collect(),
             fleet,
             observed,
             read_only: false,
@@ -94,11 +94,15 @@ impl World {
         world
     }
 
-    fn correct_redirects(&self) -> BTreeMap<SocketAddr, Redirect> {
-        let masters: Vec<SocketAddr> = self.observed.slot_owners().map(|(master, _)| master).collect();
-        let redirect = |owner: &SocketAddr| {
+    fn correct_redirects(&self) -> BTreeMap<NodeRef, Redirect> {
+        let masters: Vec<NodeRef> = self.observed.slot_owners().map(|(master, _)| master).collect();
+        let redirect = |owner: &NodeRef| {
             let asked = *masters.iter().find(|master| *master != owner)?;
-            let answer = Answer::Moved { slot: 7, endpoint: Endpoint::Ip(owner.ip()), port: owner.port() };
+            let answer = Answer::Moved {
+                slot: 7,
+                endpoint: Endpoint::Ip(owner.address().ip()),
+                port: owner.address().port(),
+            };
             Some((*owner, Redirect { asked, slot: 7, answer }))
         };
         masters.iter().filter_map(redirect).collect()
@@ -122,7 +126,7 @@ impl World {
         TABLE.iter().map(|invariant| (invariant.id, (invariant.check)(&facts))).collect()
     }
 
-    fn with_file(&self, node: SocketAddr, answer: Result<NodeFacts, String>) -> Result<NodeFacts, String> {
+    fn with_file(&self, node: NodeRef, answer: Result<NodeFacts, String>) -> Result<NodeFacts, String> {
         let mut facts = answer?;
         if facts.nodes_conf == LIVE {
             let view = self.observed.view(node).or_else(|| Some(self.observed.views().next()?.1));
@@ -160,21 +164,21 @@ impl World {
         assert!(open.is_empty(), "{open:#?}");
     }
 
-    pub(super) fn master(&self, shard: usize) -> SocketAddr {
+    pub(super) fn master(&self, shard: usize) -> NodeRef {
         self.topology.shards[shard].master
     }
 
-    pub(super) fn replica(&self, shard: usize) -> SocketAddr {
+    pub(super) fn replica(&self, shard: usize) -> NodeRef {
         self.topology.shards[shard].replicas[0]
     }
 
     /// The second replica of a shard that has two, and the first one.
-    pub(super) fn spare(&self) -> (SocketAddr, SocketAddr) {
+    pub(super) fn spare(&self) -> (NodeRef, NodeRef) {
         let shard = self.topology.shards.iter().find(|shard| shard.replicas.len() == 2).unwrap();
         (shard.replicas[1], shard.replicas[0])
     }
 
-    pub(super) fn view(&mut self, node: SocketAddr) -> &mut View {
+    pub(super) fn view(&mut self, node: NodeRef) -> &mut View {
         view_mut(&mut self.observed, &node.to_string())
     }
 
@@ -185,25 +189,25 @@ impl World {
         })
     }
 
-    pub(super) fn row(&mut self, reader: SocketAddr, node: SocketAddr) -> &mut NodeRow {
+    pub(super) fn row(&mut self, reader: NodeRef, node: NodeRef) -> &mut NodeRow {
         row_mut(&mut self.observed, &reader.to_string(), &node.to_string())
     }
 
     /// The rows of all nodes about one.
-    pub(super) fn rows_about(&mut self, node: SocketAddr) -> Vec<&mut NodeRow> {
+    pub(super) fn rows_about(&mut self, node: NodeRef) -> Vec<&mut NodeRow> {
         let id = self.observed.view(node).unwrap().id.clone();
         self.views().flat_map(|view| &mut view.rows).filter(|row| row.id == id).collect()
     }
 
-    pub(super) fn details(&mut self, node: SocketAddr) -> &mut Details {
+    pub(super) fn details(&mut self, node: NodeRef) -> &mut Details {
         self.details.get_mut(&node).unwrap()
     }
 
-    pub(super) fn host(&mut self, node: SocketAddr) -> &mut NodeFacts {
+    pub(super) fn host(&mut self, node: NodeRef) -> &mut NodeFacts {
         self.hosts.get_mut(&node).unwrap().as_mut().unwrap()
     }
 
-    pub(super) fn config(&mut self, node: SocketAddr) -> &mut NodeConfig {
+    pub(super) fn config(&mut self, node: NodeRef) -> &mut NodeConfig {
         self.configs.get_mut(&node).unwrap()
     }
 
@@ -224,15 +228,15 @@ impl World {
     }
 
     /// A directive of the node's file; the engine answers with the same value.
-    pub(super) fn set(&mut self, node: SocketAddr, name: &str, value: &str) {
-        let of_fleet = self.fleet.nodes().find(|other| other.address == node).unwrap().clone();
+    pub(super) fn set(&mut self, node: NodeRef, name: &str, value: &str) {
+        let of_fleet = self.fleet.nodes().find(|other| other.key == node).unwrap().clone();
         let file = format!("{FILE}{name} {value}\n");
         let running = std::mem::take(&mut self.config(node).running);
         *self.config(node) = NodeConfig { running, ..NodeConfig::expected(&self.fleet, &of_fleet, &file) };
         self.config(node).running.insert(name.to_owned(), value.to_owned());
     }
 
-    pub(super) fn state(&mut self, node: SocketAddr, is: State) {
+    pub(super) fn state(&mut self, node: NodeRef, is: State) {
         let state = self.observed.nodes.iter_mut().find(|(address, _)| *address == node);
         state.unwrap().1 = is;
         self.details.remove(&node);
@@ -341,6 +345,6 @@ pub(super) fn crowded() -> String {
 }
 
 /// An address, as in [`cluster`].
-pub(super) fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> NodeRef {
     at(text)
 }
