@@ -6,6 +6,8 @@ const BUS_OFFSET: u16 = 10_000;
 /// The default range of the ports of outgoing connections on Linux (`ip_local_port_range`).
 const EPHEMERAL: std::ops::RangeInclusive<i64> = 32_768..=60_999;
 
+const KERNEL: &str = "the kernel hands these ports to outgoing connections, so the node might not start";
+
 /// The cluster bus port that belongs to a client port. An inventory only has ports for which it exists.
 pub fn bus_port(port: u16) -> u16 {
     port.saturating_add(BUS_OFFSET)
@@ -17,6 +19,21 @@ pub(super) struct BadPort {
     pub(super) what: String,
     pub(super) why: String,
     pub(super) help: String,
+}
+
+/// A port beside which the other one is given: neither follows from the other.
+pub(super) fn check_alone(port: i64) -> Result<u16, BadPort> {
+    let bad = |what: String, why: &str| {
+        let help = "choose a port below 32768".to_owned();
+        Err(BadPort { what, why: why.to_owned(), help })
+    };
+    match u16::try_from(port).ok().filter(|port| *port > 0) {
+        None => bad(format!("port {port} does not exist"), "ports go from 1 to 65535"),
+        Some(_) if EPHEMERAL.contains(&port) => {
+            bad(format!("port {port} lies in the ephemeral range 32768–60999"), KERNEL)
+        }
+        Some(port) => Ok(port),
+    }
 }
 
 /// A client port, if the node could hold both it and its bus port.
@@ -33,14 +50,13 @@ pub(super) fn check(port: i64) -> Result<u16, BadPort> {
             "the bus port is the port + 10000",
         );
     }
-    let kernel = "the kernel hands these ports to outgoing connections, so the node might not start";
     if EPHEMERAL.contains(&port) {
-        return bad(format!("port {port} lies in the ephemeral range 32768–60999"), kernel);
+        return bad(format!("port {port} lies in the ephemeral range 32768–60999"), KERNEL);
     }
     if EPHEMERAL.contains(&bus) {
         return bad(
             format!("port {port}: the bus port {bus} lies in the ephemeral range 32768–60999"),
-            kernel,
+            KERNEL,
         );
     }
     Ok(valid)

@@ -42,8 +42,12 @@ pub(super) fn config(text: &str, fleet: &Fleet, node: &Node, layout: &Layout) ->
         .iter()
         .flat_map(|(name, values)| values.iter().map(move |value| format!("{name} {value}")))
         .collect();
+    let announced = node.key.announced();
     context["node"] = json!({
         "name": node.name(), "ip": node.ip(), "port": node.port(), "bus_port": node.bus_port(),
+        "announced": {
+            "ip": announced.client.ip(), "port": announced.client.port(), "bus_port": announced.bus_port,
+        },
         "simulated": node.simulated, "loopback": node.ip().is_loopback(), "host": node.host(),
     });
     context["paths"] = json!({

@@ -6,7 +6,8 @@ use crate::{inventory::Fleet, secret::SecretSource};
 /// will do.
 pub fn how_to_connect(fleet: &Fleet) -> String {
     let Some(node) = fleet.nodes().next() else { return String::new() };
-    let (client, ip, port) = (fleet.engine.client(), node.ip(), node.port());
+    let (client, address) = (fleet.engine.client(), node.key.address());
+    let (ip, port) = (address.ip(), address.port());
     let auth = if fleet.auth.is_some() { " --askpass" } else { "" };
     let password = match &fleet.auth {
         Some(SecretSource::Env(name)) => format!("  (the password is in the variable {name})\n"),

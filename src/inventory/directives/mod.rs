@@ -30,6 +30,7 @@ const VALKEY: &[Table] = &[
 ];
 
 const PER_NODE: &str = "it differs from node to node, and provision writes it; remove it";
+const ANNOUNCE: &str = "it differs from node to node; give the host `announce = { address = \"…\" }`";
 const SHARED: &str = "every node would get the same one, and they would clash; remove it";
 const PASSWORD: &str = "passwords are never written in an inventory; remove it and set `auth` in [cluster]";
 
@@ -48,11 +49,11 @@ const MANAGED: &[(&str, &str)] = &[
     ("supervised", "provision decides how the server is supervised; remove it"),
     ("cluster-enabled", "it is always yes; remove it"),
     ("cluster-config-file", PER_NODE),
-    ("cluster-port", "the bus port is the port + 10000; set `port` in [cluster]"),
-    ("cluster-announce-ip", PER_NODE),
-    ("cluster-announce-port", PER_NODE),
+    ("cluster-port", "set `bus_port` in [cluster]"),
+    ("cluster-announce-ip", ANNOUNCE),
+    ("cluster-announce-port", ANNOUNCE),
     ("cluster-announce-tls-port", PER_NODE),
-    ("cluster-announce-bus-port", PER_NODE),
+    ("cluster-announce-bus-port", ANNOUNCE),
     ("replica-announce-ip", SHARED),
     ("replica-announce-port", SHARED),
     ("slave-announce-ip", SHARED),

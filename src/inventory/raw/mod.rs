@@ -47,9 +47,12 @@ pub(super) struct Cluster {
     /// Replicas of each master; 1 where it is not given. Masters follow: nodes / (replicas + 1).
     #[schemars(range(min = 0, max = 10))]
     pub(super) replicas: Option<Spanned<i64>>,
-    /// The port of a host's first node; 7001 where it is not given. The bus port is the port + 10000.
-    #[schemars(range(min = 1, max = 22767))]
+    /// The port of a host's first node; 7001 where it is not given.
+    #[schemars(range(min = 1, max = 65535))]
     pub(super) port: Option<Spanned<i64>>,
+    /// The cluster bus port of a host's first node, from Redis 7.0 on; the port + 10000 where it is not given.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) bus_port: Option<Spanned<i64>>,
     /// The password clients and nodes use. It is never written here: this says where it is kept. Without it,
     /// one is generated for a cluster on more than one host, and a cluster on one host has none.
     pub(super) auth: Option<Spanned<Auth>>,
@@ -119,6 +122,23 @@ pub(super) struct HostTable {
     pub(super) config: Option<Config>,
     /// The address the host must have afterwards.
     pub(super) network: Option<Spanned<Network>>,
+    /// What its nodes tell clients and peers, where an address translation (NAT) stands before the host.
+    pub(super) announce: Option<Spanned<Announce>>,
+}
+
+/// What the nodes of a host tell clients and peers instead of the sockets they listen on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Announce {
+    /// The address under which all other hosts and the clients reach this one.
+    #[schemars(required)]
+    pub(super) address: Option<Spanned<String>>,
+    /// The first node's port there, the others follow; the one it listens on where it is not given.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: Option<Spanned<i64>>,
+    /// The first node's bus port there, the others follow; the one it listens on where it is not given.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) bus_port: Option<Spanned<i64>>,
 }
 
 /// The address the host must have afterwards.

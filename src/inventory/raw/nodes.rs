@@ -84,7 +84,7 @@ impl JsonSchema for Nodes {
                         },
                         "port": {
                             "description": "The port every node listens on; the cluster's where it is not given.",
-                            "type": "integer", "minimum": 1, "maximum": 22767,
+                            "type": "integer", "minimum": 1, "maximum": 65535,
                         },
                     },
                     "required": ["ips"],

@@ -1,11 +1,15 @@
 //! The `[cluster]` table.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::{config, resolver::Resolver, secret::Key};
 use crate::{
     inventory::{
+        endpoints::Endpoints,
         engine::{Engine, Version},
         fleet::Directives,
         hints,
+        ports::{self, BadPort},
         problem::Problem,
         raw::{Auth, AuthWord, Cluster, SecretLocation},
         spanned::Spanned,
@@ -20,6 +24,8 @@ pub(super) struct Resolved {
     pub(super) version: Version,
     pub(super) replicas: usize,
     pub(super) port: u16,
+    /// `None` where it is the port + 10000.
+    pub(super) bus_port: Option<u16>,
     pub(super) auth: Option<SecretSource>,
     /// False where the inventory does not mention a password.
     pub(super) auth_decided: bool,
@@ -34,7 +40,32 @@ impl Resolved {
     pub(super) fn release(&self) -> Option<(Engine, Version)> {
         self.known.then_some((self.engine, self.version))
     }
+
+    /// Where the node of a host listens that comes so many places after the first.
+    pub(super) fn listen(&self, ip: IpAddr, step: u16) -> Endpoints {
+        let client = SocketAddr::new(ip, self.port.saturating_add(step));
+        match self.bus_port {
+            Some(first) => Endpoints { client, bus_port: first.saturating_add(step) },
+            None => Endpoints::at(client),
+        }
+    }
+
+    /// Whether the last of so many nodes on one host has ports that it can have.
+    pub(super) fn last_ports(&self, nodes: i64) -> Result<(), BadPort> {
+        let last = |first: u16| i64::from(first).saturating_add(nodes) - 1;
+        match self.bus_port {
+            Some(bus_port) => {
+                ports::check_alone(last(self.port))?;
+                ports::check_alone(last(bus_port))?;
+            }
+            None => drop(ports::check(last(self.port))?),
+        }
+        Ok(())
+    }
 }
+
+/// The directive `cluster-port` came with it (release notes of Redis 7.0).
+const CLUSTER_PORT_SINCE: Version = Version::new(7, 0, 0);
 
 const VERSION_HELP: &str = "a version is major.minor.patch of a release, such as \"7.0.15\"";
 
@@ -46,23 +77,38 @@ pub(super) fn resolve(written: Option<&Spanned<Cluster>>, resolver: &mut Resolve
     }
     let cluster = written.unwrap_or(&nothing);
     let wrong = |path| resolver.was_removed(path);
-    let unread = wrong(&["cluster"]) || wrong(&["cluster", "port"]) || wrong(&["cluster", "replicas"]);
+    let unread = [&["cluster"][..], &["cluster", "port"], &["cluster", "bus_port"], &["cluster", "replicas"]];
+    let unread = unread.into_iter().any(wrong);
     let auth_unread = wrong(&["cluster", "auth"]);
     if written.is_some() {
         required(cluster, resolver);
     }
     let before = resolver.count();
-    let port = cluster.port.as_ref().map_or(Some(7001), |port| resolver.port(port));
+    let port = cluster.port.as_ref().map_or(Some(7001), |port| match cluster.bus_port {
+        Some(_) => resolver.port_alone(port),
+        None => resolver.port(port),
+    });
+    let bus_port = cluster.bus_port.as_ref().and_then(|port| resolver.port_alone(port));
     let replicas = cluster.replicas.as_ref().map_or(1, |replicas| count(replicas, resolver));
     let sound = !unread && resolver.count() == before;
     let engine = cluster.engine.as_ref().map_or(Some(Engine::Redis), |engine| self::engine(engine, resolver));
     let version = cluster.version.as_ref().and_then(|version| self::version(version, engine, resolver));
+    if let Some((at, has)) = cluster.bus_port.as_ref().zip(version)
+        && engine == Some(Engine::Redis)
+        && has < CLUSTER_PORT_SINCE
+    {
+        let problem = Problem::new(format!("the bus port of Redis {has} is always the port + 10000"));
+        resolver.report(
+            problem.at(&at.span, "Redis 7.0 made it a choice").help("remove it, or take a newer release"),
+        );
+    }
     Resolved {
         name: cluster.name.as_ref().map(|name| self::name(name, resolver)).unwrap_or_default(),
         engine: engine.unwrap_or(Engine::Redis),
         version: version.unwrap_or(Version::new(0, 0, 0)),
         replicas,
         port: port.unwrap_or(7001),
+        bus_port,
         auth: cluster.auth.as_ref().and_then(|auth| self::auth(auth, resolver)),
         auth_decided: cluster.auth.is_some() || auth_unread,
         config: config::resolve(cluster.config.as_ref(), engine.zip(version), resolver),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     ops::Range,
 };
@@ -9,9 +10,8 @@ use std::{
 use super::{cluster, host::Found, resolver::Resolver};
 use crate::{
     inventory::{
-        endpoints::{Endpoints, NodeRef},
+        endpoints::NodeRef,
         fleet::{Address, Host, Node, Ssh},
-        ports,
         problem::Problem,
         raw::Inventory,
         spanned::Spanned,
@@ -72,25 +72,49 @@ fn duplicate_addresses(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) -> bool
 
 /// Reports one clash a host: the others follow from it.
 fn duplicate_nodes(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
-    let mut seen: BTreeMap<SocketAddr, (&Node, &Range<usize>)> = BTreeMap::new();
+    let mut seen: BTreeMap<(What, SocketAddr), (&Node, &Range<usize>)> = BTreeMap::new();
     for found in hosts.iter().filter(|found| found.placed) {
         let mut clash = None;
         for (node, at) in found.host.nodes.iter().zip(&found.nodes_at) {
-            let (client, bus) = (node.listen.client, node.listen.bus());
-            let taken = [client, bus].into_iter().find_map(|socket| Some((socket, *seen.get(&socket)?)));
+            let announced = node.key.announced();
+            let sockets = [
+                (What::Listen, node.listen.client),
+                (What::Listen, node.listen.bus()),
+                (What::Announce, announced.client),
+                (What::Announce, announced.bus()),
+            ];
+            let taken = sockets.iter().find_map(|socket| Some((*socket, *seen.get(socket)?)));
             clash = clash.or(taken.map(|(socket, (other, first))| (socket, other, at, first)));
-            seen.entry(client).or_insert((node, at));
-            seen.entry(bus).or_insert((node, at));
+            for socket in sockets {
+                seen.entry(socket).or_insert((node, at));
+            }
         }
-        if let Some((socket, other, at, first)) = clash {
-            let what = format!("two nodes would listen on {socket}");
-            let help = if other.listen.client == socket {
+        if let Some(((does, socket), other, at, first)) = clash {
+            let what = format!("two nodes would {does} {socket}");
+            let other = if does == What::Listen { other.listen } else { other.key.announced() };
+            let help = if other.client == socket {
                 "give each node an address and port of its own"
             } else {
-                "one of them is a bus port (port + 10000): keep the ports on a host within 10000"
+                "one of them is a bus port (port + 10000, or `bus_port`): give each node ports of its own"
             };
             resolver.report(twice(what, at, first, help));
         }
+    }
+}
+
+/// What two nodes cannot do with one socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Listen,
+    Announce,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Listen => "listen on",
+            Self::Announce => "announce",
+        })
     }
 }
 
@@ -127,8 +151,7 @@ fn masters(
         );
         resolver.report(Problem::new(what).at(&at, "a cluster needs at least 3 masters").help(needed));
     } else if resolver.folded() {
-        let last = i64::from(cluster.port).saturating_add(i64::try_from(nodes).unwrap_or(i64::MAX)) - 1;
-        if let Err(bad) = ports::check(last) {
+        if let Err(bad) = cluster.last_ports(i64::try_from(nodes).unwrap_or(i64::MAX)) {
             let what =
                 format!("the last of {nodes} nodes on one machine gets a port it cannot have: {}", bad.what);
             resolver.report(Problem::new(what).at(&at, bad.why).help("lower `port` in [cluster]"));
@@ -138,14 +161,14 @@ fn masters(
 
 /// All nodes on this machine, on consecutive ports. Each keeps the directives of the host it was written
 /// under.
-pub(super) fn fold(hosts: Vec<Host>, port: u16) -> Vec<Host> {
+pub(super) fn fold(hosts: Vec<Host>, cluster: &cluster::Resolved) -> Vec<Host> {
     let name = HostName::from("localhost");
-    let node = |(node, port): (Node, u16)| {
-        let listen = Endpoints::at(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
-        let member = MemberName { host: name.clone(), node: port.to_string().into() };
+    let node = |(node, step): (Node, u16)| {
+        let listen = cluster.listen(Ipv4Addr::LOCALHOST.into(), step);
+        let member = MemberName { host: name.clone(), node: listen.client.port().to_string().into() };
         Node { key: NodeRef::new(member, listen), listen, simulated: false, config: node.config }
     };
-    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(port..=u16::MAX).map(node);
+    let nodes = hosts.into_iter().flat_map(|host| host.nodes).zip(0..=u16::MAX).map(node);
     vec![Host {
         name: name.clone(),
         address: Address::Local,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{cluster, config, network, nodes, resolver::Resolver, ssh};
+use super::{announce, cluster, config, network, nodes, resolver::Resolver, ssh};
 use crate::{
     inventory::{
         fleet::{Address, Host, Ssh},
@@ -64,12 +64,15 @@ fn host<'a>(
     let name = table.name.as_ref().map(|name| self::name(name, resolver)).unwrap_or_default();
     let address = table.address.as_ref().and_then(|written| address(written, resolver));
     let own = table.network.as_ref().and_then(|network| network::resolve(network, index, resolver));
+    let announced =
+        table.announce.as_ref().and_then(|written| announce::resolve(written, index, cluster, resolver));
     let config = config::resolve(table.config.as_ref(), cluster.release(), resolver);
     let context = nodes::HostContext {
         index,
         name: &name,
         address: address.as_ref(),
         own,
+        announced,
         alone,
         cluster,
         config: &config,

@@ -1,5 +1,6 @@
 //! From what is written to what it means: fills in the defaults and collects every problem on the way.
 
+mod announce;
 mod cluster;
 mod config;
 mod cross_host;
@@ -33,12 +34,12 @@ pub(super) fn resolve(inventory: &Inventory, context: &ResolveContext<'_>) -> Re
     let hosts = hosts.into_iter().map(|found| found.host).collect::<Vec<Host>>();
     // Ports that other machines can reach are not left without a password.
     let exposed = hosts.len() > 1 && context.fold == Fold::AsWritten;
-    let auth =
-        if exposed && !cluster.auth_decided { Some(cluster::generated(&resolver)) } else { cluster.auth };
     let hosts = match context.fold {
         Fold::AsWritten => hosts,
-        Fold::SingleHost => cross_host::fold(hosts, cluster.port),
+        Fold::SingleHost => cross_host::fold(hosts, &cluster),
     };
+    let auth =
+        if exposed && !cluster.auth_decided { Some(cluster::generated(&resolver)) } else { cluster.auth };
     resolver.finish(Fleet {
         name: cluster.name,
         engine: cluster.engine,

@@ -5,16 +5,15 @@ use std::{
     ops::Range,
 };
 
-use super::{cluster, resolver::Resolver};
+use super::{announce::Announced, cluster, resolver::Resolver};
 use crate::{
     inventory::{
         endpoints::{Endpoints, NodeRef},
         fleet::{Address, Directives, Node},
         one_or_many::OneOrMany,
-        ports,
         problem::Problem,
         range,
-        raw::{HostTable, Nodes, SimulatedTable},
+        raw::{Announce, HostTable, Nodes, SimulatedTable},
         spanned::Spanned,
     },
     units::{HostName, MemberName, NodeName},
@@ -31,6 +30,8 @@ pub(super) struct HostContext<'a> {
     pub(super) address: Option<&'a Address>,
     /// The address `hosts.network` gives it.
     pub(super) own: Option<IpAddr>,
+    /// What `hosts.announce` has its nodes say.
+    pub(super) announced: Option<Announced>,
     /// It is the only host.
     pub(super) alone: bool,
     pub(super) cluster: &'a cluster::Resolved,
@@ -56,7 +57,9 @@ pub(super) fn resolve(
         || resolver.was_removed(&["hosts", &index, "nodes", "ips"]);
     let span = table.nodes.as_ref().map_or(&table.span, |nodes| &nodes.span);
     let found = match table.nodes.as_ref().map(|nodes| &nodes.value) {
-        Some(Nodes::Simulated(simulated)) => self::simulated(simulated, span, context, resolver),
+        Some(Nodes::Simulated(simulated)) => {
+            self::simulated(simulated, table.announce.as_ref(), span, context, resolver)
+        }
         Some(Nodes::Count(count)) => self::counted(*count, span, table, context, resolver),
         None => {
             let smallest = 3 * (i64::try_from(context.cluster.replicas).unwrap_or(1) + 1);
@@ -87,21 +90,21 @@ fn counted(
         return Vec::new();
     }
     let Some(ip) = base(table, context, resolver) else { return Vec::new() };
-    let first = i64::from(context.cluster.port);
     if context.cluster.sound
         && !resolver.folded()
-        && let Err(bad) = ports::check(first + count - 1)
+        && let Err(bad) = context.cluster.last_ports(count)
     {
         let problem =
             Problem::new(format!("the last of {count} nodes gets a port it cannot have: {}", bad.what));
         resolver.report(problem.at(span, bad.why).help("lower `port` in [cluster], or the number of nodes"));
         return Vec::new();
     }
-    let ports =
-        (0..count).map(|step| context.cluster.port.saturating_add(u16::try_from(step).unwrap_or(u16::MAX)));
-    ports
-        .map(|port| (node(context, port.to_string().into(), SocketAddr::new(ip, port), false), span.clone()))
-        .collect()
+    let nodes = (0..u16::try_from(count).unwrap_or(0)).map(|step| {
+        let listen = context.cluster.listen(ip, step);
+        let announced = context.announced.map_or(listen, |announced| announced.at(listen, step));
+        (node(context, listen.client.port().to_string().into(), listen, announced, false), span.clone())
+    });
+    nodes.collect()
 }
 
 /// The address the nodes of a host share. A name will not do: peers learn each other's addresses, not names.
@@ -132,11 +135,19 @@ fn base(table: &HostTable, context: &HostContext<'_>, resolver: &mut Resolver<'_
 
 fn simulated(
     table: &SimulatedTable,
+    written_announce: Option<&Spanned<Announce>>,
     span: &Range<usize>,
     context: &HostContext<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Located {
+    if let Some(announce) = written_announce {
+        let problem = Problem::new("each simulated address announces itself");
+        resolver.report(
+            problem.at(&announce.span, "here").help("remove it, or give the host a number of `nodes`"),
+        );
+    }
     let port = match &table.port {
+        Some(port) if context.cluster.bus_port.is_some() => resolver.port_alone(port),
         Some(port) => resolver.port(port),
         None => Some(context.cluster.port),
     };
@@ -161,7 +172,11 @@ fn simulated(
         let port = port.unwrap_or(context.cluster.port);
         found.extend(range.into_iter().map(|ip| {
             let name = format!("{ip}-{port}").replace(':', "_");
-            (node(context, name.into(), SocketAddr::new(ip, port), true), span.clone())
+            let listen = match context.cluster.bus_port {
+                Some(bus_port) => Endpoints { client: SocketAddr::new(ip, port), bus_port },
+                None => Endpoints::at(SocketAddr::new(ip, port)),
+            };
+            (node(context, name.into(), listen, listen, true), span.clone())
         }));
     }
     found
@@ -187,9 +202,14 @@ fn local_only(range: &[IpAddr], span: &Range<usize>, context: &HostContext<'_>, 
     );
 }
 
-fn node(context: &HostContext<'_>, name: NodeName, address: SocketAddr, simulated: bool) -> Node {
-    let listen = Endpoints::at(address);
+fn node(
+    context: &HostContext<'_>,
+    name: NodeName,
+    listen: Endpoints,
+    announced: Endpoints,
+    simulated: bool,
+) -> Node {
     let member = MemberName { host: context.name.clone(), node: name };
     let config = context.config.clone();
-    Node { key: NodeRef::new(member, listen), listen, simulated, config }
+    Node { key: NodeRef::new(member, announced), listen, simulated, config }
 }

@@ -90,6 +90,16 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// A port that does not stand for two.
+    pub(super) fn port_alone(&mut self, port: &Spanned<i64>) -> Option<u16> {
+        let checked = ports::check_alone(port.value);
+        checked
+            .map_err(|BadPort { what, why, help }| {
+                self.report(Problem::new(what).at(&port.span, why).help(help));
+            })
+            .ok()
+    }
+
     pub(super) fn address<T>(&mut self, span: &Range<usize>, parsed: Result<T, BadAddress>) -> Option<T> {
         parsed
             .map_err(|BadAddress { what, help }| {

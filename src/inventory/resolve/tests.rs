@@ -183,3 +183,32 @@ fn hosts_with_names_may_send_clients_to_them() {
     assert!(!is_fine(&config(by_name, "")));
     assert!(!is_fine(&config(name, &format!("{by_name}, cluster-announce-hostname = \"\""))));
 }
+
+/// What a node listens on, and what it announces.
+fn endpoints(fleet: &Fleet) -> Vec<(String, String)> {
+    fleet.nodes().map(|node| (node.listen.to_string(), node.key.announced().to_string())).collect()
+}
+
+#[test]
+fn bus_ports_count_on_from_the_first_and_may_lie_anywhere() {
+    let text = format!(
+        "{CLUSTER}port = 30001\nbus_port = 9001\nreplicas = 0\n[[hosts]]\nname = \"h\"\naddress = \"local\"\n"
+    );
+    for fold in [Fold::AsWritten, Fold::SingleHost] {
+        let listen: Vec<String> = fleet(&text, fold).nodes().map(|node| node.listen.to_string()).collect();
+        assert_eq!(listen, ["127.0.0.1:30001@9001", "127.0.0.1:30002@9002", "127.0.0.1:30003@9003"]);
+    }
+}
+
+#[test]
+fn nodes_behind_a_translation_announce_its_address_and_ports() {
+    let announce = "announce = { address = \"203.0.113.7\", port = 31001, bus_port = 41001 }\n";
+    let text =
+        format!("{CLUSTER}replicas = 0\n{}nodes = 2\n{announce}{}", hosts(1), &hosts(2)[hosts(1).len()..]);
+    let one = ("10.0.0.1:7001@17001".to_owned(), "203.0.113.7:31001@41001".to_owned());
+    let two = ("10.0.0.1:7002@17002".to_owned(), "203.0.113.7:31002@41002".to_owned());
+    let own = ("10.0.0.2:7001@17001".to_owned(), "10.0.0.2:7001@17001".to_owned());
+    assert_eq!(endpoints(&fleet(&text, Fold::AsWritten)), [one, two, own]);
+    let folded = endpoints(&fleet(&text, Fold::SingleHost));
+    assert!(folded.iter().all(|(listen, announced)| listen == announced), "{folded:?}");
+}

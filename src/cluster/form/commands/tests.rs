@@ -196,7 +196,10 @@ fn every_other_step_is_one_command() {
         (Step::Bump, "CLUSTER BUMPEPOCH"),
         (Step::Forget("old".into()), "CLUSTER FORGET old"),
         (Step::Meet(at("7002")), "CLUSTER MEET 10.0.0.1 7002"),
-        (Step::MeetAgain("h1/7002@[2001:db8::1]:7002@17002".parse().unwrap()), "CLUSTER MEET 2001:db8::1 7002"),
+        (
+            Step::MeetAgain("h1/7002@[2001:db8::1]:7002@17002".parse().unwrap()),
+            "CLUSTER MEET 2001:db8::1 7002",
+        ),
         (Step::Meet("h1/7002@10.0.0.2:7002@27002".parse().unwrap()), "CLUSTER MEET 10.0.0.2 7002 27002"),
         (Step::Replicate(id("7001")), "CLUSTER REPLICATE id-10.0.0.1:7001"),
     ] {
