@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Run, lab::Lab, until};
+use crate::support::{Run, lab::Lab, until, warm};
 
 fn spawn(lab: &Lab, args: &[&str]) -> Child {
     let inventory = lab.inventory();
@@ -156,11 +156,6 @@ fn no_trace(lab: &Lab, before: &[Vec<String>]) {
         let lost: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
         assert!(left.is_empty() && lost.is_empty(), "{host}: left {left:?}, lost {lost:?}");
     }
-}
-
-/// The binary in the shared cache.
-fn warm() {
-    drop(crate::support::Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod support;
 mod accounts;
 mod build;
 mod data_safety;
+mod endpoints;
 mod fleet;
 mod lab;
 mod live;

@@ -24,6 +24,8 @@ pub struct Sandbox {
     pub port: u16,
     /// A plain user to run as; `None` is the user who runs the tests.
     pub uid: Option<u32>,
+    /// A network namespace to run in; `None` is that of the tests.
+    pub namespace: Option<String>,
     _machine: MutexGuard<'static, ()>,
 }
 
@@ -86,7 +88,8 @@ impl Sandbox {
     pub fn with(name: &str, port: u16, inventory: &str) -> Self {
         let machine = MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let folder = tempfile::Builder::new().prefix("provision-test-").tempdir().unwrap();
-        let sandbox = Self { folder, name: name.to_owned(), port, uid: None, _machine: machine };
+        let sandbox =
+            Self { folder, name: name.to_owned(), port, uid: None, namespace: None, _machine: machine };
         sandbox.write(inventory);
         sandbox
     }
@@ -132,9 +135,14 @@ impl Sandbox {
 
     /// A command line of the real binary: `apply --yes` and the like, the inventory added.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = match self.uid {
-            None => Command::new(env!("CARGO_BIN_EXE_provision")),
-            Some(uid) => {
+        let mut command = match (self.uid, &self.namespace) {
+            (None, None) => Command::new(env!("CARGO_BIN_EXE_provision")),
+            (None, Some(namespace)) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_provision")]);
+                command
+            }
+            (Some(uid), _) => {
                 let mut command = Command::new("setpriv");
                 command.args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]);
                 command.arg(self.folder.path().join("provision"));
@@ -228,6 +236,12 @@ pub fn shared_cache() -> PathBuf {
     let shared = kept.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     std::fs::create_dir_all(&shared).unwrap();
     shared
+}
+
+/// Has the server built, for a scenario whose own runs cannot: nothing is fetched from inside a lab or a
+/// namespace.
+pub fn warm() {
+    drop(Sandbox::new("warm", 7391).run(&["apply", "--yes", "--tags", "build"]).ok());
 }
 
 /// All running servers that provision installed on this machine itself: those of a lab are in namespaces of

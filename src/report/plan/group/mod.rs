@@ -173,6 +173,10 @@ fn without_own(diff: &str, host: Option<&Host>, node: Option<&Node>) -> String {
         own.push((node.ip().to_string(), "{ip}"));
         own.push((node.port().to_string(), "{port}"));
         own.push((node.bus_port().to_string(), "{bus}"));
+        let announced = node.key.announced();
+        own.push((announced.client.ip().to_string(), "{announced ip}"));
+        own.push((announced.client.port().to_string(), "{announced port}"));
+        own.push((announced.bus_port.to_string(), "{announced bus}"));
     }
     own.into_iter().fold(diff.to_owned(), |text, (word, sign)| replace_word(&text, &word, sign))
 }
