@@ -2,7 +2,7 @@
 //! there ([`form()`]) and the proof ([`verify()`]). Commands travel as RESP through each host's own
 //! connection.
 //!
-//! This room names nodes by their client address, the only name that is unique in a fleet.
+//! A node is known by its name in the fleet (`NodeRef`), and in the cluster by its id; addresses are attributes.
 
 mod auth_mismatch;
 mod close;

@@ -25,8 +25,8 @@ pub(super) async fn waiting(context: &RunContext<'_>, plan: &Plan) -> Result<Wai
     let observed = cluster::observe(&NodeReader::new(fleet, context.sessions().probes())?).await;
     let premises = Premises { fleet, disk: &known.on_disk, consent: &known.consent };
     let mut waiting = Waiting::new();
-    for (address, rule) in cluster::start_rules(&premises, &observed) {
-        let Some(node) = fleet.nodes().find(|node| node.key == address) else { continue };
+    for (key, rule) in cluster::start_rules(&premises, &observed) {
+        let Some(node) = fleet.nodes().find(|node| node.key == key) else { continue };
         let foreseen =
             |op: &Op| matches!(op, Op::StartWithoutKeys { member, .. } if *member == node.member());
         match rule {

@@ -100,14 +100,12 @@ impl<'a> RollingRestart<'a> {
                 HandOver::NoReplica => {}
             }
             if began.elapsed() > REPLICA_WAIT_TIMEOUT {
-                return Err(
-                    RollingError::NoFailoverCandidate { node: node, after: REPLICA_WAIT_TIMEOUT }.into()
-                );
+                return Err(RollingError::NoFailoverCandidate { node, after: REPLICA_WAIT_TIMEOUT }.into());
             }
             tokio::time::sleep(REPLICA_WAIT_INTERVAL).await;
         }
         if !self.plan.unreachable.is_empty() && self.plan.fleet.replicas > 0 {
-            return Err(RollingError::CandidateUnreachable { node: node }.into());
+            return Err(RollingError::CandidateUnreachable { node }.into());
         }
         let next = self.next_configuration(process);
         Ok(cluster::survives(writer.reader(), &next, node).await?)

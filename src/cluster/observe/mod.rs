@@ -34,7 +34,7 @@ async fn look(reader: &NodeReader<'_>, queries: &[Query]) -> Observed {
     let is_late = |replies: &Result<_, Error>| replies.as_ref().is_err_and(Error::is_connect_timeout);
     let late = answers.iter().filter(|(_, replies)| is_late(replies)).map(|(node, _)| *node);
     for (node, replies) in ask(late.collect()).await {
-        if let Some(answer) = answers.iter_mut().find(|(address, _)| *address == node) {
+        if let Some(answer) = answers.iter_mut().find(|(key, _)| *key == node) {
             answer.1 = replies;
         }
     }
@@ -51,7 +51,7 @@ async fn open_slots(reader: &NodeReader<'_>, observed: &Observed) -> Vec<OpenSlo
         observed.views().flat_map(|(node, view)| open_slot::of(node, view)).collect();
     let importing = |open: &OpenSlot| match open.side {
         Side::Importing => Some(open.node),
-        Side::Migrating => observed.address_of(&open.peer),
+        Side::Migrating => observed.with_id(&open.peer),
     };
     let mut asked: BTreeMap<NodeRef, Vec<u16>> = BTreeMap::new();
     for side in &open {

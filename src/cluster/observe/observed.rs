@@ -28,7 +28,7 @@ pub enum State {
 impl Observed {
     /// The state of one node; `None` where it is not in the inventory.
     pub fn get(&self, node: NodeRef) -> Option<&State> {
-        self.nodes.iter().find(|(address, _)| *address == node).map(|(_, state)| state)
+        self.nodes.iter().find(|(key, _)| *key == node).map(|(_, state)| state)
     }
 
     /// The view of one node, where it answered.
@@ -41,8 +41,8 @@ impl Observed {
 
     /// The nodes that answered.
     pub fn views(&self) -> impl Iterator<Item = (NodeRef, &View)> {
-        self.nodes.iter().filter_map(|(address, state)| match state {
-            State::Up(view) => Some((*address, &**view)),
+        self.nodes.iter().filter_map(|(node, state)| match state {
+            State::Up(view) => Some((*node, &**view)),
             _ => None,
         })
     }
@@ -59,9 +59,9 @@ impl Observed {
 
     /// The nodes that did not answer, and why.
     pub fn down(&self) -> impl Iterator<Item = (NodeRef, &str)> {
-        self.nodes.iter().filter_map(|(address, state)| match state {
-            State::Down(reason) | State::AuthRejected(reason) => Some((*address, reason.as_str())),
-            State::Loading(_) => Some((*address, "is still loading its data")),
+        self.nodes.iter().filter_map(|(node, state)| match state {
+            State::Down(reason) | State::AuthRejected(reason) => Some((*node, reason.as_str())),
+            State::Loading(_) => Some((*node, "is still loading its data")),
             State::Up(_) => None,
         })
     }
@@ -105,9 +105,9 @@ impl Observed {
         self.views().map(|(_, view)| view.current_epoch()).max().unwrap_or(0)
     }
 
-    /// The address of the node with this id.
-    pub fn address_of(&self, id: &str) -> Option<NodeRef> {
-        self.views().find(|(_, view)| &*view.id == id).map(|(address, _)| address)
+    /// The node with this id.
+    pub fn with_id(&self, id: &str) -> Option<NodeRef> {
+        self.views().find(|(_, view)| &*view.id == id).map(|(node, _)| node)
     }
 }
 

@@ -122,15 +122,15 @@ fn is_last_copy(observed: &Observed, node: NodeRef) -> bool {
 
 /// The online replica with the highest offset; the earlier in the inventory of equals.
 fn failover_candidate(observed: &Observed, master: NodeRef, view: &View) -> Option<NodeRef> {
-    let online = |(address, peer): &(NodeRef, &View)| {
-        view.info.replication.has_online(address.address()) && peer.info.replication.link_is_up()
+    let online = |(node, peer): &(NodeRef, &View)| {
+        view.info.replication.has_online(node.address()) && peer.info.replication.link_is_up()
     };
     observed
         .replicas_of(&view.id)
-        .filter(|(address, _)| *address != master)
+        .filter(|(node, _)| *node != master)
         .filter(online)
         .min_by_key(|(_, peer)| std::cmp::Reverse(peer.offset()))
-        .map(|(address, _)| address)
+        .map(|(node, _)| node)
 }
 
 /// The old master is a replica, the new one owns slots, every node that answers knows both, and the old one

@@ -144,8 +144,8 @@ fn no_majority(
     });
     let voting = observed.slot_owners().count() + started.count();
     let masters = disk.manifest.as_ref().map_or_else(|| fleet.masters(), Manifest::shards);
-    let (address, member) = (node.key, Box::new(node.member()));
-    (2 * voting <= masters).then_some(SafetyViolation::NoMajority { node: address, member, slots })
+    let (key, member) = (node.key, Box::new(node.member()));
+    (2 * voting <= masters).then_some(SafetyViolation::NoMajority { node: key, member, slots })
 }
 
 /// How complete a cluster is whose nodes all answer.

@@ -57,11 +57,11 @@ impl Topology {
             .iter()
             .zip(chosen)
             .map(|(members, master)| {
-                let address = |index: usize| spots[index].node.key;
+                let node = |index: usize| spots[index].node.key;
                 let mut replicas: Vec<_> =
-                    members.iter().filter(|i| **i != master).map(|i| address(*i)).collect();
+                    members.iter().filter(|i| **i != master).map(|i| node(*i)).collect();
                 replicas.sort_by_key(|replica| position.get(replica));
-                Shard { master: address(master), replicas, slots: Vec::new() }
+                Shard { master: node(master), replicas, slots: Vec::new() }
             })
             .collect();
         shards.sort_by_key(|shard| position.get(&shard.master));
@@ -160,8 +160,7 @@ fn notes(fleet: &Fleet, shards: &[Shard]) -> Vec<String> {
 
 /// Whether each shard is spread over distinct domains.
 fn spread(fleet: &Fleet, shards: &[Shard], kind: &str, domain: impl Fn(&Host) -> &str) -> String {
-    let of =
-        |address| fleet.hosts.iter().find(|host| host.nodes.iter().any(|n| n.key == address)).map(&domain);
+    let of = |key| fleet.hosts.iter().find(|host| host.nodes.iter().any(|node| node.key == key)).map(&domain);
     let crowded = shards.iter().find_map(|shard| {
         let mut seen: BTreeMap<&str, NodeRef> = BTreeMap::new();
         shard.members().find_map(|member| {

@@ -150,12 +150,12 @@ fn masters(
             3 * each
         );
         resolver.report(Problem::new(what).at(&at, "a cluster needs at least 3 masters").help(needed));
-    } else if resolver.folded() {
-        if let Err(bad) = cluster.last_ports(i64::try_from(nodes).unwrap_or(i64::MAX)) {
-            let what =
-                format!("the last of {nodes} nodes on one machine gets a port it cannot have: {}", bad.what);
-            resolver.report(Problem::new(what).at(&at, bad.why).help("lower `port` in [cluster]"));
-        }
+    } else if resolver.folded()
+        && let Err(bad) = cluster.last_ports(i64::try_from(nodes).unwrap_or(i64::MAX))
+    {
+        let what =
+            format!("the last of {nodes} nodes on one machine gets a port it cannot have: {}", bad.what);
+        resolver.report(Problem::new(what).at(&at, bad.why).help("lower `port` in [cluster]"));
     }
 }
 

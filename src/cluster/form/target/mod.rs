@@ -94,7 +94,7 @@ struct TargetBuilder<'a> {
 impl<'a> TargetBuilder<'a> {
     fn new(premises: &Premises<'a>, topology: &'a Topology, observed: &'a Observed) -> Self {
         let views: Vec<_> = observed.views().collect();
-        let ids = views.iter().map(|(address, view)| (&view.id, *address)).collect();
+        let ids = views.iter().map(|(node, view)| (&view.id, *node)).collect();
         let taken = vec![false; usize::from(SLOTS)];
         let (premises, fleet) = (*premises, premises.fleet);
         Self { premises, fleet, topology, views, ids, taken, target: TargetRoles::default() }
@@ -104,27 +104,26 @@ impl<'a> TargetBuilder<'a> {
     fn owners(&mut self) {
         let mut owner: Vec<Option<(u64, NodeRef)>> = vec![None; usize::from(SLOTS)];
         let mut claimants = Vec::new();
-        for (address, view) in &self.views {
+        for (node, view) in &self.views {
             let Some(own) = view.myself().filter(|row| row.is_master() && !row.slots.is_empty()) else {
                 continue;
             };
-            claimants.push(*address);
+            claimants.push(*node);
             for slot in own.slots.iter().flat_map(|range| range.iter()) {
                 let place = &mut owner[usize::from(slot)];
-                *place = (*place).max(Some((own.epoch, *address)));
+                *place = (*place).max(Some((own.epoch, *node)));
             }
         }
-        let winners: HashSet<NodeRef> = owner.iter().flatten().map(|(_, address)| *address).collect();
+        let winners: HashSet<NodeRef> = owner.iter().flatten().map(|(_, node)| *node).collect();
         for (taken, owner) in self.taken.iter_mut().zip(&owner) {
             *taken = owner.is_some();
         }
-        for address in claimants {
-            if winners.contains(&address) {
-                self.target.masters.push(address);
+        for node in claimants {
+            if winners.contains(&node) {
+                self.target.masters.push(node);
             } else {
-                let text =
-                    format!("{address} claims slots that a newer master owns, and has not noticed yet");
-                self.target.pending.insert(address, text);
+                let text = format!("{node} claims slots that a newer master owns, and has not noticed yet");
+                self.target.pending.insert(node, text);
             }
         }
     }
@@ -216,20 +215,20 @@ impl<'a> TargetBuilder<'a> {
         let mut blank: Vec<(u8, NodeRef)> = self
             .views
             .iter()
-            .filter(|(address, view)| {
+            .filter(|(node, view)| {
                 !view.is_replica()
-                    && !self.target.masters.contains(address)
-                    && !self.target.pending.contains_key(address)
+                    && !self.target.masters.contains(node)
+                    && !self.target.pending.contains_key(node)
             })
-            .map(|(address, view)| {
-                let planned = self.topology.shards.iter().any(|shard| shard.master == *address);
-                (if has_replicas(&view.id) { 0 } else { 2 - u8::from(planned) }, *address)
+            .map(|(node, view)| {
+                let planned = self.topology.shards.iter().any(|shard| shard.master == *node);
+                (if has_replicas(&view.id) { 0 } else { 2 - u8::from(planned) }, *node)
             })
             .collect();
         blank.sort_by_key(|(rank, _)| *rank);
-        self.target.masters.extend(blank.into_iter().take(lacking).map(|(_, address)| address));
+        self.target.masters.extend(blank.into_iter().take(lacking).map(|(_, node)| node));
         let order: HashMap<NodeRef, usize> =
-            self.views.iter().enumerate().map(|(index, (address, _))| (*address, index)).collect();
+            self.views.iter().enumerate().map(|(index, (node, _))| (*node, index)).collect();
         self.target.masters.sort_by_key(|master| order.get(master));
     }
 
@@ -271,14 +270,14 @@ impl<'a> TargetBuilder<'a> {
     /// too many.
     fn replicas(&mut self) {
         let mut unassigned = Vec::new();
-        for (address, view) in &self.views {
-            if self.target.masters.contains(address) || self.target.pending.contains_key(address) {
+        for (node, view) in &self.views {
+            if self.target.masters.contains(node) || self.target.pending.contains_key(node) {
                 continue;
             }
             let master = view.myself().and_then(|own| self.ids.get(own.master.as_ref()?)).copied();
             match master.filter(|master| self.target.masters.contains(master)) {
-                Some(master) => drop(self.target.replicas.insert(*address, master)),
-                None => unassigned.push(*address),
+                Some(master) => drop(self.target.replicas.insert(*node, master)),
+                None => unassigned.push(*node),
             }
         }
         for replica in unassigned {
@@ -321,7 +320,7 @@ impl<'a> TargetBuilder<'a> {
 
     fn share_a_host(&self, one: NodeRef, other: NodeRef) -> bool {
         self.fleet.hosts.iter().any(|host| {
-            let has = |address| host.nodes.iter().any(|node| node.key == address);
+            let has = |key| host.nodes.iter().any(|node| node.key == key);
             has(one) && has(other)
         })
     }

@@ -161,7 +161,7 @@ impl<'a> Facts<'a> {
     /// The rows about other nodes that answer. What a node says of one that does not is told by that node's
     /// silence, and what it says of an unknown one by [`known_nodes`](super::identity::known_nodes).
     pub(super) fn live_peers<'v>(&self, view: &'v View) -> impl Iterator<Item = &'v NodeRow> {
-        view.peers().filter(|row| self.observed.address_of(&row.id).is_some())
+        view.peers().filter(|row| self.observed.with_id(&row.id).is_some())
     }
 
     /// The node as the inventory has it.
@@ -181,7 +181,7 @@ impl<'a> Facts<'a> {
 
     /// How messages call the node with this id: by its address where it has one in the inventory.
     pub(super) fn name(&self, id: &str) -> String {
-        self.observed.address_of(id).map_or_else(|| format!("node {id}"), |node| node.to_string())
+        self.observed.with_id(id).map_or_else(|| format!("node {id}"), |node| node.to_string())
     }
 }
 

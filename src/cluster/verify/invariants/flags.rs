@@ -10,8 +10,8 @@ pub(super) fn flags(facts: &Facts<'_>) -> Check {
         let flagged = rows.filter_map(|row| {
             let chosen = facts
                 .observed
-                .address_of(&row.id)
-                .is_some_and(|address| facts.is_set(address, "cluster-replica-no-failover", "yes"));
+                .with_id(&row.id)
+                .is_some_and(|node| facts.is_set(node, "cluster-replica-no-failover", "yes"));
             let flags = ["handshake", "noaddr", "fail", "fail?", "nofailover"].into_iter();
             let flag = flags.filter(|flag| !(chosen && *flag == "nofailover")).find(|flag| row.has(flag))?;
             Some(format!("{node} has {} as {flag}", row.written_address()))
@@ -44,7 +44,7 @@ pub(super) fn links_arrive(facts: &Facts<'_>) -> Check {
         };
         let mut faults = Vec::new();
         for row in facts.live_peers(view) {
-            let (link, Some(peer)) = (own.with(&row.id), facts.observed.address_of(&row.id)) else {
+            let (link, Some(peer)) = (own.with(&row.id), facts.observed.with_id(&row.id)) else {
                 continue;
             };
             let Some(theirs) = links(peer).filter(|_| link.outbound > 0) else { continue };

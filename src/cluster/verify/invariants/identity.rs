@@ -48,7 +48,7 @@ pub(super) fn addresses(facts: &Facts<'_>) -> Check {
         facts.observed.views().map(|(_, view)| &view.id).filter(|id| is_unique(id)).collect();
     facts.each(fine, |node, view| {
         let rows = view.rows.iter().filter(|row| !row.has("noaddr") && unique.contains(&row.id));
-        let known = rows.filter_map(|row| Some((row, facts.node(facts.observed.address_of(&row.id)?)?)));
+        let known = rows.filter_map(|row| Some((row, facts.node(facts.observed.with_id(&row.id)?)?)));
         let wrong = known.filter(|(row, expected)| {
             let told = expected.key.announced();
             let nameless = row.is_myself() && row.ip.is_empty() && row.port == told.client.port();
