@@ -2,7 +2,8 @@
 //! there ([`form()`]) and the proof ([`verify()`]). Commands travel as RESP through each host's own
 //! connection.
 //!
-//! A node is known by its name in the fleet (`NodeRef`), and in the cluster by its id; addresses are attributes.
+//! A node is known by its name in the fleet (`NodeRef`), and in the cluster by its id. Its addresses are
+//! attributes.
 
 mod auth_mismatch;
 mod close;

@@ -65,12 +65,12 @@ impl NodeRef {
         &self.0.as_ref().member
     }
 
-    /// What clients and peers are told.
+    /// The sockets that clients and peers use.
     pub fn announced(self) -> Endpoints {
         self.0.endpoints
     }
 
-    /// The address that clients are told.
+    /// The address that clients use.
     pub fn address(self) -> SocketAddr {
         self.0.endpoints.client
     }

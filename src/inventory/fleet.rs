@@ -99,7 +99,7 @@ pub struct Ssh {
 pub struct Node {
     /// Who it is: its name on its host, which also names its files and its unit instance.
     pub key: NodeRef,
-    /// Where it listens; what others are told is in its key.
+    /// Where it listens; what it announces is in its key.
     pub listen: Endpoints,
     /// True where the node has an address of its own on a host with several: bind, source and announcement
     /// follow.

@@ -1,5 +1,5 @@
-//! Nodes that others reach elsewhere than where they listen: behind an address translation, with a bus port of
-//! their own choice.
+//! Nodes that others reach elsewhere than where they listen: behind an address translation, with a bus port
+//! of their own choice.
 
 use std::{
     io::Write,

@@ -50,7 +50,7 @@ pub(super) struct Cluster {
     /// The port of a host's first node; 7001 where it is not given.
     #[schemars(range(min = 1, max = 65535))]
     pub(super) port: Option<Spanned<i64>>,
-    /// The cluster bus port of a host's first node, from Redis 7.0 on; the port + 10000 where it is not given.
+    /// The bus port of a host's first node, from Redis 7.0 on; the port + 10000 where it is not given.
     #[schemars(range(min = 1, max = 65535))]
     pub(super) bus_port: Option<Spanned<i64>>,
     /// The password clients and nodes use. It is never written here: this says where it is kept. Without it,
