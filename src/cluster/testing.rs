@@ -98,6 +98,8 @@ struct Line {
     offset: u64,
     alone: bool,
     link_up: bool,
+    /// Whether there was a link since the process started.
+    was_linked: bool,
     state: String,
     flag: Option<String>,
 }
@@ -136,7 +138,8 @@ impl Line {
             keys: number("keys").unwrap_or(0),
             offset: number("offset").unwrap_or(100),
             alone: rest.contains(&"alone"),
-            link_up: value("link") != Some("down"),
+            link_up: !matches!(value("link"), Some("down" | "never")),
+            was_linked: value("link") != Some("never"),
             state: value("state").unwrap_or("ok").to_owned(),
             flag: value("flag").map(str::to_owned),
         }
@@ -206,6 +209,7 @@ impl Line {
                 redis_version: Some("7.0.15".to_owned()),
                 mode: Some("cluster".to_owned()),
                 process_id: Some(u32::from(self.address.address().port())),
+                uptime_seconds: Some(600),
                 ..ServerInfo::default()
             },
             replication: self.replication(all),
@@ -243,6 +247,7 @@ impl Line {
             master_host: Some(master.address().ip().to_string()),
             master_port: Some(master.address().port()),
             master_link_up: Some(self.link_up),
+            master_link_down_seconds: (!self.link_up).then_some(if self.was_linked { 9 } else { -1 }),
             master_last_io_seconds_ago: Some(0),
             master_sync_in_progress: Some(false),
             replica_read_only: Some(true),

@@ -10,7 +10,7 @@ use std::{
 use crate::support::{
     Sandbox, inventory, kill,
     lab::Lab,
-    resp::{Reply, ask, count, fill},
+    resp::{Reply, ask, count, fill, try_ask},
     until,
 };
 
@@ -106,6 +106,40 @@ fn s2_without_a_majority_a_replica_takes_over_only_where_the_user_says_so() {
     assert_eq!(before, sandbox.pids(), "nothing was started");
     sandbox.run(&["apply", "--yes", "--takeover"]).ok();
     assert_eq!(count("127.0.0.1:7663", keys), keys);
+    sandbox.verify().ok();
+}
+
+/// S2 with snapshots: the replica came back by itself with what it saved long ago, offset included, and its
+/// master's file is newer.
+#[test]
+fn s2_a_replica_with_an_older_snapshot_does_not_lead_before_its_master() {
+    let config = "[cluster.config]\nappendonly = false\nsave = \"3600 1\"\n";
+    let sandbox = Sandbox::with("s2old", 7671, &inventory("s2old", 7671, "", config));
+    sandbox.apply().ok();
+    let replication = ask("127.0.0.1:7671", &["INFO", "replication"]).text();
+    let replica = replication.split("port=").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    fill("127.0.0.1:7671", 60);
+    let address = format!("127.0.0.1:{replica}");
+    until("the replica has some keys", || ask(&address, &["DBSIZE"]) == ask("127.0.0.1:7671", &["DBSIZE"]));
+    tell(&address, &["SAVE"]);
+    let keys = fill("127.0.0.1:7671", 300);
+    until("the replica has all keys", || ask(&address, &["DBSIZE"]) == ask("127.0.0.1:7671", &["DBSIZE"]));
+    tell("127.0.0.1:7671", &["SAVE"]);
+    kill_node(&sandbox, &replica);
+    kill_node(&sandbox, "7671");
+    let binary = std::fs::read_dir("/opt/provision/s2old").unwrap().next().unwrap().unwrap().path();
+    let mut server = Command::new("setpriv");
+    server.args(["--reuid=provision-redis", "--regid=provision-redis", "--init-groups"]);
+    server.arg(binary.join("redis-server")).arg(sandbox.config(&replica)).current_dir("/");
+    let mut server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the replica is back", || try_ask(&address, &["PING"]).is_some());
+    let info = ask(&address, &["INFO", "replication"]).text();
+    assert!(info.contains("role:slave") && !info.contains("slave_repl_offset:0"), "{info}");
+    let applied = sandbox.apply();
+    // It is restarted, since provision did not start it.
+    server.wait().unwrap();
+    applied.ok();
+    assert_eq!(count("127.0.0.1:7672", keys), keys);
     sandbox.verify().ok();
 }
 

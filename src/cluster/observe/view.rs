@@ -75,11 +75,38 @@ impl View {
         self.info.keyspace.keys
     }
 
+    /// Of a replica: whether it had a link to a master since its process started. What another one has, it
+    /// read from its own files, also where it took its offset from there.
+    pub(in crate::cluster) fn has_synchronised(&self) -> bool {
+        let replication = &self.info.replication;
+        let down_for = replication.master_link_down_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        replication.link_is_up()
+            || down_for.is_some_and(|seconds| self.info.server.uptime_seconds.is_some_and(|up| seconds <= up))
+    }
+
     /// The replication offset: written as a master, applied as a replica.
     pub fn offset(&self) -> u64 {
         let replication = &self.info.replication;
         let offset =
             if self.is_replica() { replication.replica_offset } else { replication.master_repl_offset };
         offset.unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cluster::testing::{cluster, view_mut};
+
+    /// Redis 5 and 6.0 count from 1970 where there was no link.
+    #[test]
+    fn a_link_that_is_down_for_longer_than_the_process_runs_never_was() {
+        let mut observed = cluster("7001 master\n7002 replica 7001 link=down");
+        let mut synchronised = |seconds| {
+            let view = view_mut(&mut observed, "7002");
+            view.info.replication.master_link_down_seconds = seconds;
+            view.has_synchronised()
+        };
+        let all = [Some(0), Some(600), Some(601), Some(1_790_000_000), Some(-1), None].map(&mut synchronised);
+        assert_eq!(all, [true, true, false, false, false, false]);
     }
 }

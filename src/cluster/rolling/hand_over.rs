@@ -113,7 +113,9 @@ fn is_last_copy(observed: &Observed, node: NodeRef) -> bool {
     let others: Vec<Holding> = others
         .filter(|(_, peer)| (&*peer.id == master && peer.owns_slots()) || peer.follows(master))
         .map(|(_, peer)| match peer.offset() {
-            offset if offset >= view.offset() => Holding::Live { offset },
+            offset if offset >= view.offset() && (peer.owns_slots() || peer.has_synchronised()) => {
+                Holding::Live { offset }
+            }
             _ => Holding::Nothing,
         })
         .collect();

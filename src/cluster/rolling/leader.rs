@@ -6,7 +6,10 @@ use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use crate::{
-    cluster::observe::{Observed, observe},
+    cluster::{
+        observe::{Observed, observe},
+        safety::Holding,
+    },
     inventory::NodeRef,
     redis::{NodeWriter, SlotRange, words},
     units::NodeId,
@@ -44,7 +47,7 @@ pub async fn leader(
         let elected_by = Duration::from_millis(timeout.saturating_mul(2)) + ELECTION_TIMEOUT;
         let heir = observed
             .replicas_of(id)
-            .min_by_key(|(_, view)| std::cmp::Reverse((view.keys() > 0, view.offset())));
+            .min_by_key(|(_, view)| std::cmp::Reverse(Holding::of_replica(view).rank()));
         if let Some((heir, _)) = heir
             && began.elapsed() > elected_by
             && forced.is_none_or(|at| at.elapsed() > FORCE_INTERVAL)

@@ -1,6 +1,7 @@
 //! Which copies of a shard's keys there are: the question before anything that could be the end of one.
 
 use super::NextStart;
+use crate::cluster::observe::View;
 
 /// What a member of a shard holds of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,29 @@ impl From<&NextStart> for Holding {
             NextStart::Reads => Self::Readable,
             NextStart::ReadsSnapshot => Self::Snapshot,
             NextStart::Ignores { .. } | NextStart::Nothing | NextStart::KeepsNothing => Self::Nothing,
+        }
+    }
+}
+
+impl Holding {
+    /// What a running replica holds.
+    pub(in crate::cluster) fn of_replica(view: &View) -> Self {
+        match (view.has_synchronised(), view.keys()) {
+            (true, 0) => Self::LiveEmpty,
+            (true, _) => Self::Live { offset: view.offset() },
+            (false, 0) => Self::Nothing,
+            // As old as its files.
+            (false, _) => Self::Snapshot,
+        }
+    }
+
+    /// Which of two running replicas should lead: the greater one.
+    pub(in crate::cluster) fn rank(self) -> (u8, u64) {
+        match self {
+            Self::Live { offset } => (3, offset),
+            Self::Readable | Self::Snapshot => (2, 0),
+            Self::LiveEmpty => (1, 0),
+            Self::Nothing | Self::Unknown => (0, 0),
         }
     }
 }

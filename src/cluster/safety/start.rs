@@ -168,14 +168,7 @@ impl Facts<'_> {
     /// What a node holds of the keys of the node with this id; `None` where it is of another shard.
     fn holding(&self, id: &NodeId, node: &Node) -> Option<Holding> {
         if let Some(view) = self.observed.view(node.key) {
-            // A replica that never synchronised says it is at offset 1 (replication in server.c, INFO).
-            return view.follows(id).then(|| match (view.keys(), view.offset()) {
-                (0, 0 | 1) => Holding::Nothing,
-                (0, _) => Holding::LiveEmpty,
-                // What it has read from its own files since its start, as old as they are.
-                (_, 0 | 1) => Holding::Snapshot,
-                (_, offset) => Holding::Live { offset },
-            });
+            return view.follows(id).then(|| Holding::of_replica(view));
         }
         if let Some(stopped) = self.disk.stopped.get(&node.key)
             && !matches!(self.observed.get(node.key), Some(State::Loading(_)))
@@ -213,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_replica_that_never_synchronised_does_not_lead_before_a_snapshot() {
-        let never = "7004 replica 7001 keys=0 offset=1 link=down";
+        let never = "7004 replica 7001 keys=0 link=never";
         assert_eq!(rule(NextStart::ReadsSnapshot, never), StartRule::Now);
         let refused = rule(NextStart::Nothing, never);
         assert!(matches!(refused, StartRule::Refused(SafetyViolation::LostShard { .. })), "{refused:?}");
@@ -227,7 +220,7 @@ mod tests {
         assert_eq!(rule(NextStart::ReadsSnapshot, empty), StartRule::Now);
         assert!(after(&rule(NextStart::Nothing, empty)));
         assert_eq!(rule(NextStart::Reads, empty), StartRule::Now);
-        let from_files = "7004 replica 7001 keys=3 offset=1 link=down";
+        let from_files = "7004 replica 7001 keys=3 offset=90 link=never";
         assert_eq!(rule(NextStart::ReadsSnapshot, from_files), StartRule::Now);
         assert!(after(&rule(NextStart::Nothing, from_files)));
     }

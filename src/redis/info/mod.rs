@@ -31,6 +31,7 @@ pub struct ServerInfo {
     /// `cluster` on a node: `redis_mode`, or `server_mode` on Valkey.
     pub mode: Option<String>,
     pub process_id: Option<u32>,
+    pub uptime_seconds: Option<u64>,
 }
 
 impl ServerInfo {
@@ -44,6 +45,7 @@ impl ServerInfo {
             build_id: fields.text("redis_build_id"),
             mode: cluster("server_mode").or_else(|| fields.text("redis_mode")),
             process_id: fields.number("process_id"),
+            uptime_seconds: fields.number("uptime_in_seconds"),
         }
     }
 

@@ -19,6 +19,9 @@ pub struct ReplicationInfo {
     pub master_port: Option<u16>,
     /// Of a replica: whether the link to its master is up.
     pub master_link_up: Option<bool>,
+    /// Of a replica whose link is down: for how long. Where there was none since the process started it is
+    /// -1, or up to 6.0 longer than the process runs (replication in server.c, INFO).
+    pub master_link_down_seconds: Option<i64>,
     pub master_last_io_seconds_ago: Option<i64>,
     pub master_sync_in_progress: Option<bool>,
     /// Bytes of the data set received so far; from 6.2 on, and only during the transfer.
@@ -54,6 +57,7 @@ impl ReplicationInfo {
             master_host: fields.text("master_host"),
             master_port: fields.number("master_port"),
             master_link_up: fields.text("master_link_status").map(|status| status == "up"),
+            master_link_down_seconds: fields.number("master_link_down_since_seconds"),
             master_last_io_seconds_ago: fields.number("master_last_io_seconds_ago"),
             master_sync_in_progress: fields.flag("master_sync_in_progress"),
             master_sync_read_bytes: fields.number("master_sync_read_bytes"),

@@ -6,7 +6,7 @@ use crate::{
     cluster::{
         observe::{Observed, View},
         premises::Premises,
-        safety::SafetyViolation,
+        safety::{Holding, SafetyViolation},
         topology::Topology,
     },
     inventory::{Fleet, Node, NodeRef},
@@ -139,11 +139,16 @@ impl<'a> TargetBuilder<'a> {
             }
         }
         for (id, (row, slots)) in stale_ids {
-            let mut orphans: Vec<(NodeRef, &View)> =
-                self.views.iter().filter(|(_, view)| view.follows(id)).copied().collect();
-            orphans.sort_by_key(|(_, view)| std::cmp::Reverse(view.offset()));
+            let mut orphans: Vec<(NodeRef, Holding)> = self
+                .views
+                .iter()
+                .filter(|(_, view)| view.follows(id))
+                .map(|(node, view)| (*node, Holding::of_replica(view)))
+                .collect();
+            orphans.sort_by_key(|(_, holding)| std::cmp::Reverse(holding.rank()));
             let free = self.take(slots);
-            let Some((heir, _)) = orphans.first() else {
+            // One that never had a link and has no keys can give nothing on.
+            let Some((heir, _)) = orphans.first().filter(|(_, holding)| *holding != Holding::Nothing) else {
                 self.target.stale_ids.push(id.clone());
                 self.lose(id, Some(row), free);
                 continue;

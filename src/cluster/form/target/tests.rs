@@ -1,5 +1,5 @@
 use super::*;
-use crate::cluster::testing::{SIX, add_row, at, cluster, hosts, id, six, unmeet};
+use crate::cluster::testing::{SIX, add_row, at, cluster, hosts, id, row_mut, six, unmeet};
 
 fn target(text: &str) -> TargetRoles {
     target_of(&six(), &cluster(text))
@@ -238,5 +238,29 @@ proptest::proptest! {
         for range in target.slot_assignments.values().flatten() {
             proptest::prop_assert!(!range.iter().any(owned), "{range} in {text}");
         }
+    }
+}
+
+/// 7001 came back without its memory, and its replica 7004 follows its old id.
+fn orphaned(replica: &str) -> Observed {
+    let text = SIX.replace("7001 master 0-5460", "7001 master");
+    let mut observed = cluster(&text.replace("7004 replica 7001", replica));
+    let old = "old 10.0.0.1:7001@17001 master,fail - 0 0 1 disconnected 0-5460";
+    for node in ["7002", "7003", "7004", "7005", "7006"] {
+        add_row(&mut observed, node, old);
+    }
+    row_mut(&mut observed, "7004", "7004").master = Some("old".into());
+    observed
+}
+
+#[test]
+fn a_replica_that_never_had_a_link_and_has_no_keys_inherits_nothing() {
+    let target = target_of(&six(), &orphaned("7004 replica 7001 link=never keys=0"));
+    assert!(target.heirs.is_empty());
+    assert_eq!(target.lost.iter().map(|lost| &lost.slots).collect::<Vec<_>>(), [&range(0, 5460)]);
+    for replica in ["link=never keys=3", "link=down keys=0", "link=down keys=3"] {
+        let target = target_of(&six(), &orphaned(&format!("7004 replica 7001 {replica}")));
+        assert_eq!(target.heirs, BTreeMap::from([(at("7004"), "old".into())]), "{replica}");
+        assert!(target.lost.is_empty(), "{replica}");
     }
 }
