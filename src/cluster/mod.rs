@@ -9,6 +9,7 @@ mod auth_mismatch;
 mod close;
 mod config_change;
 mod connectivity;
+mod domains;
 mod drift;
 mod form;
 mod live;

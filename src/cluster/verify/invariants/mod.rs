@@ -1,7 +1,6 @@
 //! The numbered invariants: a table, and a check each. Ids never change and are never used again; a check
 //! that cannot apply says so instead of being left out.
 
-mod domains;
 mod durability;
 mod epochs;
 mod facts;

@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{
-    domains::{bearable, can_spread, is_crowded, masters_by_domain},
-    facts::{Facts, LiveShard, NO_REPLICAS},
+use super::facts::{Facts, LiveShard, NO_REPLICAS};
+use crate::{
+    cluster::{
+        domains::{bearable, is_crowded, masters_by_domain, spread},
+        verify::check::Check,
+    },
+    inventory::NodeRef,
 };
-use crate::cluster::verify::check::Check;
-use crate::inventory::NodeRef;
 
 pub(super) fn replica_count(facts: &Facts<'_>) -> Check {
     let (need, shards) = (facts.fleet.replicas, facts.shards());
@@ -129,10 +131,8 @@ impl<'f, 'a> Domains<'f, 'a> {
         }
         let members: Vec<Vec<&str>> = shards.iter().map(|shard| self.domains(shard.members())).collect();
         let text = format!("{}: its loss stops the cluster", heavy.join(", "));
-        if can_spread(&members, limit) {
-            return Judged::Avoidable(format!(
-                "{text}; CLUSTER FAILOVER on a replica elsewhere spreads them"
-            ));
+        if spread(&members, limit).is_some() {
+            return Judged::Avoidable(format!("{text}; `provision apply` has replicas elsewhere lead"));
         }
         Judged::Note(text)
     }

@@ -201,7 +201,7 @@ const BROKEN: &[Row] = &[
     breaks!(
         "I21",
         "failovers put the majority of masters on one host",
-        "host h0 holds 2 of 3 masters: its loss stops the cluster; CLUSTER FAILOVER",
+        "host h0 holds 2 of 3 masters: its loss stops the cluster; `provision apply`",
         &[],
         World::of(hosts(&[2, 2, 2], 1), &leaning()),
         |_| {}

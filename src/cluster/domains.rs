@@ -3,28 +3,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many of the masters may be lost with a majority left.
-pub(super) fn bearable(masters: usize) -> usize {
+pub(in crate::cluster) fn bearable(masters: usize) -> usize {
     masters.div_ceil(2).saturating_sub(1)
 }
 
 /// How many masters each domain holds.
-pub(super) fn masters_by_domain<'a>(masters: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+pub(in crate::cluster) fn masters_by_domain<'a>(
+    masters: impl Iterator<Item = &'a str>,
+) -> BTreeMap<&'a str, usize> {
     let mut held = BTreeMap::new();
     masters.for_each(|domain| *held.entry(domain).or_default() += 1);
     held
 }
 
 /// Whether two of the members are in one domain.
-pub(super) fn is_crowded<'a>(members: impl Iterator<Item = &'a str>) -> bool {
+pub(in crate::cluster) fn is_crowded<'a>(members: impl Iterator<Item = &'a str>) -> bool {
     let mut seen = BTreeSet::new();
     members.into_iter().any(|domain| !seen.insert(domain))
 }
 
-/// Whether failovers alone can leave no domain with more than `limit` masters: each shard is given by the
-/// domains of its members, of which one is to lead. Found by augmenting paths.
-pub(super) fn can_spread(shards: &[Vec<&str>], limit: usize) -> bool {
+/// Which member of each shard is to lead so that no domain has more than `limit` masters; `None` where
+/// failovers alone cannot do that. Each shard is given by the domains of its members, first that of the
+/// member that leads now, which goes on where it can. Found by augmenting paths.
+pub(in crate::cluster) fn spread(shards: &[Vec<&str>], limit: usize) -> Option<Vec<usize>> {
     let mut leads: Vec<Option<&str>> = vec![None; shards.len()];
-    (0..shards.len()).all(|shard| augment(shards, limit, shard, &mut leads, &mut BTreeSet::new()))
+    for (shard, members) in shards.iter().enumerate() {
+        let held = leads.iter().filter(|lead| **lead == members.first().copied()).count();
+        leads[shard] = members.first().copied().filter(|_| held < limit);
+    }
+    for shard in 0..shards.len() {
+        if leads[shard].is_none() && !augment(shards, limit, shard, &mut leads, &mut BTreeSet::new()) {
+            return None;
+        }
+    }
+    let member =
+        |(members, lead): (&Vec<&str>, Option<&str>)| members.iter().position(|domain| Some(*domain) == lead);
+    shards.iter().zip(leads).map(member).collect()
 }
 
 /// Gives the shard a leader in a domain with room, moving those of other shards where that makes room.
@@ -63,9 +77,11 @@ mod tests {
 
     #[test]
     fn three_shards_on_three_hosts_can_be_spread_and_on_two_they_cannot() {
-        assert!(can_spread(&[vec!["a", "b"], vec!["b", "c"], vec!["b", "a"]], 1));
-        assert!(!can_spread(&[vec!["a", "b"], vec!["b", "a"], vec!["b", "a"]], 1));
-        assert!(can_spread(&[vec!["a", "b"], vec!["b", "a"], vec!["b", "a"]], 2));
+        let three = [vec!["a", "b"], vec!["b", "c"], vec!["b", "a"]];
+        assert_eq!(spread(&three, 1), Some(vec![0, 1, 0]));
+        let two = [vec!["a", "b"], vec!["b", "a"], vec!["b", "a"]];
+        assert_eq!(spread(&two, 1), None);
+        assert_eq!(spread(&two, 2), Some(vec![0, 0, 0]), "who leads well goes on");
     }
 
     /// Every way to choose leaders, one by one.
@@ -88,7 +104,12 @@ mod tests {
             let names = ["a", "b", "c", "d"];
             let shards: Vec<Vec<&str>> =
                 shards.iter().map(|members| members.iter().map(|index| names[*index]).collect()).collect();
-            prop_assert_eq!(can_spread(&shards, limit), by_force(&shards, limit));
+            let leads = spread(&shards, limit);
+            prop_assert_eq!(leads.is_some(), by_force(&shards, limit));
+            if let Some(leads) = leads {
+                let domains = shards.iter().zip(&leads).map(|(members, lead)| members[*lead]);
+                prop_assert!(masters_by_domain(domains).values().all(|held| *held <= limit));
+            }
         }
     }
 }
