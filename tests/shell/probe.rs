@@ -17,8 +17,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         given: r#"printf 'ELF\001maxmemory\000tls-port\000background save\000xbind\000appendonly yes\000%s' end >server"#,
         calls: r#"knows $T/server port save bind appendonly maxmemory end io-threads
 knows $T/server io-threads; knows $T/none port"#,
-        expected: "=knows T/server end maxmemory port save \n=knows T/server \n",
-        ..Scenario::new("resource/config/knows.sh", "a server knows the words that its strings end with")
+        expected: "=knows T/server bind end maxmemory port save \n=knows T/server \n",
+        ..Scenario::new("resource/config/knows.sh", "a server knows what its strings end with")
     },
     Scenario {
         stubs: MACHINE,

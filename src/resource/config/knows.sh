@@ -1,10 +1,9 @@
 # shellcheck shell=dash
-# Which of the directives the server $1 knows, read from its strings: a name ends one, after a `-` or nothing of a word.
+# Which of the directives the server $1 knows, read from its strings: a name ends one.
 # The linker keeps a string that ends another only once. DirectiveNames of src/artifact reads a binary in the same way.
 knows() {
   [ -f "$1" ] || return 0
   server=$1; shift
   names=$(IFS='|'; echo "$*")
-  echo "=knows $server $(tr '\000' '\n' <"$server" | LC_ALL=C grep -a -E "(^|[^A-Za-z0-9_])($names)\$" |
-    LC_ALL=C grep -a -o -E "($names)\$" | sort -u | tr '\n' ' ')"
+  echo "=knows $server $(tr '\000' '\n' <"$server" | LC_ALL=C grep -a -o -E "($names)\$" | sort -u | tr '\n' ' ')"
 }
