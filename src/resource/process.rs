@@ -75,11 +75,22 @@ pub struct ProcessState {
 /// Finds the process of a node.
 const FIND: &str = include_str!("find_node.sh");
 
-/// Starts and stops a node that systemd does not start. It starts in a session of its own, with an empty
-/// environment. Nothing is opened, written or believed in a folder that the servers' account can write to:
-/// their log is theirs to create.
+/// Starts a node that systemd does not start: in a session of its own, with an empty environment. Nothing is
+/// opened, written or believed in a folder that the servers' account can write to: their log is theirs to
+/// create.
 const RUN: &str = include_str!("node_process.sh");
 
+/// Ends a node, whoever started it, and waits until its process is gone.
+const STOP: &str = include_str!("stop_node.sh");
+
+/// The status of a script in which a node did not end because it cannot save its keys; `stop_node.sh` gives
+/// it, and this one.
+pub const CANNOT_SAVE: i32 = 75;
+/// The status of a script in which a node did not end and wrote nothing.
+pub const DOES_NOT_END: i32 = 76;
+
+/// How long a node that was told to end may write nothing, in seconds.
+pub const STOP_TIMEOUT: u32 = 300;
 /// How long a node that is undone may take to save its data, in seconds.
 const UNDO_GRACE: u32 = 10;
 
@@ -137,14 +148,17 @@ impl Process {
         )
     }
 
-    /// The fragment that stops it and waits until it is gone.
+    /// The fragment that stops it and waits until it is gone. It ends the script where the node does not end:
+    /// with [`CANNOT_SAVE`] or [`DOES_NOT_END`].
     pub fn stop(&self, script: &mut Script) {
-        if let Some(unit) = &self.unit {
-            script.push(&format!("systemctl stop {}", quote(unit)));
-            return;
-        }
         functions(script);
-        script.push(&format!("stop_node {} {} ''", quote(&self.started), quote(&self.data)));
+        let unit = quote(self.unit.as_deref().unwrap_or(""));
+        let (started, data, log) = (quote(&self.started), quote(&self.data), quote(&self.log));
+        script.push(&format!("stop_node {started} {data} {unit} {log} {STOP_TIMEOUT} ''"));
+        if self.unit.is_some() {
+            // It has ended: systemd is to know, and not to start it again by itself.
+            script.push(&format!("systemctl stop {unit}"));
+        }
     }
 
     /// The fragment that starts it, unless it runs. A unit is restarted, not started: a start would wait
@@ -161,7 +175,7 @@ impl Process {
         }
         functions(script);
         script.push(&format!(
-            "arrive {0} {1}; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
+            "arrive {0} {1} ''; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
             quote(&self.started),
             quote(&self.data),
             quote(&self.binary),
@@ -183,6 +197,7 @@ impl Process {
 fn functions(script: &mut Script) {
     script.needs(FIND);
     script.needs(RUN);
+    script.needs(STOP);
 }
 
 impl ResourceKind for Process {
@@ -260,15 +275,15 @@ impl ResourceKind for Process {
     }
 }
 
-/// Stops the node.
+/// Stops the node, whose keys go with it.
 pub(super) fn undo(data: &str, started: &str, unit: Option<&str>, script: &mut Script) {
+    functions(script);
+    let (its, started, data) = (quote(unit.unwrap_or("")), quote(started), quote(data));
+    script.push(&format!("stop_node {started} {data} {its} '' {STOP_TIMEOUT} {UNDO_GRACE}"));
     if let Some(unit) = unit.map(quote) {
         script.push(&format!("systemctl disable --quiet --no-reload --now {unit} 2>/dev/null || :"));
         script.push(&format!("systemctl reset-failed {unit} 2>/dev/null || :"));
-        return;
     }
-    functions(script);
-    script.push(&format!("stop_node {} {} {UNDO_GRACE}", quote(started), quote(data)));
 }
 
 /// A pattern for lines of `/proc/net/tcp` and `tcp6` that listen (state 0A) where the node wants to: on its

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Error, RunContext, binary_distribution::BinarySource, ready};
+use super::{Error, RunContext, binary_distribution::BinarySource, not_ended, ready};
 use crate::{
     event::StepEvents,
     host::{self, LockedHost},
@@ -97,7 +97,8 @@ impl<'a> HostRun<'a> {
         process.stop(&mut script);
         planned.resource.change(&planned.difference, &mut script);
         script.end(0);
-        self.run(&script, &[format!("{} restarted", planned.resource.title())]).await?;
+        let restarted = self.run(&script, &[format!("{} restarted", planned.resource.title())]).await;
+        restarted.map_err(|error| not_ended::name(error, process))?;
         ready::wait_ready(self.session.probe(), &[process]).await
     }
 
