@@ -15,6 +15,9 @@ use crate::{
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
 
+/// How often the process of a node that is to rejoin is looked at: it may have ended.
+const ENDED_INTERVAL: Duration = Duration::from_secs(2);
+
 /// One host during one step.
 pub(super) struct HostRun<'a> {
     session: &'a Session<LockedHost>,
@@ -100,6 +103,18 @@ impl<'a> HostRun<'a> {
         let restarted = self.run(&script, &[format!("{} restarted", planned.resource.title())]).await;
         restarted.map_err(|error| not_ended::name(error, process))?;
         ready::wait_ready(self.session.probe(), &[process]).await
+    }
+
+    /// Returns once the process of a node has ended, with why; it accepts connections before it has loaded its
+    /// data. Never where it runs on.
+    pub(super) async fn ended(&self, process: &Process) -> Error {
+        loop {
+            tokio::time::sleep(ENDED_INTERVAL).await;
+            match ready::find_ended(self.session.probe(), &[process]).await {
+                Ok(None) => {}
+                Ok(Some(error)) | Err(error) => return error,
+            }
+        }
     }
 
     /// Has the host write down who the members of the cluster are.

@@ -61,7 +61,10 @@ impl<'a> RollingRestart<'a> {
             let was_paired = paired.contains(&address);
             self.hand_over(&writer, address, process, was_paired).await?;
             run.restart(planned, process).await?;
-            self.wait_rejoined(writer.reader(), address, was_paired).await?;
+            tokio::select! {
+                rejoined = self.wait_rejoined(writer.reader(), address, was_paired) => rejoined?,
+                ended = run.ended(process) => return Err(ended),
+            }
             before = self.refuse_new_trouble(writer.reader(), address, before).await?;
         }
         Ok(due.len())
