@@ -126,7 +126,7 @@ fn differs(file_differs: bool, live: &[(&str, &str)], at_start: &[&str]) -> Conf
         was: "other".to_owned(),
     };
     let at_start = at_start.iter().map(|&name| name.to_owned()).collect();
-    ConfigChange { file_differs, live: live.iter().map(setting).collect(), at_start }
+    ConfigChange { file_differs, live: live.iter().map(setting).collect(), at_start, lowered: None }
 }
 
 /// What happens to the node of the only process that changes, and what is set live.

@@ -1,9 +1,10 @@
-//! What of a changed unit matters to a process that runs, and what systemd takes up when it reads the unit again.
+//! What of a changed unit matters to a process that runs, and what systemd takes up when it reads the unit
+//! again.
 
 use crate::resource::{Observed, Process, Resource};
 
-/// Properties that systemd itself looks up when it stops a process or starts it again. Any other is taken for one
-/// that a process gets at its start.
+/// Properties that systemd itself looks up when it stops a process or starts it again. Any other is taken for
+/// one that a process gets at its start.
 const REREAD: [&str; 18] = [
     "After",
     "Before",
@@ -25,7 +26,8 @@ const REREAD: [&str; 18] = [
     "Wants",
 ];
 
-/// The unit of a process, where it differs from what is desired and in nothing that a process gets at its start.
+/// The unit of a process, where it differs from what is desired and in nothing that a process gets at its
+/// start.
 pub(super) fn reread<'a>(
     process: &'a Process,
     observed: &Observed,

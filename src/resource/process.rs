@@ -70,6 +70,9 @@ pub struct ProcessState {
     pub current: bool,
     /// Whether it would be there again after a reboot; `true` where that is not asked.
     pub enabled: bool,
+    /// How many files it may open, where that is limited.
+    #[serde(skip)]
+    pub open_files: Option<u64>,
 }
 
 /// Finds the process of a node.
@@ -217,7 +220,14 @@ impl ResourceKind for Process {
             let mut words = said.split(' ');
             let pid = words.next()?.parse().ok()?;
             let (current, installed) = (words.next()? == "current", words.next()? == "installed");
-            Some(ProcessState { pid, installed, current, enabled: !answers.has("disabled", node) })
+            let open_files = answers.of("limit", node).find_map(|soft| soft.parse().ok());
+            Some(ProcessState {
+                pid,
+                installed,
+                current,
+                enabled: !answers.has("disabled", node),
+                open_files,
+            })
         });
         let ports_in_use = answers.of("taken", node).filter_map(|said| {
             let (port, owner) = said.split_once(' ')?;
@@ -375,6 +385,15 @@ mod tests {
         let port = PortInUse { node: "7001".into(), port: 17001, owner: "nginx (pid 412)".into() };
         assert_eq!(answer.ports_in_use, std::slice::from_ref(&port));
         assert_eq!(process.obstacle(&answer), Some(Obstacle::PortInUse(port)));
+    }
+
+    #[test]
+    fn how_many_files_it_may_open_is_read_where_that_is_limited() {
+        let files = |limit: &str| {
+            let said = ["=node 7001 412 current installed", &format!("=limit 7001 {limit}")];
+            process(None).read(&answers(&said)).running.unwrap().open_files
+        };
+        assert_eq!([files("1024"), files("unlimited")], [Some(1024), None]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::scenario::Scenario;
 
 /// A server that runs in `data`; `pid` has its number.
 const SERVER: &str = r#"mkdir data other; cp /bin/sleep x-server; cp /bin/sleep sleeper
-(cd data; exec ../x-server 30 >/dev/null 2>&1) & server=$!
+(ulimit -n 1000; cd data; exec ../x-server 30 >/dev/null 2>&1) & server=$!
 (cd other; exec ../sleeper 30 >/dev/null 2>&1) & sleeper=$!
 trap 'kill $server $sleeper' EXIT
 until [ "$(readlink /proc/$server/exe)" = "$T/x-server" ]; do sleep 0.01; done
@@ -89,12 +89,16 @@ question $T/started $T/data down.service none $T/x-server conf unit
 cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server conf unit"#,
         expected: r#"
 =node 7001 N current installed
+=limit 7001 1000
 =node 7001 N stale other
+=limit 7001 1000
 =node 7001 N current installed
+=limit 7001 1000
 =disabled 7001
 =conf 7001 YSB2YXJzCg==
 =file 7001 7 nodes.conf
 =node 7001 N current other
+=limit 7001 1000
 "#,
         ..Scenario::new("resource/find_node.sh", "a running node is compared with what stands on disk")
     },

@@ -7,8 +7,9 @@ use super::{
     view::View,
 };
 
-/// The nodes that load, synchronise, or cannot begin to while their master writes its files, each with how far it is. Whatever changes here is progress, node by
-/// node: one that has finished does not hide another that has just begun.
+/// The nodes that load, synchronise, or cannot begin to while their master writes its files, each with how
+/// far it is. Whatever changes here is progress, node by node: one that has finished does not hide another
+/// that has just begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::cluster) struct Activity(BTreeMap<SocketAddr, Work>);
 
