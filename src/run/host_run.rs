@@ -105,8 +105,8 @@ impl<'a> HostRun<'a> {
         ready::wait_ready(self.session.probe(), &[process]).await
     }
 
-    /// Returns once the process of a node has ended, with why; it accepts connections before it has loaded its
-    /// data. Never where it runs on.
+    /// Returns once the process of a node has ended, with why; never where it runs on. A server accepts
+    /// connections before it has loaded its data.
     pub(super) async fn ended(&self, process: &Process) -> Error {
         loop {
             tokio::time::sleep(ENDED_INTERVAL).await;

@@ -1,5 +1,5 @@
-//! Nodes that take their time, by the engine's own brakes: what is on its way is waited for, and what hangs is never
-//! taken for it.
+//! Nodes that take their time, by the engine's own brakes: what is on its way is waited for, and what hangs
+//! is never taken for it.
 
 use std::net::SocketAddr;
 
@@ -84,8 +84,7 @@ async fn a_replica_whose_master_is_busy_with_its_files_is_waited_for() {
     assert_eq!(tell(&writer, replica, "DBSIZE").await, Reply::Int(KEYS.cast_signed()));
 }
 
-/// A master that hangs before its hand-over: for a moment, and for good. Nobody else takes over in time, and it
-/// is not given up: its keys are unknown.
+/// A master that hangs before its hand-over: for a moment, which is waited for, and for good, which is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_hangs_is_waited_for_and_named() {
     let lab = Lab::start(2, 1);

@@ -173,7 +173,7 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     assert_eq!(show(&machine, "NeedDaemonReload"), ["no"; 6]);
     assert_eq!(count(&machine, 7101), KEYS);
 
-    // The unit of an earlier version, with which nodes run: how they are stopped is read again, and they go on.
+    // The unit of an earlier version, with which nodes run: how they are stopped is read again.
     machine
         .sh("sed -i '/^SendSIGKILL=/d; s/^TimeoutStopSec=.*/TimeoutStopSec=300/' /etc/systemd/system/redis-units@.service
              systemctl daemon-reload; systemctl restart 'redis-units@*'")
