@@ -28,7 +28,7 @@ const STARTED: &str = r#"mkdir data; cp /bin/dash x-server
 echo "cd $T/data; trap exit TERM; env | sed 's/=.*//' | sort; id -un; echo up; while :; do sleep 0.05; done" >conf
 trap '[ ! -e started ] || { read -r _ pid _ <started; kill -KILL $pid; }' EXIT"#;
 
-/// The same with a server that does not end while it cannot save. Other words of its log are older than the stop.
+/// The same with a server that does not end while it cannot save. Words of its log from before do not count.
 const REFUSES: &str = r#"mkdir data; cp /bin/dash x-server; echo "1:M # Error trying to save the DB, can't exit." >log
 cat >conf <<'.'
 cd "${0%/*}"
