@@ -74,6 +74,8 @@ pub struct ConfigChange {
     pub live: Vec<Setting>,
     /// The directives that differ and are read at a start only.
     pub at_start: Vec<String>,
+    /// What the engine itself lowered when it started, and would refuse to raise again.
+    pub lowered: Option<Setting>,
 }
 
 /// A directive that a running node gets another value for.
@@ -93,9 +95,16 @@ impl ConfigChange {
     /// What leads from the `running` values to the `desired` text; `on_disk` is the text of the file where it
     /// is another one. Nothing can be told of a node whose running values are not known.
     ///
+    /// `open_files` is how many files the node may open, where that is limited.
+    ///
     /// A value that a start alone reads is compared with the file, since that is what the node was started
     /// with: the engine returns some of them in another form.
-    pub fn of(desired: &str, on_disk: Option<&str>, running: &BTreeMap<String, String>) -> Option<Self> {
+    pub fn of(
+        desired: &str,
+        on_disk: Option<&str>,
+        running: &BTreeMap<String, String>,
+        open_files: Option<u64>,
+    ) -> Option<Self> {
         if running.is_empty() {
             return None;
         }
@@ -106,7 +115,9 @@ impl ConfigChange {
             let (wants, before) = (wanted.get(name), had.get(name));
             let settable = wants.zip(running.get(name)).filter(|(wants, _)| is_live(name, wants, before));
             if let Some((wants, was)) = settable {
-                if !drift::same(name, wants, was) || switches_aof(name, wants, before) {
+                if drift::is_lowered(name, wants, was, open_files) {
+                    change.lowered = Some(Setting::new(name, wants, was));
+                } else if !drift::same(name, wants, was) || switches_aof(name, wants, before) {
                     change.live.push(Setting::new(name, wants, was));
                 }
             } else if wants != before {
@@ -118,9 +129,9 @@ impl ConfigChange {
         Some(change)
     }
 
-    /// Whether nothing differs.
+    /// Whether nothing differs that can be changed, or must be told.
     pub fn is_empty(&self) -> bool {
-        !self.file_differs && self.live.is_empty() && self.at_start.is_empty()
+        !self.file_differs && self.live.is_empty() && self.at_start.is_empty() && self.lowered.is_none()
     }
 }
 
@@ -209,7 +220,7 @@ mod tests {
 
     fn change(desired: &str, on_disk: Option<&str>, running: &[(&str, &str)]) -> ConfigChange {
         let running = running.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        ConfigChange::of(desired, on_disk, &running.collect()).unwrap()
+        ConfigChange::of(desired, on_disk, &running.collect(), Some(1024)).unwrap()
     }
 
     fn live(change: &ConfigChange) -> Vec<String> {
@@ -222,7 +233,7 @@ mod tests {
         let text = "# a comment\nport 7001\nmaxmemory 100mb\nsave 3600 1\nsave 300 100\ninclude \"/p\"\n";
         let running = [("port", "7001"), ("maxmemory", "104857600"), ("save", "3600 1 300 100")];
         assert!(change(text, None, &running).is_empty());
-        assert_eq!(ConfigChange::of(text, None, &BTreeMap::new()), None, "nothing is known");
+        assert_eq!(ConfigChange::of(text, None, &BTreeMap::new(), None), None, "nothing is known");
     }
 
     #[test]
@@ -321,5 +332,18 @@ mod tests {
         let both = format!("{limit} replica 5 5 5\n{limit} pubsub 1 1 1\n");
         let change = change(&format!("{limit} replica 5 5 5\n"), Some(&both), &[(limit, running)]);
         assert_eq!(change.at_start, [limit]);
+    }
+
+    #[test]
+    fn what_the_engine_lowered_to_its_limit_of_open_files_is_not_set() {
+        let lowered = |wants: &str, was| {
+            let change = change(&format!("maxclients {wants}\n"), None, &[("maxclients", was)]);
+            (live(&change), change.lowered.map(|setting| (setting.was, setting.value)))
+        };
+        assert_eq!(lowered("10000", "992"), (vec![], Some(("992".into(), "10000".into()))));
+        // It was set by hand, or fits.
+        assert_eq!(lowered("10000", "500"), (vec!["maxclients 500→10000".to_owned()], None));
+        assert_eq!(lowered("900", "992"), (vec!["maxclients 992→900".to_owned()], None));
+        assert_eq!(lowered("992", "992"), (vec![], None));
     }
 }

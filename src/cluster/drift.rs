@@ -15,6 +15,10 @@ const NOT_COMPARED: [&str; 8] = [
     "supervised",
 ];
 
+/// Files that the engine keeps for itself (`CONFIG_MIN_RESERVED_FDS` in server.h, in all releases we have the
+/// sources of).
+pub(super) const RESERVED_FILES: u64 = 32;
+
 /// The directives the inventory sets for a node.
 pub(super) fn managed(fleet: &Fleet, node: &Node) -> Directives {
     let mut all = fleet.config.clone();
@@ -59,6 +63,16 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
         }),
         _ => lines.last().is_some_and(|line| normal(line) == value),
     }
+}
+
+/// Whether the engine itself lowered a value when it started, since it may open so many files only. `CONFIG
+/// SET` would be refused.
+pub(super) fn is_lowered(name: &str, lines: &[String], value: &str, open_files: Option<u64>) -> bool {
+    let number = |text: &str| text.trim_matches('"').parse::<u64>().ok();
+    let (Some(has), Some(wants)) = (number(value), lines.last().and_then(|line| number(line))) else {
+        return false;
+    };
+    name == "maxclients" && wants > has && open_files == Some(has + RESERVED_FILES)
 }
 
 /// Words in lower case, without quotes, amounts of memory in bytes.

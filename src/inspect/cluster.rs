@@ -61,6 +61,7 @@ pub async fn assess_cluster<H: HostHandle>(
         refuse_auth_mismatch(fleet, sessions, observed, &seen)?;
         let mut assessment = assess(&premises, &seen);
         assessment.config = config_changes(fleet, hosts, &seen);
+        assessment.findings.extend(assessment.lowered());
         let converging = matches!(assessment.state, ClusterState::Partial { converging: true, .. });
         if !converging || began.elapsed() > GOSSIP_TIMEOUT {
             return Ok((seen, disk, assessment));
@@ -100,7 +101,9 @@ fn config_changes(
     let change = |node: &Node| {
         let view = hosts.get(node.host())?;
         let (config, before) = view.observed.configuration(configuration(view, node)?);
-        let change = ConfigChange::of(&config.text, before, &seen.view(node.key)?.config)?;
+        let running = view.observed.node(node.name()).and_then(|answer| answer.running.as_ref());
+        let files = running.and_then(|process| process.open_files);
+        let change = ConfigChange::of(&config.text, before, &seen.view(node.key)?.config, files)?;
         (!change.is_empty()).then_some((node.key, change))
     };
     fleet.nodes().filter_map(change).collect()

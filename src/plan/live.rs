@@ -1,7 +1,8 @@
-//! Whether a change of a running node's configuration needs a restart.
+//! Whether a change of a running node's configuration or unit needs a restart.
 
 use std::collections::BTreeSet;
 
+use super::unit_change;
 use crate::{
     cluster::{ConfigChange, Op, Setting},
     resource::{Action, Difference, Observed, Process, Resource},
@@ -11,15 +12,33 @@ use crate::{
 ///
 /// Where every directive that differs is one that a running node takes, the node gets them and goes on. What
 /// a process was started with is known of one alone that is as its files on disk say: any other is restarted.
-pub(super) fn difference(
-    resource: &Resource,
-    observed: &Observed,
+pub(super) fn difference<'a>(
+    resource: &'a Resource,
+    observed: &'a Observed,
+    desired: impl Iterator<Item = &'a Resource>,
     change: impl Fn(&Process) -> Option<ConfigChange>,
     changing: &BTreeSet<String>,
 ) -> (Option<Difference>, Vec<Op>) {
+    let Resource::Process(process) = resource else {
+        return (resource.compare(observed, changing), Vec::new());
+    };
+    let mut others = changing.clone();
+    let is_reread = unit_change::reread(process, observed, desired).is_some_and(|unit| others.remove(unit));
+    let (difference, ops) = of_process(process, resource, observed, change(process), &others);
+    // It counts from then on as started with its unit.
+    let reread = || Difference::new(Action::Update, "systemd reads its unit again, and it goes on");
+    (difference.or_else(|| is_reread.then(reread)), ops)
+}
+
+fn of_process(
+    process: &Process,
+    resource: &Resource,
+    observed: &Observed,
+    change: Option<ConfigChange>,
+    changing: &BTreeSet<String>,
+) -> (Option<Difference>, Vec<Op>) {
     let usual = || (resource.compare(observed, changing), Vec::new());
-    let Resource::Process(process) = resource else { return usual() };
-    let (Some(change), Some(path)) = (change(process), process.config.first()) else { return usual() };
+    let (Some(change), Some(path)) = (change, process.config.first()) else { return usual() };
     let running = observed.node(process.name()).and_then(|answer| answer.running.as_ref());
     let is_written = changing.contains(path);
     if running.is_none_or(|process| !process.current)

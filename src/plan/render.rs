@@ -13,6 +13,10 @@ use crate::{
 
 /// `cluster-node-timeout` of our template, in milliseconds.
 const NODE_TIMEOUT_MS: u64 = 5000;
+/// How many files a node may open at least.
+const OPEN_FILES: u64 = 65_536;
+/// What a node opens besides its clients: its data, and the other nodes.
+const OTHER_FILES: u64 = 1_024;
 
 /// The texts of the templates nodes are rendered from.
 #[derive(Debug, Clone)]
@@ -73,6 +77,7 @@ pub(super) fn unit(
     context["unit_file"] = json!(layout.unit_file());
     context["has_password"] = json!(fleet.auth.is_some());
     context["restart_seconds"] = json!(restart_seconds(fleet));
+    context["open_files"] = json!(open_files(fleet));
     render("node.service", text, &context)
 }
 
@@ -85,6 +90,16 @@ pub(super) fn sysctl(text: &str, fleet: &Fleet, layout: &Layout) -> Result<Strin
 pub(super) fn not_sysctl(line: &str) -> Error {
     let source = tera::Error::message(format!("`{line}` is not `key = value`"));
     Error { name: "sysctl.conf".to_owned(), source }
+}
+
+/// Enough for all clients, the other nodes and the node's own files: an engine that may open fewer lowers
+/// `maxclients` by itself.
+fn open_files(fleet: &Fleet) -> u64 {
+    let clients = fleet.nodes().filter_map(|node| {
+        let all = directives(fleet, node);
+        all.get("maxclients")?.last()?.trim_matches('"').parse::<u64>().ok()
+    });
+    clients.max().map_or(OPEN_FILES, |clients| clients.saturating_add(OTHER_FILES).max(OPEN_FILES))
 }
 
 /// Longer than twice the node timeout, which is how long replicas may take to notice that their master is
@@ -203,6 +218,14 @@ mod tests {
             assert!(!text.contains("\n\n\n") && text.contains("CapabilityBoundingSet=\n"), "{text}");
             assert!(text.contains("\n\n[Install]\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_unit_may_open_files_for_all_the_clients_it_is_to_have() {
+        let limit = |config: &str| unit_of(&fleet_with(&["a"], &format!("[cluster.config]\n{config}")), 252);
+        assert!(has_line(&limit(""), "LimitNOFILE=65536"));
+        assert!(has_line(&limit("maxclients = 10000"), "LimitNOFILE=65536"));
+        assert!(has_line(&limit("maxclients = 100000"), "LimitNOFILE=101024"));
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl HostSnapshot {
             if step.job == Job::Build && !builds && matches!(resource, Resource::Package(_)) {
                 continue;
             }
-            let (difference, set) = live::difference(resource, &self.observed, of_node, changing);
+            let all = self.desired.iter().flat_map(|step| &step.resources);
+            let (difference, set) = live::difference(resource, &self.observed, all, of_node, changing);
             settings.extend(set);
             if let Some(difference) = difference {
                 changing.extend(resource.writes());

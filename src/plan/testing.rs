@@ -287,6 +287,21 @@ impl Scene {
         self.without(host, |line| line.starts_with(&setting)).with(host, setting.clone() + state)
     }
 
+    /// Puts another text into the unit of a host's nodes than the one it must have.
+    pub(crate) fn with_unit(self, host: &str, edit: impl Fn(&str) -> String) -> Self {
+        let all = self.hosts[host].desired.iter().flat_map(|step| &step.resources);
+        let mut units = all.filter_map(|resource| match resource {
+            Resource::File(file) if file.path.ends_with("@.service") => Some(file.clone()),
+            _ => None,
+        });
+        let unit = units.next().unwrap();
+        let text = BASE64_STANDARD.encode(edit(unit.content.text().unwrap()));
+        let digest = format!("  {}", unit.path);
+        self.without(host, |line| line.starts_with("=sum ") && line.ends_with(&digest))
+            .with(host, format!("=sum other{digest}"))
+            .with(host, format!("=text {text} {}", unit.path))
+    }
+
     /// Stops a node, and gives its port to another process.
     pub(crate) fn with_port_taken(self, host: &str, node: &str) -> Self {
         let running = format!("=node {node} ");

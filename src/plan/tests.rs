@@ -126,7 +126,7 @@ fn differs(file_differs: bool, live: &[(&str, &str)], at_start: &[&str]) -> Conf
         was: "other".to_owned(),
     };
     let at_start = at_start.iter().map(|&name| name.to_owned()).collect();
-    ConfigChange { file_differs, live: live.iter().map(setting).collect(), at_start }
+    ConfigChange { file_differs, live: live.iter().map(setting).collect(), at_start, lowered: None }
 }
 
 /// What happens to the node of the only process that changes, and what is set live.
@@ -193,6 +193,33 @@ fn a_node_that_must_restart_anyway_is_set_nothing() {
         let (node, ops) = of_the_node(&scene.with("a", said).configured(NODE, live()).plan().unwrap());
         assert_eq!((node.unwrap().0, ops), (Action::Restart, vec![]), "{said}");
     }
+}
+
+/// What happens to each node of the only host, by the action and why.
+fn of_all_nodes(scene: &Scene) -> Vec<(Action, String)> {
+    let plan = scene.plan().unwrap();
+    let changes = plan.stages.iter().flat_map(|stage| stage.work.changes()).flat_map(|host| &host.changes);
+    let nodes = changes.filter(|change| matches!(change.resource, Resource::Process(_)));
+    nodes.map(|change| (change.difference.action, change.difference.why.clone())).collect()
+}
+
+#[test]
+fn how_nodes_are_stopped_changes_without_a_restart() {
+    let older = |text: &str| text.replace("SendSIGKILL=no\n", "").replace("StopSec=0", "StopSec=300");
+    let scene = || Scene::converged(&["a"]).with_unit("a", older);
+    let goes_on = (Action::Update, "systemd reads its unit again, and it goes on".to_owned());
+    assert_eq!(of_all_nodes(&scene()), vec![goes_on.clone(); 3]);
+    assert_eq!(show(&scene().plan().unwrap()), ["configure a", "start a", "verify"]);
+    let is_node = |line: &str| line.starts_with("=node 7002 ");
+    let stale = scene().without("a", is_node).with("a", "=node 7002 1 stale installed");
+    assert_eq!(of_all_nodes(&stale)[1].0, Action::Restart, "what it was started with is not known");
+
+    let live = differs(true, &[("maxmemory", "1gb")], &[]);
+    let both = scene().without_file("a", "7002/redis.conf").configured(NODE, live);
+    let why = "it takes its configuration while it runs".to_owned();
+    assert_eq!(of_all_nodes(&both), [goes_on.clone(), (Action::Update, why), goes_on]);
+    let other = Scene::converged(&["a"]).with_unit("a", |text| older(text).replace("65536", "4096"));
+    assert!(of_all_nodes(&other).iter().all(|(action, _)| *action == Action::Restart));
 }
 
 #[test]

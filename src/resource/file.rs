@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use super::{
-    Action, Answers, Content, Difference, Entry, Handler, Obstacle, PathState, ProbeScript, ResourceKind,
-    Script, path_state::attributes, quote,
+    Action, Answer, Answers, Content, Difference, Entry, Handler, Observed, Obstacle, PathState, ProbeScript,
+    ResourceKind, Script, path_state::attributes, quote,
 };
 
 /// A file.
@@ -32,11 +32,25 @@ pub struct Found {
     pub(super) text: Option<String>,
 }
 
+impl Observed {
+    /// What stands in the file at this path, where it differs from what is desired and may be shown.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match self.answer(&key(path)) {
+            Some(Answer::File(found)) => found.text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+fn key(path: &str) -> String {
+    format!("file {path}")
+}
+
 impl ResourceKind for File {
     type Answer = Found;
 
     fn title(&self) -> String {
-        format!("file {}", self.path)
+        key(&self.path)
     }
 
     fn ask(&self, probe: &mut ProbeScript) {

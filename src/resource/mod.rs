@@ -50,7 +50,7 @@ pub use observed::Observed;
 pub use package::Package;
 pub use path_state::{Owner, PathState};
 pub use probe_script::ProbeScript;
-pub use process::{DataFile, NodeAnswer, Process, ProcessState};
+pub use process::{CANNOT_SAVE, DOES_NOT_END, DataFile, NodeAnswer, Process, ProcessState, STOP_TIMEOUT};
 pub use script::{Mark, Script, mark};
 pub use unit::Unit;
 pub use user::User;

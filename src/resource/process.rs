@@ -71,16 +71,30 @@ pub struct ProcessState {
     pub current: bool,
     /// Whether it would be there again after a reboot; `true` where that is not asked.
     pub enabled: bool,
+    /// How many files it may open, where that is limited.
+    #[serde(skip)]
+    pub open_files: Option<u64>,
 }
 
 /// Finds the process of a node.
 const FIND: &str = include_str!("find_node.sh");
 
-/// Starts and stops a node that systemd does not start. It starts in a session of its own, with an empty
-/// environment. Nothing is opened, written or believed in a folder that the servers' account can write to:
-/// their log is theirs to create.
+/// Starts a node that systemd does not start: in a session of its own, with an empty environment. Nothing is
+/// opened, written or believed in a folder that the servers' account can write to: their log is theirs to
+/// create.
 const RUN: &str = include_str!("node_process.sh");
 
+/// Ends a node, whoever started it, and waits until its process is gone.
+const STOP: &str = include_str!("stop_node.sh");
+
+/// The status of a script in which a node did not end because it cannot save its keys; `stop_node.sh` gives
+/// it, and this one.
+pub const CANNOT_SAVE: i32 = 75;
+/// The status of a script in which a node did not end and wrote nothing.
+pub const DOES_NOT_END: i32 = 76;
+
+/// How long a node that was told to end may write nothing, in seconds.
+pub const STOP_TIMEOUT: u32 = 300;
 /// How long a node that is undone may take to save its data, in seconds.
 const UNDO_GRACE: u32 = 10;
 
@@ -143,14 +157,17 @@ impl Process {
         )
     }
 
-    /// The fragment that stops it and waits until it is gone.
+    /// The fragment that stops it and waits until it is gone. It ends the script where the node does not end:
+    /// with [`CANNOT_SAVE`] or [`DOES_NOT_END`].
     pub fn stop(&self, script: &mut Script) {
-        if let Some(unit) = &self.unit {
-            script.push(&format!("systemctl stop {}", quote(unit)));
-            return;
-        }
         functions(script);
-        script.push(&format!("stop_node {} {} ''", quote(&self.started), quote(&self.data)));
+        let unit = quote(self.unit.as_deref().unwrap_or(""));
+        let (started, data, log) = (quote(&self.started), quote(&self.data), quote(&self.log));
+        script.push(&format!("stop_node {started} {data} {unit} {log} {STOP_TIMEOUT} ''"));
+        if self.unit.is_some() {
+            // It has ended: systemd is to know, and not to start it again by itself.
+            script.push(&format!("systemctl stop {unit}"));
+        }
     }
 
     /// The fragment that starts it, unless it runs. A unit is restarted, not started: a start would wait
@@ -167,7 +184,7 @@ impl Process {
         }
         functions(script);
         script.push(&format!(
-            "arrive {0} {1}; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
+            "arrive {0} {1} ''; find_node {0} {1} '' || start_node {2} {0} {3} {4}",
             quote(&self.started),
             quote(&self.data),
             quote(&self.binary),
@@ -189,6 +206,7 @@ impl Process {
 fn functions(script: &mut Script) {
     script.needs(FIND);
     script.needs(RUN);
+    script.needs(STOP);
 }
 
 impl ResourceKind for Process {
@@ -208,7 +226,14 @@ impl ResourceKind for Process {
             let mut words = said.split(' ');
             let pid = words.next()?.parse().ok()?;
             let (current, installed) = (words.next()? == "current", words.next()? == "installed");
-            Some(ProcessState { pid, installed, current, enabled: !answers.has("disabled", node) })
+            let open_files = answers.of("limit", node).find_map(|soft| soft.parse().ok());
+            Some(ProcessState {
+                pid,
+                installed,
+                current,
+                enabled: !answers.has("disabled", node),
+                open_files,
+            })
         });
         let ports_in_use = answers.of("taken", node).filter_map(|said| {
             let (port, owner) = said.split_once(' ')?;
@@ -266,15 +291,15 @@ impl ResourceKind for Process {
     }
 }
 
-/// Stops the node.
+/// Stops the node, whose keys go with it.
 pub(super) fn undo(data: &str, started: &str, unit: Option<&str>, script: &mut Script) {
+    functions(script);
+    let (its, started, data) = (quote(unit.unwrap_or("")), quote(started), quote(data));
+    script.push(&format!("stop_node {started} {data} {its} '' {STOP_TIMEOUT} {UNDO_GRACE}"));
     if let Some(unit) = unit.map(quote) {
         script.push(&format!("systemctl disable --quiet --no-reload --now {unit} 2>/dev/null || :"));
         script.push(&format!("systemctl reset-failed {unit} 2>/dev/null || :"));
-        return;
     }
-    functions(script);
-    script.push(&format!("stop_node {} {} {UNDO_GRACE}", quote(started), quote(data)));
 }
 
 /// A pattern for lines of `/proc/net/tcp` and `tcp6` that listen (state 0A) where the node wants to: on its
@@ -366,6 +391,15 @@ mod tests {
         let port = PortInUse { node: "7001".into(), port: 17001, owner: "nginx (pid 412)".into() };
         assert_eq!(answer.ports_in_use, std::slice::from_ref(&port));
         assert_eq!(process.obstacle(&answer), Some(Obstacle::PortInUse(port)));
+    }
+
+    #[test]
+    fn how_many_files_it_may_open_is_read_where_that_is_limited() {
+        let files = |limit: &str| {
+            let said = ["=node 7001 412 current installed", &format!("=limit 7001 {limit}")];
+            process(None).read(&answers(&said)).running.unwrap().open_files
+        };
+        assert_eq!([files("1024"), files("unlimited")], [Some(1024), None]);
     }
 
     #[test]

@@ -56,6 +56,18 @@ pub enum Error {
     #[error("{host}: node {node} did not accept connections within {seconds}s of its start; the end of {log}:{}", indented(.lines))]
     #[diagnostic(help("look at the machine's load and disk, then apply again"))]
     NodeSilent { host: HostName, node: NodeName, log: String, seconds: u64, lines: Vec<String> },
+    #[error("{host}: node {node} cannot save its keys, and does not end without:{}", indented(.lines))]
+    #[diagnostic(help(
+        "it was not restarted: it goes on as it was, with all its keys. Free space where {data} is, or let it write there, \
+         then run the same command again"
+    ))]
+    NotSaved { host: HostName, node: NodeName, data: String, lines: Vec<String> },
+    #[error("{host}: node {node} was told to end, has not, and wrote nothing for {seconds}s; the end of {log}:{}", indented(.lines))]
+    #[diagnostic(help(
+        "it was not killed, since its keys might be lost, and nothing was started beside it. See in its log and at the \
+         machine's disk what it waits for; once it has ended, run the same command again"
+    ))]
+    NotStopped { host: HostName, node: NodeName, log: String, seconds: u32, lines: Vec<String> },
     #[error("{engine} {version} does not know the directive{} {}", if .names.len() == 1 { "" } else { "s" }, .names.join(", "))]
     #[diagnostic(help("remove it from [cluster.config], or use a version that has it; no node was touched"))]
     UnknownDirective { engine: String, version: String, names: Vec<String> },

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Error, RunContext, binary_distribution::BinarySource, ready};
+use super::{Error, RunContext, binary_distribution::BinarySource, not_ended, ready};
 use crate::{
     event::StepEvents,
     host::{self, LockedHost},
@@ -14,6 +14,9 @@ use crate::{
 
 /// How long a script may print nothing: a package manager that waits for its mirror is the longest.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// How often the process of a node that is to rejoin is looked at: it may have ended.
+const ENDED_INTERVAL: Duration = Duration::from_secs(2);
 
 /// One host during one step.
 pub(super) struct HostRun<'a> {
@@ -97,8 +100,21 @@ impl<'a> HostRun<'a> {
         process.stop(&mut script);
         planned.resource.change(&planned.difference, &mut script);
         script.end(0);
-        self.run(&script, &[format!("{} restarted", planned.resource.title())]).await?;
+        let restarted = self.run(&script, &[format!("{} restarted", planned.resource.title())]).await;
+        restarted.map_err(|error| not_ended::name(error, process))?;
         ready::wait_ready(self.session.probe(), &[process]).await
+    }
+
+    /// Returns once the process of a node has ended, with why; never where it runs on. A server accepts
+    /// connections before it has loaded its data.
+    pub(super) async fn ended(&self, process: &Process) -> Error {
+        loop {
+            tokio::time::sleep(ENDED_INTERVAL).await;
+            match ready::find_ended(self.session.probe(), &[process]).await {
+                Ok(None) => {}
+                Ok(Some(error)) | Err(error) => return error,
+            }
+        }
     }
 
     /// Has the host write down who the members of the cluster are.

@@ -11,6 +11,7 @@ mod executor;
 mod guarded_starts;
 mod host_pipelines;
 mod host_run;
+mod not_ended;
 mod ready;
 mod refused_config;
 mod rolling_restart;

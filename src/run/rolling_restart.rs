@@ -61,7 +61,10 @@ impl<'a> RollingRestart<'a> {
             let was_paired = paired.contains(&node);
             self.hand_over(&writer, node, process, was_paired).await?;
             run.restart(planned, process).await?;
-            self.wait_rejoined(writer.reader(), node, was_paired).await?;
+            tokio::select! {
+                rejoined = self.wait_rejoined(writer.reader(), node, was_paired) => rejoined?,
+                ended = run.ended(process) => return Err(ended),
+            }
             before = self.refuse_new_trouble(writer.reader(), node, before).await?;
         }
         Ok(due.len())

@@ -16,4 +16,5 @@ mod cluster;
 mod live;
 mod proof;
 mod servers;
+mod slow;
 mod ssh;

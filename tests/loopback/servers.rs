@@ -158,6 +158,14 @@ impl Lab {
         child.wait().unwrap();
     }
 
+    /// Stops a node and lets it go on, as a machine that hangs.
+    pub(crate) fn signal(&self, key: NodeRef, name: &str) {
+        let pid = self.processes[&key].id().to_string();
+        #[expect(clippy::disallowed_methods, reason = "the test's own servers")]
+        let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
     pub(crate) fn nodes_conf(&self, key: NodeRef) -> PathBuf {
         let node = self.fleet.nodes().find(|node| node.key == key).unwrap();
         Path::new(&self.layout.node(node).data).join("nodes.conf")

@@ -1,10 +1,10 @@
 //! Directives that a running node takes are set on it, and it is not restarted; what somebody set by hand is
 //! found and put back. Keys are counted by value.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use crate::support::{
-    Sandbox, inventory, kill,
+    Run, Sandbox, inventory, kill,
     resp::{Reply, ask, count, fill},
 };
 
@@ -201,4 +201,25 @@ fn a_restart_that_is_to_read_an_aof_finds_one() {
     assert!(before.iter().zip(&sandbox.pids()).all(|(old, new)| old.1 != new.1));
     assert_eq!(count("127.0.0.1:7753", keys), keys);
     sandbox.apply().ok().says("Nothing to change");
+}
+
+/// What the engine lowered by itself is named, and is no reason to try in vain.
+#[test]
+fn a_value_that_the_limit_of_open_files_lowered_is_named_and_not_set() {
+    let sandbox = Sandbox::with("limit", 7791, &masters("limit", 7791, "maxclients = 5000"));
+    let inventory = sandbox.inventory();
+    let apply = sandbox.command(&["apply", "--yes", inventory.to_str().unwrap()]);
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nofile=1000:1000").arg(apply.get_program()).args(apply.get_args());
+    limited.envs(apply.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run::from(limited.output().unwrap()).code(1).says("I35").says("has maxclients \"968\", not 5000");
+    let before = sandbox.pids();
+    let words =
+        "127.0.0.1:7791 lowered maxclients from 5000 to 968 when it started, since it may open 1000 files";
+    sandbox.run(&["status"]).code(1).says(words);
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        let run = sandbox.run(verb).says(words);
+        assert!(!run.text().contains("live") && !run.text().contains("refused"), "{}", run.text());
+    }
+    assert_eq!(before, sandbox.pids());
 }

@@ -26,6 +26,7 @@ mod lab;
 mod live;
 mod passwords;
 mod random_life;
+mod restarts;
 mod secrets;
 mod single_host;
 mod steps;

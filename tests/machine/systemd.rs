@@ -1,5 +1,8 @@
 //! Nodes as units: the scenarios of one machine again, where PID 1 is systemd.
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use crate::support::{
     container::Container,
@@ -87,24 +90,19 @@ fn nodes_are_units_and_a_changed_directive_restarts_them_one_by_one() {
     assert_eq!(pids(&machine), before);
 
     fill(&machine);
-    machine.write(&inventory(
-        "units",
-        7101,
-        "",
-        "[cluster.config]\nmaxmemory = \"100mb\"\ncluster-node-timeout = 6000",
-    ));
+    // What a node and its unit take while they run restarts none of them, now or at the next look.
+    let live = "[cluster.config]\nmaxmemory = \"100mb\"\ncluster-node-timeout = 6000\n";
+    machine.write(&inventory("units", 7101, "", live));
     machine.apply().ok();
     assert_eq!(show(&machine, "RestartUSec"), ["17s"; 6], "longer than twice the node timeout");
+    machine.apply().ok().says("Nothing to change");
+    assert_eq!(before, pids(&machine));
+
+    machine.write(&inventory("units", 7101, "", &format!("{live}io-threads = 2")));
+    machine.apply().ok();
     let after = pids(&machine);
     assert_eq!(restarted(&before, &after), NODES);
     assert_eq!(count(&machine, 7104), KEYS);
-
-    // What the units take while they run restarts none of them, now or at the next look.
-    let live = "[cluster.config]\nmaxmemory = \"200mb\"\ncluster-node-timeout = 6000";
-    machine.write(&inventory("units", 7101, "", live));
-    machine.apply().ok();
-    machine.apply().ok().says("Nothing to change");
-    assert_eq!(after, pids(&machine));
 
     machine.sh("sed -i 's/appendonly yes/appendonly no/' /etc/provision/units/7104/redis.conf").ok();
     machine.run(&["plan"]).code(2).says("1 to update, 1 to start or restart");
@@ -174,6 +172,67 @@ fn a_node_that_crashed_was_stopped_or_disabled_is_brought_back_at_once() {
     assert_eq!(show(&machine, "LimitNOFILE"), ["65536"; 6]);
     assert_eq!(show(&machine, "NeedDaemonReload"), ["no"; 6]);
     assert_eq!(count(&machine, 7101), KEYS);
+
+    // The unit of an earlier version, with which nodes run: how they are stopped is read again.
+    machine
+        .sh("sed -i '/^SendSIGKILL=/d; s/^TimeoutStopSec=.*/TimeoutStopSec=300/' /etc/systemd/system/redis-units@.service
+             systemctl daemon-reload; systemctl restart 'redis-units@*'")
+        .ok();
+    until("the cluster is whole again", || machine.run(&["verify"]).code == 0);
+    let before = pids(&machine);
+    machine.run(&["plan"]).code(2).says("+SendSIGKILL=no").says("systemd reads its unit again");
+    machine.apply().ok();
+    machine.apply().ok().says("Nothing to change");
+    assert_eq!(before, pids(&machine));
+    assert_eq!(show(&machine, "SendSIGKILL"), ["no"; 6]);
+}
+
+/// Three masters that have the only copy of their keys, and keep it in an RDB file that a stop writes.
+fn rdb_only(rest: &str) -> String {
+    let config = format!("[cluster.config]\nappendonly = false\nsave = \"3600 1\"\n{rest}");
+    inventory("units", 7101, "replicas = 0", &config) + "nodes = 3\n"
+}
+
+/// Review D7, D8. systemd used to kill a server that could not save its keys, or took long to.
+#[test]
+fn a_server_that_cannot_save_its_keys_is_not_stopped_and_one_that_saves_is_waited_for() {
+    let machine = Container::boot("stop", &rdb_only(""));
+    // The first node's disk: four megabytes.
+    let (data, unit) = ("/var/lib/provision/units/nodes/7101", "redis-units@7101");
+    machine.sh(&format!("mkdir -p {data} && mount -t tmpfs -o size=4m tmpfs {data}")).ok();
+    machine.apply().ok();
+    fill(&machine);
+    // A key of its own, in a slot of 7101, of two megabytes.
+    machine.redis(7101, "SETRANGE {lw} 2000000 x\nCONFIG SET rdbcompression no\n");
+    machine.sh(&format!("head -c 3m /dev/zero >{data}/filler")).ok();
+    let before = pids(&machine);
+
+    // Whatever `systemctl stop` would do after a second is not what happens.
+    machine
+        .sh(&format!(
+            "d=/etc/systemd/system/{unit}.service.d; mkdir -p $d
+             printf '[Service]\nTimeoutStopSec=1\n' >$d/short.conf; systemctl daemon-reload"
+        ))
+        .ok();
+    machine.write(&rdb_only("io-threads = 2"));
+    let began = Instant::now();
+    machine.apply().code(1).says("node 7101 cannot save its keys").says("No space left on device");
+    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?}", began.elapsed());
+    assert_eq!(pids(&machine), before);
+    assert_eq!(count(&machine, 7102), KEYS);
+    machine.sh(&format!("systemctl is-active {unit}")).ok().says("active");
+    // A unit that is stopped by hand keeps its process as well.
+    machine.sh(&format!("rm /etc/systemd/system/{unit}.service.d/short.conf; systemctl daemon-reload")).ok();
+    assert_eq!(show(&machine, "SendSIGKILL"), ["no"; 6]);
+    assert_eq!(show(&machine, "TimeoutStopUSec"), ["infinity"; 6]);
+
+    // 100 keys, of which each takes 30 ms.
+    machine.sh(&format!("rm {data}/filler")).ok();
+    machine.redis(7101, "CONFIG SET rdb-key-save-delay 30000\n");
+    machine.apply().ok();
+    assert_eq!(restarted(&before, &pids(&machine)), NODES[..3]);
+    assert_eq!(count(&machine, 7103), KEYS);
+    assert_eq!(machine.redis(7101, "STRLEN {lw}\n"), ["2000001"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::scenario::Scenario;
 
 /// A server that runs in `data`; `pid` has its number.
 const SERVER: &str = r#"mkdir data other; cp /bin/sleep x-server; cp /bin/sleep sleeper
-(cd data; exec ../x-server 30 >/dev/null 2>&1) & server=$!
+(ulimit -n 1000; cd data; exec ../x-server 30 >/dev/null 2>&1) & server=$!
 (cd other; exec ../sleeper 30 >/dev/null 2>&1) & sleeper=$!
 trap 'kill $server $sleeper' EXIT
 until [ "$(readlink /proc/$server/exe)" = "$T/x-server" ]; do sleep 0.01; done
@@ -28,9 +28,32 @@ const STARTED: &str = r#"mkdir data; cp /bin/dash x-server
 echo "cd $T/data; trap exit TERM; env | sed 's/=.*//' | sort; id -un; echo up; while :; do sleep 0.05; done" >conf
 trap '[ ! -e started ] || { read -r _ pid _ <started; kill -KILL $pid; }' EXIT"#;
 
+/// The same with a server that does not end while it cannot save. Words of its log from before do not count.
+const REFUSES: &str = r#"mkdir data; cp /bin/dash x-server; echo "1:M # Error trying to save the DB, can't exit." >log
+cat >conf <<'.'
+cd "${0%/*}"
+refuse() { [ ! -e ../can-save ] || exit 0
+echo '1:M # Write error saving DB on disk: No space left on device' >>../log
+echo "1:M # Error trying to save the DB, can't exit." >>../log; }
+trap refuse TERM; cd data; echo up; while :; do sleep 0.05; done
+.
+trap '[ ! -e started ] || { read -r _ pid _ <started; kill -KILL $pid; }' EXIT"#;
+
+/// The same with a server that takes two seconds to save, in as many steps as `steps` says.
+const SAVES: &str = r#"mkdir data; cp /bin/dash x-server; echo '1:M a last word' >log; echo 8 >steps
+cat >conf <<'.'
+cd "${0%/*}"
+save() { read -r steps <../steps; n=0; while [ $n -lt 8 ]; do
+[ $n -ge "$steps" ] || echo more >>temp-1.rdb; n=$((n + 1)); sleep 0.25; done; rm -f temp-1.rdb; [ "$steps" = 0 ] || exit 0; }
+trap save TERM; cd data; echo up; while :; do sleep 0.05; done
+.
+trap '[ ! -e started ] || { read -r _ pid _ <started; kill -KILL $pid; }' EXIT"#;
+
 const NODE_PROCESS: &str = "resource/node_process.sh";
 const FIND_NODE: &[&str] = &["resource/find_node.sh"];
-const BOTH: &[&str] = &["resource/prelude.sh", "resource/find_node.sh"];
+const STOP_NODE: &str = "resource/stop_node.sh";
+const TO_START: &[&str] = &["resource/prelude.sh", "resource/find_node.sh", STOP_NODE];
+const TO_STOP: &[&str] = &["resource/prelude.sh", "resource/find_node.sh", NODE_PROCESS];
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -66,12 +89,16 @@ question $T/started $T/data down.service none $T/x-server conf unit
 cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server conf unit"#,
         expected: r#"
 =node 7001 N current installed
+=limit 7001 1000
 =node 7001 N stale other
+=limit 7001 1000
 =node 7001 N current installed
+=limit 7001 1000
 =disabled 7001
 =conf 7001 YSB2YXJzCg==
 =file 7001 7 nodes.conf
 =node 7001 N current other
+=limit 7001 1000
 "#,
         ..Scenario::new("resource/find_node.sh", "a running node is compared with what stands on disk")
     },
@@ -86,13 +113,13 @@ node 7001 none $T/data '' "$pattern" b conf | sed "s/ $LISTENING [^ ].* (pid [0-
     Scenario {
         given: STARTED,
         before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
-        uses: BOTH,
-        calls: r#"start() { arrive $T/started $T/data; find_node $T/started $T/data '' || start_node $T/x-server $T/started '' $T/conf; }
+        uses: TO_START,
+        calls: r#"start() { arrive $T/started $T/data ''; find_node $T/started $T/data '' || start_node $T/x-server $T/started '' $T/conf; }
 start; read -r digest first _ <started; start; read -r _ second _ <started
 [ "$first" != "$second" ] || echo 'started once'; [ "$digest" != "$(sum conf)" ] || echo 'with conf'
-arrive $T/started $T/data; until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e "$(id -un)" started.out; stat -c %a started started.out
-stop_node $T/started $T/data ''; find_node $T/started $T/data '' || echo stopped
-stop_node $T/started $T/data ''"#,
+arrive $T/started $T/data ''; until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e "$(id -un)" started.out; stat -c %a started started.out
+stop_node $T/started $T/data '' $T/log 9 ''; find_node $T/started $T/data '' || echo stopped
+stop_node $T/started $T/data '' $T/log 9 ''"#,
         check: "ls",
         expected: r#"
 started once
@@ -112,15 +139,15 @@ x-server
     Scenario {
         given: STARTED,
         before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
-        uses: BOTH,
-        calls: r#"start_node $T/x-server $T/started '' $T/conf; arrive $T/started $T/data; cp started before
+        uses: TO_START,
+        calls: r#"start_node $T/x-server $T/started '' $T/conf; arrive $T/started $T/data ''; cp started before
 state() { find_node $T/started $T/data '' && [ "$sum" = "$(sum conf)" ] && echo current || echo stale; }
 echo '# more' >>conf; state; renew_node $T/started $T/data '' $T/conf; state
 read -r _ first since <before; read -r _ second still <started
 [ "$first $since" != "$second $still" ] || echo 'the same process'; stat -c %a started
 rm started; renew_node $T/started $T/data '' $T/conf; state; read -r _ second still <started
 [ "$first $since" != "$second $still" ] || echo 'found again'
-stop_node $T/started $T/data ''; renew_node $T/started $T/data '' $T/conf; [ -e started ] || echo 'nothing runs'"#,
+stop_node $T/started $T/data '' $T/log 9 ''; renew_node $T/started $T/data '' $T/conf; [ -e started ] || echo 'nothing runs'"#,
         check: "ls",
         expected: r#"
 stale
@@ -141,10 +168,10 @@ x-server
         as_root: true,
         given: STARTED,
         before: "state=$T/state ledger=$T/state/ledger.jsonl account=; chmod 755 .. .",
-        uses: BOTH,
-        calls: r#"start_node $T/x-server $T/started daemon $T/conf; arrive $T/started $T/data
+        uses: TO_START,
+        calls: r#"start_node $T/x-server $T/started daemon $T/conf; arrive $T/started $T/data ''
 until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e ^[A-Z] started.out; stat -c '%U %a' started.out
-stop_node $T/started $T/data ''"#,
+stop_node $T/started $T/data '' $T/log 9 ''"#,
         check: "ls",
         expected: "daemon\nup\nroot 600\nconf\ndata\nx-server\n",
         ..Scenario::new(NODE_PROCESS, "it runs under its account, and its output is not that account's")
@@ -152,12 +179,59 @@ stop_node $T/started $T/data ''"#,
     Scenario {
         given: STARTED,
         before: "exec 2>/dev/null; state=$T/state ledger=$T/state/ledger.jsonl account=; sed -i \"s/trap exit/trap ''/\" conf",
-        uses: BOTH,
+        uses: TO_STOP,
         calls: r#"start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
-stop_node $T/started $T/data 1; find_node $T/started $T/data '' || echo stopped"#,
+stop_node $T/started $T/data '' '' 9 1; find_node $T/started $T/data '' || echo stopped"#,
         check: "ls",
         expected: "stopped\nconf\ndata\nx-server\n",
-        ..Scenario::new(NODE_PROCESS, "one that does not end in time is killed")
+        ..Scenario::new(STOP_NODE, "one that does not end in time is killed")
+    },
+    Scenario {
+        given: REFUSES,
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        uses: TO_STOP,
+        calls: r#"start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
+stop() { status=0; (stop_node $T/started $T/data '' $T/log 9 '') || status=$?; echo "status $status"; }
+stop; find_node $T/started $T/data '' && echo 'it runs'
+: >can-save; stop; find_node $T/started $T/data '' || echo stopped"#,
+        check: "ls",
+        expected: r#"
+1:M # Write error saving DB on disk: No space left on device
+1:M # Error trying to save the DB, can't exit.
+status 75
+it runs
+status 0
+stopped
+can-save
+conf
+data
+log
+x-server
+"#,
+        ..Scenario::new(STOP_NODE, "one that cannot save is told at once, in its own words, and goes on")
+    },
+    Scenario {
+        given: SAVES,
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        uses: TO_STOP,
+        calls: r#"stop() { status=0; (stop_node $T/started $T/data '' $T/log 1 '') || status=$?; echo "status $status"; }
+start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
+stop; start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
+echo 0 >steps; stop"#,
+        check: "ls",
+        expected: r#"
+status 0
+1:M a last word
+status 76
+conf
+data
+log
+started
+started.out
+steps
+x-server
+"#,
+        ..Scenario::new(STOP_NODE, "one that saves is waited for, and one that does nothing is not")
     },
     Scenario {
         given: SERVER,

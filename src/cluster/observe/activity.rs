@@ -3,18 +3,24 @@
 use crate::inventory::NodeRef;
 use std::collections::BTreeMap;
 
-use super::observed::{Observed, State};
+use super::{
+    observed::{Observed, State},
+    view::View,
+};
 
-/// The nodes that load or synchronise, each with how far it is. Whatever changes here is progress, node by
-/// node: one that has finished does not hide another that has just begun.
+/// The nodes that load, synchronise, or cannot begin to while their master writes its files, each with how
+/// far it is. Whatever changes here is progress, node by node: one that has finished does not hide another
+/// that has just begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::cluster) struct Activity(BTreeMap<NodeRef, Work>);
 
-/// What a node does, and the bytes it has read so far, where the engine counts them.
+/// What a node does, and how far it is: the bytes it has read, and the keys that its master has saved, where
+/// the engine counts them. A master that writes its AOF begins no synchronisation before that is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Loads(u64),
-    Synchronises(u64),
+    Synchronises { read: u64, saved: Option<u64> },
+    Waits { saved: u64 },
 }
 
 impl Activity {
@@ -23,7 +29,11 @@ impl Activity {
             let work = match state {
                 State::Loading(bytes) => Work::Loads(*bytes),
                 State::Up(view) if view.info.replication.master_sync_in_progress == Some(true) => {
-                    Work::Synchronises(view.info.replication.master_sync_read_bytes.unwrap_or(0))
+                    let read = view.info.replication.master_sync_read_bytes.unwrap_or(0);
+                    Work::Synchronises { read, saved: saved_for(observed, view) }
+                }
+                State::Up(view) if view.is_replica() && !view.info.replication.link_is_up() => {
+                    Work::Waits { saved: saved_for(observed, view)? }
                 }
                 _ => return None,
             };
@@ -43,6 +53,14 @@ impl Activity {
     pub(in crate::cluster) fn is_none(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The keys that a replica's master has saved so far; `None` where it saves none.
+fn saved_for(observed: &Observed, replica: &View) -> Option<u64> {
+    let master = replica.myself()?.master.as_deref()?;
+    let info = &observed.views().find(|(_, view)| &*view.id == master)?.1.info.persistence;
+    let saves = info.rdb_bgsave_in_progress == Some(true) || info.aof_rewrite_in_progress == Some(true);
+    saves.then(|| info.save_keys_processed.unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -68,5 +86,27 @@ mod tests {
         assert!(!begun.is_none());
         view_mut(&mut observed, "7002").info.replication.master_sync_read_bytes = Some(7);
         assert_ne!(Activity::of(&observed), begun);
+    }
+    #[test]
+    fn a_replica_waits_while_its_master_writes_its_files() {
+        let mut observed = cluster("7001 master\n7002 replica 7001 link=down");
+        view_mut(&mut observed, "7001").info.persistence.aof_rewrite_in_progress = Some(true);
+        let begun = Activity::of(&observed);
+        assert!(!begun.is_none());
+        assert_eq!(begun, Activity::of_node(&observed, at("7002")), "it is the replica's");
+        view_mut(&mut observed, "7001").info.persistence.save_keys_processed = Some(3);
+        assert_ne!(Activity::of(&observed), begun);
+        view_mut(&mut observed, "7002").info.replication.master_sync_in_progress = Some(true);
+        let synchronises = Activity::of(&observed);
+        view_mut(&mut observed, "7001").info.persistence.save_keys_processed = Some(4);
+        assert_ne!(
+            Activity::of(&observed),
+            synchronises,
+            "an engine that saves to disk reads nothing before"
+        );
+
+        let mut linked = cluster("7001 master\n7002 replica 7001");
+        view_mut(&mut linked, "7001").info.persistence.rdb_bgsave_in_progress = Some(true);
+        assert!(Activity::of(&linked).is_none(), "nobody waits for it");
     }
 }

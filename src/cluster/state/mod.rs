@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     config_change::{ConfigChange, Setting},
+    drift,
     form::{gaps, target, target::TargetRoles},
     manifest::Manifest,
     observe::{Observed, View},
@@ -62,6 +63,19 @@ impl Assessment {
             format!("{} {verb} with {directive} {was}, and {whose} {value}", named(&nodes))
         };
         groups.into_iter().map(sentence).collect()
+    }
+
+    /// The values that engines lowered by themselves, a sentence each: no run can raise them.
+    pub fn lowered(&self) -> Vec<String> {
+        let lowered = self.config.iter().filter_map(|(node, change)| Some((node, change.lowered.as_ref()?)));
+        let sentence = |(node, Setting { directive, value, was }): (_, &Setting)| {
+            let files = was.parse::<u64>().map_or(0, |was| was + drift::RESERVED_FILES);
+            format!(
+                "{node} lowered {directive} from {value} to {was} when it started, since it may open {files} files: \
+                 raise that limit (`ulimit -Hn`), or set {directive} to {was}"
+            )
+        };
+        lowered.map(sentence).collect()
     }
 
     /// What a run would set on running nodes.

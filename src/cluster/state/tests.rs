@@ -98,8 +98,11 @@ fn every_state_is_a_sentence() {
 #[test]
 fn what_a_node_runs_with_against_its_file_is_drift_and_a_new_file_is_a_change() {
     let setting = |was: &str| Setting { directive: "maxmemory".into(), value: "1gb".into(), was: was.into() };
-    let change =
-        |file_differs, was| ConfigChange { file_differs, live: vec![setting(was)], at_start: Vec::new() };
+    let change = |file_differs, was| ConfigChange {
+        file_differs,
+        live: vec![setting(was)],
+        ..ConfigChange::default()
+    };
     let mut assessment = assessed(&OnDisk::default(), &cluster(SIX));
     assert!(assessment.drift().is_empty());
     assessment.config = BTreeMap::from([

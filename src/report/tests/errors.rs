@@ -181,6 +181,12 @@ every!(errors_of_runs: run::Error {
     run::Error::NodeSilent { .. } => run::Error::NodeSilent {
         host: word("n1"), node: word("7001"), log: word("/l"), seconds: 30, lines: vec![word("Loading")],
     },
+    run::Error::NotSaved { .. } => run::Error::NotSaved {
+        host: word("n1"), node: word("7001"), data: word("/d/7001"), lines: vec![word("No space left on device")],
+    },
+    run::Error::NotStopped { .. } => run::Error::NotStopped {
+        host: word("n1"), node: word("7001"), log: word("/l"), seconds: 300, lines: vec![word("Saving")],
+    },
     run::Error::UnknownDirective { .. } => run::Error::UnknownDirective {
         engine: word("redis"), version: word("7.0.15"), names: vec![word("a"), word("b")],
     },
