@@ -27,7 +27,9 @@ impl DirectiveNames {
                 continue;
             }
             let starts = word.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at + 1);
-            names.extend(std::iter::once(0).chain(starts).map(|start| word[start..].to_vec()));
+            let ends = std::iter::once(0).chain(starts).map(|start| &word[start..]);
+            // Names are looked up in small letters; most other strings have a capital one.
+            names.extend(ends.filter(|end| !end.iter().any(u8::is_ascii_uppercase)).map(<[u8]>::to_vec));
         }
         Self(names)
     }
