@@ -99,10 +99,7 @@ impl ResourceKind for Directory {
             }
             Some(_) => script.push(&format!("echo {} is not a directory; exit 1", quote(&path))),
         }
-        // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
-        let mode = self.mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
-        let owner = quote(self.owner.as_deref().unwrap_or_default());
-        script.push(&format!("folder {} {mode} {owner}", quote(&self.path)));
+        script.folder(&self.path, self.mode, self.owner.as_deref());
         if difference.before.is_none() {
             script.notify(Handler::Restorecon(self.path.clone()));
         }
