@@ -103,7 +103,7 @@ fn six_hosts_become_a_proven_cluster() {
         assert_eq!((after.0 - logins, after.1 - commands), (1, 1), "{}", lab.sshd_log(host));
         let (bytes, answers) = (after.2 - bytes, answers(&lab, host));
         assert!(
-            bytes <= 16_000 + answers,
+            bytes <= 15 * 1024 + answers,
             "{host}: {bytes} bytes, of which the cluster's own answers are about {answers}"
         );
     }
