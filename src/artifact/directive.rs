@@ -23,7 +23,9 @@ impl DirectiveNames {
         let mut names = HashSet::new();
         for text in bytes.split(|byte| *byte == 0) {
             let word = trailing_word(text);
-            names.extend((0..word.len()).map(|start| word[start..].to_vec()));
+            // Names are looked up in small letters; most other strings have a capital one.
+            let small = word.iter().rev().take_while(|byte| !byte.is_ascii_uppercase()).count();
+            names.extend((word.len() - small..word.len()).map(|start| word[start..].to_vec()));
         }
         Self(names)
     }

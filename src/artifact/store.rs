@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    directive::DirectiveNames,
     elf::ElfRequirements,
     error::{Error, Result},
     provenance::{Artifact, Provenance},
@@ -30,6 +31,7 @@ pub struct ArtifactStore {
     dir: CacheDir,
     /// What is known of binaries in it, by digest: read once for all hosts.
     requirements: Arc<Mutex<HashMap<String, Result<ElfRequirements, String>>>>,
+    names: Arc<Mutex<HashMap<String, Arc<DirectiveNames>>>>,
 }
 
 /// How long another run may hold what this one needs: longer than any build.
@@ -44,7 +46,7 @@ const PROVENANCE: &str = "provenance.json";
 impl ArtifactStore {
     /// In this cache folder, of which nothing needs to exist.
     pub fn new(dir: CacheDir) -> Self {
-        Self { dir, requirements: Arc::default() }
+        Self { dir, requirements: Arc::default(), names: Arc::default() }
     }
 
     /// The cache folder it is part of.
@@ -70,6 +72,17 @@ impl ArtifactStore {
     /// Whether a binary runs on a host, and if not, why.
     pub fn fits(&self, artifact: &Artifact, facts: &Facts) -> Result<(), String> {
         self.requirements(artifact)?.fits(facts).map_err(|incompatibility| incompatibility.to_string())
+    }
+
+    /// The directives that a binary knows.
+    pub fn directive_names(&self, artifact: &Artifact) -> io::Result<Arc<DirectiveNames>> {
+        let mut all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = all.get(&artifact.sha256) {
+            return Ok(Arc::clone(names));
+        }
+        let names = Arc::new(DirectiveNames::of(&artifact.path)?);
+        all.insert(artifact.sha256.clone(), Arc::clone(&names));
+        Ok(names)
     }
 
     /// What a binary needs of a host, if it is the one that was put here; otherwise why it cannot be used.

@@ -92,8 +92,8 @@ impl Project {
         inspection: Inspection<Vec<Desired>>,
         options: &PlanOptions,
     ) -> Result<Plan, Failure> {
-        let plan = Plan::new(&PlanInput::new(&self.fleet, inspection, options))?;
-        let warnings = run::try_here(&plan, &self.store).await?;
+        let mut plan = Plan::new(&PlanInput::new(&self.fleet, inspection, options))?;
+        let warnings = run::try_here(&mut plan, &self.store).await?;
         for warning in warnings {
             report::note(&warning);
         }

@@ -10,7 +10,7 @@ set -euC; umask 077; new=./${1##*/}.provision-new; cd -P "${1%/*}";
 refuse() { echo "$1" >&2; exit 1; };
 [ -O . ] || refuse "${1%/*} belongs to another account: give it back to $(id -un)";
 [ ! -L "./${1##*/}" ] || refuse "$1 is a symbolic link, and is not followed: remove it";
-rm -f -- "$new"; exec 3>"$new"; [ -f /proc/self/fd/3 ] || refuse "$1.provision-new is in the way: remove it";
+if [ -e "$new" ] || [ -L "$new" ]; then rm -f -- "$new"; fi; exec 3>"$new"; [ -f /proc/self/fd/3 ] || refuse "$1.provision-new is in the way: remove it";
 ours() { [ /proc/self/fd/3 -ef "$new" ]; }; trap "! ours || rm -f -- \"\$new\"" EXIT;
 if [ "${5-}" = gzip ]; then head -c "$4" | gzip -dc >&3; else head -c "$4" >&3; fi; sum=$(sha256sum </proc/self/fd/3);
 [ "${sum%% *}" = "$3" ] || refuse "what arrived has another SHA-256 than what was sent";

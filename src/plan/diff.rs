@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desired, Error, HostChanges, Job, Plan, PlanInput, Stage, Work};
-use crate::{cluster::Op, units::HostName};
+use crate::{cluster::Op, resource::Trials, units::HostName};
 
 impl Plan {
     /// The difference between what is desired and what is. Pure: equal inputs give equal plans. Fails where
@@ -25,6 +25,7 @@ impl Plan {
             limit: input.options.limit.clone(),
             cluster,
             stages,
+            trials: Trials::default(),
         })
     }
 }

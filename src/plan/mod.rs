@@ -30,7 +30,12 @@ pub use render::{Error as RenderError, Templates};
 pub use snapshot::HostSnapshot;
 pub use stage::{HostChanges, HostUndo, Planned, Stage, Work};
 
-use crate::{artifact::Builder, inventory::Fleet, units::HostName};
+use crate::{
+    artifact::Builder,
+    inventory::Fleet,
+    resource::{Resource, Trials},
+    units::HostName,
+};
 
 /// Everything a run will do, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,9 @@ pub struct Plan {
     pub limit: Option<BTreeSet<HostName>>,
     pub cluster: ClusterPlan,
     pub stages: Vec<Stage>,
+    /// The configurations that this machine has tried.
+    #[serde(default, skip_serializing_if = "Trials::is_empty")]
+    pub trials: Trials,
 }
 
 /// What a plan rests on, for one host: it is applied only while this still holds.
@@ -68,8 +76,8 @@ impl Plan {
             if empty { Vec::new() } else { vec![Stage { step: "undo".into(), work: Work::Undo(undo) }] };
         let provision = env!("CARGO_PKG_VERSION").to_owned();
         let (fleet, hosts, notices) = (fleet.clone(), BTreeMap::new(), BTreeMap::new());
-        let (rollout, cluster) = (Rollout::default(), ClusterPlan::default());
-        Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, cluster, stages }
+        let (rollout, cluster, trials) = (Rollout::default(), ClusterPlan::default(), Trials::default());
+        Self { provision, fleet, hosts, unreachable, notices, rollout, limit: None, cluster, stages, trials }
     }
 
     /// The stages, cut where all hosts must have finished before the next begins. Nodes are restarted one
@@ -92,6 +100,13 @@ impl Plan {
             Work::Build(builders) => builders.as_slice(),
             _ => &[],
         })
+    }
+
+    /// Whether a host gets the server in this run.
+    pub fn ships_server(&self, host: &HostName) -> bool {
+        let of_host = |changes: &&HostChanges| changes.host == *host;
+        let mut changes = self.stages.iter().flat_map(|stage| stage.work.changes()).filter(of_host);
+        changes.any(|host| host.changes.iter().any(|change| matches!(change.resource, Resource::Binary(_))))
     }
 
     /// Whether nothing was missing in the cluster when the plan was made.

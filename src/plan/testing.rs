@@ -147,10 +147,9 @@ fn answer(resource: &Resource) -> Vec<String> {
         }
         Resource::Line(line) => vec![path("regular file", 0o644, None, &line.path)],
         Resource::Binary(binary) => {
-            let sums = BASE64_STANDARD.encode("ab12  redis-server\n");
             let state = path("regular file", 0o755, None, &binary.path());
             let digest = format!("=sum ab12  {}", binary.path());
-            vec![state, digest, format!("=text {sums} {}/SHA256SUMS", binary.folder)]
+            vec![state, digest, format!("=must {}/SHA256SUMS ab12", binary.folder)]
         }
         Resource::Package(package) => package.names.iter().map(|name| format!("=package {name}")).collect(),
         Resource::Command(command) => {

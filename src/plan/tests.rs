@@ -249,7 +249,7 @@ fn a_binary_no_step_compiles_is_refused() {
         ["build a,b", "build on a", "ship a,b"]
     );
     // In the cache there is one: no builder, and it is shipped.
-    let cached = Scene::converged(&["a"]).without("a", |line| line.starts_with("=text "));
+    let cached = Scene::converged(&["a"]).without("a", |line| line.starts_with("=must "));
     assert_eq!(cached.tags(&["ship"]).stages(), ["ship a"]);
 }
 

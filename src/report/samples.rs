@@ -9,7 +9,7 @@ use crate::{
     plan::{ClusterPlan, HostChanges, HostUndo, Plan, Planned, Rollout, Stage, Work},
     resource::{
         Action, Binary, Command, Content, Difference, Directory, Entry, File, KernelSetting, Process,
-        Resource, User,
+        Resource, Trials, User,
     },
 };
 
@@ -41,6 +41,7 @@ pub(super) fn plan(fleet: &Fleet, stages: Vec<Stage>) -> Plan {
         limit: None,
         cluster: ClusterPlan::default(),
         stages,
+        trials: Trials::default(),
     }
 }
 

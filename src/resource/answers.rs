@@ -46,6 +46,15 @@ impl Answers {
         self.paths.get(path)
     }
 
+    /// What stands at the path of a folder that was asked for with
+    /// [`ProbeScript::above`](super::ProbeScript::above).
+    pub fn above(&self, path: &str) -> Option<PathState> {
+        let below = format!("{path}/");
+        let has_below =
+            || self.paths.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below));
+        self.path(path).cloned().or_else(|| has_below().then(PathState::folder_or_link))
+    }
+
     /// The text of a file, where it was sent: it was asked for, and its digest was none of the known ones.
     pub fn text(&self, path: &str) -> Option<&str> {
         self.texts.get(path).map(String::as_str)

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Answers, Content, Difference, Entry, Handler, Layout, ProbeScript, ResourceKind, Script, quote,
+    Action, Answers, Content, Difference, Entry, Handler, Layout, ProbeScript, ResourceKind, Script,
+    probe_script::words,
 };
 use crate::{
     digest,
+    host::Facts,
     inventory::{Engine, Fleet, Version},
 };
 
@@ -24,6 +26,9 @@ pub struct Binary {
     #[serde(default)]
     pub directives: BTreeSet<String>,
 }
+
+/// The name of a server's digest cache, beside it.
+const DIGEST_CACHE: &str = "seen";
 
 impl Binary {
     /// The server a fleet wants, built by the recipe of this id.
@@ -50,7 +55,7 @@ impl Binary {
 
     /// Its digest cache: the digest, with what the binary looked like when it was last read.
     fn digest_cache(&self) -> String {
-        format!("{}/seen", self.folder)
+        format!("{}/{DIGEST_CACHE}", self.folder)
     }
 
     /// The last part of an installation; `knows` says of a directive whether the server knows it.
@@ -93,6 +98,11 @@ pub struct Installed {
     must_be: Option<String>,
 }
 
+/// The shell itself reads the digest that a binary must have: a process less than asking for a text.
+fn question(sums: &BTreeSet<String>, _: &Facts) -> String {
+    format!("for file in {}; do read -r sum _ <\"$file\" && echo \"=must $file $sum\"; done\n", words(sums))
+}
+
 impl ResourceKind for Binary {
     type Answer = Installed;
 
@@ -101,14 +111,14 @@ impl ResourceKind for Binary {
     }
 
     fn ask(&self, probe: &mut ProbeScript) {
-        probe.cached_digest(&self.path(), &self.digest_cache());
-        probe.text(&self.sums(), None);
+        probe.cached_digest(&self.path(), DIGEST_CACHE);
+        probe.group("must", question, self.sums());
     }
 
     fn read(&self, answers: &Answers) -> Installed {
         let is = answers.path(&self.path()).and_then(|state| state.sha256());
-        let must_be = answers.text(&self.sums()).and_then(|text| text.split_whitespace().next());
-        Installed { is: is.map(str::to_owned), must_be: must_be.map(str::to_owned) }
+        let must_be = answers.of("must", &self.sums()).next().map(str::to_owned);
+        Installed { is: is.map(str::to_owned), must_be }
     }
 
     fn compare(&self, installed: &Installed, _: &BTreeSet<String>) -> Option<Difference> {
@@ -124,7 +134,7 @@ impl ResourceKind for Binary {
 
     fn change(&self, _: &Difference, script: &mut Script) {
         script.record(&Entry::CreatedDirectory { path: self.folder.clone(), recursive: true });
-        script.push(&format!("folder {} 00755 ''", quote(&self.folder)));
+        script.folder(&self.folder, Some(0o755), None);
         script.notify(Handler::Restorecon(self.folder.clone()));
     }
 
@@ -155,9 +165,8 @@ mod tests {
     fn a_binary_is_whole_when_it_has_the_digest_that_was_written_last() {
         let path = "=path regular file|755|root|root|0|0|9|/opt/provision/orders/redis/redis-server";
         let is = "=sum abc  /opt/provision/orders/redis/redis-server";
-        // "abc  redis-server\n" and "abd  redis-server\n"
-        let same = "=text YWJjICByZWRpcy1zZXJ2ZXIK /opt/provision/orders/redis/SHA256SUMS";
-        let other = "=text YWJkICByZWRpcy1zZXJ2ZXIK /opt/provision/orders/redis/SHA256SUMS";
+        let same = "=must /opt/provision/orders/redis/SHA256SUMS abc";
+        let other = "=must /opt/provision/orders/redis/SHA256SUMS abd";
         assert_eq!(why(&[path, is, same]), None);
         assert_eq!(why(&[path, is, other]).unwrap(), "the binary is not the one that was installed");
         assert_eq!(why(&[path, is]).unwrap(), "its installation was not finished");

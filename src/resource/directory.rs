@@ -41,11 +41,7 @@ impl Directory {
 
     /// A link above our folders may lead where the machine's owner wants.
     fn may_be(&self, state: &PathState) -> bool {
-        match state {
-            PathState::Directory { .. } => true,
-            PathState::Other { what } => self.mode.is_none() && what == "symbolic link",
-            PathState::File { .. } => false,
-        }
+        matches!(state, PathState::Directory { .. }) || self.mode.is_none() && state.leads_on()
     }
 }
 
@@ -57,12 +53,19 @@ impl ResourceKind for Directory {
     }
 
     fn ask(&self, probe: &mut ProbeScript) {
-        probe.path(&self.path);
+        match self.mode {
+            Some(_) => probe.path(&self.path),
+            None => probe.above(&self.path),
+        }
     }
 
     fn read(&self, answers: &Answers) -> Option<PathState> {
+        let state = match self.mode {
+            Some(_) => answers.path(&self.path).cloned(),
+            None => answers.above(&self.path),
+        };
         // A file that stands there is asked for its digest by another resource.
-        answers.path(&self.path).cloned().map(|state| state.with_sha256(""))
+        state.map(|state| state.with_sha256(""))
     }
 
     fn compare(&self, before: &Option<PathState>, changing: &BTreeSet<String>) -> Option<Difference> {
@@ -99,10 +102,7 @@ impl ResourceKind for Directory {
             }
             Some(_) => script.push(&format!("echo {} is not a directory; exit 1", quote(&path))),
         }
-        // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
-        let mode = self.mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
-        let owner = quote(self.owner.as_deref().unwrap_or_default());
-        script.push(&format!("folder {} {mode} {owner}", quote(&self.path)));
+        script.folder(&self.path, self.mode, self.owner.as_deref());
         if difference.before.is_none() {
             script.notify(Handler::Restorecon(self.path.clone()));
         }
@@ -156,6 +156,10 @@ mod tests {
         assert_eq!(compare(&parent, &[&link], &[]), None);
         assert_eq!(parent.obstacle(&parent.read(&answers(&[&link]))), None);
         assert!(directory().obstacle(&directory().read(&answers(&[&link]))).is_some());
+        let below = PATH.replace("/srv/a", "/srv/a/b");
+        assert_eq!(compare(&parent, &[&below], &[]), None, "what stands below it tells that it is there");
+        assert_eq!(parent.obstacle(&parent.read(&answers(&[&below]))), None);
+        assert_eq!(compare(&directory(), &[&below], &[]).unwrap().action, Action::Create);
         let file = PATH.replace("directory", "regular file");
         assert!(parent.obstacle(&parent.read(&answers(&[&file]))).is_some());
     }

@@ -2,11 +2,11 @@
 # shellcheck disable=SC2154 # `ProbeScript` sets known and untold before these functions are called
 # The questions of a probe about files: one sha256sum for all of them.
 
-# Prints the digest of the large file $1: from its digest cache $2 as long as the file is untouched.
+# Prints the digest of the large file $1: from its digest cache $2 beside it as long as the file is untouched.
 cached_digest() {
   [ -f "$1" ] || return 0
   now=$(stat -c '%i %s %z' -- "$1") was=
-  read -r was <"$2"
+  read -r was <"${1%/*}/$2"
   if [ "${was% *}" = "$now" ]; then echo "=sum ${was##* } $1"; else echo "=sum $(sha256sum -- "$1")"; fi
 }
 

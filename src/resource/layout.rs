@@ -27,6 +27,8 @@ pub struct Layout {
     pub state: String,
     /// The user the servers run as; `None` is the user who runs provision.
     pub account: Option<String>,
+    /// The number of the user who runs the scripts.
+    pub uid: u32,
     /// The engine's name, for file names.
     engine: &'static str,
     cluster: String,
@@ -73,6 +75,7 @@ impl Layout {
                 run: format!("/run/provision/{name}"),
                 state: format!("/var/lib/provision/{name}"),
                 account: Some(account(engine, facts.accounts.get(name).map(String::as_str))),
+                uid: facts.uid,
                 engine,
                 cluster: name.to_owned(),
             };
@@ -86,6 +89,7 @@ impl Layout {
             run: format!("{base}/run"),
             state: base,
             account: None,
+            uid: facts.uid,
             engine,
             cluster: name.to_owned(),
         }

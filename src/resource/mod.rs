@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use answers::Answers;
 pub use binary::Binary;
 pub use command::Command;
-pub use config::{Config, REFUSED, optional_directives};
+pub use config::{Config, REFUSED, Trials, optional_directives};
 pub use content::Content;
 pub use directory::Directory;
 pub use file::File;

@@ -50,6 +50,20 @@ impl PathState {
         Some((path.to_owned(), state))
     }
 
+    /// What stands above a path that is there, of which no more is known.
+    pub(super) fn folder_or_link() -> Self {
+        Self::Other { what: "directory or symbolic link".to_owned() }
+    }
+
+    /// Whether a path can lead on from here.
+    pub(super) fn leads_on(&self) -> bool {
+        match self {
+            Self::Directory { .. } => true,
+            Self::File { .. } => false,
+            Self::Other { what } => what == "symbolic link" || *self == Self::folder_or_link(),
+        }
+    }
+
     /// What it is called.
     pub(super) fn what(&self) -> &str {
         match self {

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# shellcheck disable=SC2154 # `Script::new` sets state, ledger and account before this text
+# shellcheck disable=SC2154 # `Script::new` sets state, ledger, account and me, our user id, before this text
 # shellcheck disable=SC2015 # `a && b || refuse`: whichever of the two fails, refuse is what must follow
 # The functions that fragments of a change script call, with as few processes as can be: on a host they are
 # what takes time.
@@ -11,8 +11,10 @@
 
 set -eu
 umask 022
-me=$(id -u) began_in=$PWD
-open='' reload_due='' relabel_due='' closed=//
+began_in=$PWD
+open='' reload_due='' relabel_due=''
+# The folders that are known to be closed, as `learn` says, and all that were looked at.
+closed=// looked=//
 
 # Ends a function of the kind `f() ( … )`: with an error where a host is changed, with a note where a change
 # is undone.
@@ -90,32 +92,54 @@ is_writable_by_us_only() {
   case ${2-} in '' | *[2367]? | *[2367]) return 1 ;; esac
 }
 
-# The same of the folder we are in. One that nobody else can replace by another is remembered, outside subshells:
-# neither it nor a folder above it, unless that is sticky, is open to others.
-is_closed() {
-  case $closed in *"//$PWD//"*) return 0 ;; esac
-  above=$PWD up=.
-  set -- .
-  while [ -n "${above%/}" ]; do
-    above=${above%/*} up=$up/..
-    set -- "$@" "$up"
+# Learns which of these folders are closed: nobody but root and us can put anything into one, nor replace it or one
+# above it. So its path means the same folder for the rest of the script, and one `stat` serves all that is written
+# in it. Each must come after the one above it, beginning with /. A sticky bit keeps others from replacing what is ours,
+# and only that.
+learn() {
+  # The lines of `stat` would not be told apart.
+  case "$*" in *'
+'*) return 0 ;; esac
+  kept=//
+  set -f
+  IFS='
+'
+  # shellcheck disable=SC2046 # its lines
+  set -- $(stat -c '%u %a %F:%n' -- "$@" 2>/dev/null)
+  unset IFS
+  set +f
+  for line in "$@"; do
+    path=${line#*:} line=${line%%:*} above=${path%/*}
+    looked=$looked$path//
+    case $line in *' directory') ;; *) continue ;; esac
+    [ "$path" = / ] || case $kept in *"//${above:-/}//"*) ;; *) continue ;; esac
+    mode=${line#* } mode=${mode%% *}
+    if is_writable_by_us_only "${line%% *}" "$mode"; then
+      kept=$kept$path// closed=$closed$path//
+    else
+      case $mode in [1357]???) ! is_writable_by_us_only "${line%% *}" 755 || kept=$kept$path// ;; esac
+    fi
   done
-  # shellcheck disable=SC2046 # numbers
-  set -- $(stat -c '%u %a' "$@")
-  is_writable_by_us_only "${1-}" "${2-}" || return 1
-  while [ $# -gt 2 ]; do
-    shift 2
-    case $2 in [1357]???) mode=755 ;; *) mode=$2 ;; esac
-    is_writable_by_us_only "$1" "$mode" || return 0
-  done
-  closed=$closed$PWD//
 }
 
-# Remembers that the folder $name, made in a closed one with mode $1 and owner $2, is closed, too.
-inherit_closed() {
-  case $closed in *"//$PWD//"*) ;; *) return 0 ;; esac
-  case ${2:-root} in root | root:*) ;; *) return 0 ;; esac
-  ! is_writable_by_us_only 0 "${1:-00755}" || closed=$closed${PWD%/}/$name//
+# Whether the folder we are in is closed.
+is_closed() {
+  case $closed in *"//$PWD//"*) return 0 ;; esac
+  case $looked in *"//$PWD//"*) return 1 ;; esac
+  rest=${PWD#/}/ above=
+  set -- /
+  while [ -n "${rest#/}" ]; do
+    above=$above/${rest%%/*} rest=${rest#*/}
+    set -- "$@" "$above"
+  done
+  learn "$@"
+  # We went into it before that: only now it is certain that this is the folder with that path.
+  case $closed in *"//$PWD//"*) [ . -ef "$PWD" ] ;; *) return 1 ;; esac
+}
+
+# Whether the folder $name, with mode $1 and owner $2, would be closed in a folder that is.
+stays_closed() {
+  case ${2:-root} in root | root:*) is_writable_by_us_only 0 "${1:-00755}" ;; *) return 1 ;; esac
 }
 
 # Sets `new` to the path where a new $1 for the folder we are in can be made.
@@ -143,7 +167,9 @@ stage() {
 # Removes what `place` has not put where it belongs, and leaves and removes the folder that `stage` made.
 leave() {
   if [ "$new" = ./new ]; then
-    rm -rf ./new ./rest
+    for left in ./new ./rest; do
+      [ ! -e "$left" ] && [ ! -L "$left" ] || rm -rf "$left"
+    done
     cd -P .. && rmdir -- "./$1.provision-new"
   else
     rm -rf -- "$new"
@@ -247,6 +273,14 @@ write() {
   cd "$began_in" 2>/dev/null || cd /
 }
 
+# Makes the folder $1 with mode $2 and owner $3, by one process where both parts of the owner are given.
+make_folder() {
+  case $3 in
+    ?*:?*) install -d -m "$2" -o "${3%%:*}" -g "${3#*:}" -- "$1" ;;
+    *) mkdir -m "$2" -- "$1" && own "$1" "$3" ;;
+  esac
+}
+
 # Sees that the folder $1 is there, with mode $2 and owner $3 if they are given.
 folder() {
   split "$1"
@@ -255,11 +289,11 @@ folder() {
   if [ ! -e "./$name" ] && [ ! -L "./$name" ]; then
     if is_closed; then
       sweep "$name"
-      mkdir -m "${2:-00755}" -- "./$name" && own "./$name" "$3" || exit 1
-      inherit_closed "$2" "$3"
+      make_folder "./$name" "${2:-00755}" "$3" || exit 1
+      ! stays_closed "$2" "$3" || closed=$closed${PWD%/}/$name//
     else
       stage "$name"
-      { mkdir ./new && own ./new "$3" && chmod "${2:-00755}" ./new; } || scrap "$name"
+      make_folder ./new "${2:-00755}" "$3" || scrap "$name"
       place "$name"
     fi
   elif [ -z "$2" ]; then
@@ -268,7 +302,7 @@ folder() {
     [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the folder it leads to"
     cd -P "./$name"
     [ "$PWD" = "$here/$name" ] || refuse "$1 was replaced by a link meanwhile: look who can write to $here"
-    closed=//
+    stays_closed "$2" "$3" || closed=// looked=//
     own . "$3"
     chmod "$2" .
   fi

@@ -17,6 +17,8 @@ use crate::host::{Facts, buffer_output, minify};
 pub struct ProbeScript {
     /// Paths whose type, mode, owner and size are asked.
     paths: BTreeSet<String>,
+    /// Folders of which it is asked whether they are there.
+    above: BTreeSet<String>,
     /// Files whose SHA-256 is asked.
     digests: BTreeSet<String>,
     /// Files whose text is asked, unless `known` has the beginning of their SHA-256.
@@ -50,6 +52,12 @@ impl ProbeScript {
         self.paths.insert(path.to_owned());
     }
 
+    /// Asks whether a folder is there, for [`Answers::above`](super::Answers::above): what stands below it
+    /// tells that already, and where nothing is missing it is not asked for.
+    pub fn above(&mut self, path: &str) {
+        self.above.insert(path.to_owned());
+    }
+
     /// Asks for a file's digest.
     pub fn digest(&mut self, path: &str) {
         self.path(path);
@@ -66,7 +74,7 @@ impl ProbeScript {
     }
 
     /// Asks for a large file's digest, which [`Script::cache_digest`](super::Script::cache_digest) has
-    /// written into another file: the large one is read again only where it was touched since.
+    /// written into the file `cache` beside it: the large one is read again only where it was touched since.
     pub fn cached_digest(&mut self, path: &str, cache: &str) {
         self.path(path);
         self.digest_caches.insert(path.to_owned(), cache.to_owned());
@@ -81,15 +89,33 @@ impl ProbeScript {
     /// The script; its answers are for [`Observed::read`](super::Observed::read).
     pub fn script(&self, facts: &Facts) -> String {
         let mut text = String::from("set -u\nexec 2>/dev/null\n");
-        if !self.paths.is_empty() {
-            let _ = writeln!(text, "stat -c '=path %F|%a|%U|%G|%u|%g|%s|%n' -- {}", words(&self.paths));
-        }
+        self.ask_paths(&mut text);
         self.ask_digests(&mut text);
         for group in self.groups.values() {
             text.push_str(&(group.fragment)(&group.items, facts));
         }
         text.push_str("true\n");
         buffer_output(&text)
+    }
+
+    fn ask_paths(&self, text: &mut String) {
+        let has_below = |folder: &String| {
+            let below = format!("{folder}/");
+            self.paths.range(below.clone()..).next().is_some_and(|path| path.starts_with(&below))
+        };
+        let (told, untold): (Vec<_>, Vec<_>) =
+            self.above.difference(&self.paths).partition(|it| has_below(it));
+        let paths: BTreeSet<&String> = self.paths.difference(&self.digests).chain(untold).collect();
+        if self.paths.is_empty() && paths.is_empty() {
+            return;
+        }
+        text.push_str("paths() { stat -c '=path %F|%a|%U|%G|%u|%g|%s|%n' -- \"$@\"; }\n");
+        // The files whose digests are asked, too: every run sends this to every host.
+        let _ = write!(text, "set -- {}\npaths \"$@\" {}", words(&self.digests), words(paths));
+        if !told.is_empty() {
+            let _ = write!(text, " || paths {}", words(told));
+        }
+        text.push('\n');
     }
 
     fn ask_digests(&self, text: &mut String) {
@@ -104,7 +130,7 @@ impl ProbeScript {
         let untold: Vec<_> = self.digests.difference(&self.texts).map(String::as_str).collect();
         let untold = quote(&format!("|{}|", untold.join("|")));
         let _ = writeln!(text, "known=' {} ' untold={untold}", known.join(" "));
-        let _ = writeln!(text, "digests {}", words(&self.digests));
+        text.push_str("digests \"$@\"\n");
     }
 }
 
@@ -130,8 +156,8 @@ mod tests {
         probe.text("/c d", Some("0123456789abcdef0123456789abcdef"));
         let script = probe.script(&facts());
         assert_eq!(script.matches("=path").count(), 1);
-        assert!(script.contains("-- /a /b '/c d'\n"), "{script}");
-        assert!(script.contains("known=' 0123456789abcdef ' untold='|/b|'\ndigests /b '/c d'\n"), "{script}");
+        assert!(script.contains("\nset -- /b '/c d'\npaths \"$@\" /a\n"), "{script}");
+        assert!(script.contains("known=' 0123456789abcdef ' untold='|/b|'\ndigests \"$@\"\n"), "{script}");
     }
 
     #[test]
@@ -148,9 +174,20 @@ mod tests {
     #[test]
     fn a_digest_cache_is_asked_with_its_file() {
         let mut probe = ProbeScript::default();
-        probe.cached_digest("/bin/server", "/bin/seen");
+        probe.cached_digest("/bin/server", "seen");
         let script = probe.script(&facts());
-        assert!(script.contains("cached_digest /bin/server /bin/seen\n"), "{script}");
-        assert!(script.contains("%n' -- /bin/server\n"), "{script}");
+        assert!(script.contains("cached_digest /bin/server seen\n"), "{script}");
+        assert!(script.contains("\npaths \"$@\" /bin/server\n"), "{script}");
+    }
+
+    #[test]
+    fn a_folder_is_asked_for_only_where_something_below_it_may_be_missing() {
+        let mut probe = ProbeScript::default();
+        probe.path("/srv/a/b");
+        for folder in ["/srv", "/srv/a", "/srv/a-c", "/srv/a/b"] {
+            probe.above(folder);
+        }
+        let script = probe.script(&facts());
+        assert!(script.contains("\npaths \"$@\" /srv/a-c /srv/a/b || paths /srv /srv/a\n"), "{script}");
     }
 }

@@ -3,13 +3,19 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use super::{Content, Entry, Handler, Layout, probe_script::TOUCHED, quote};
+use super::{
+    Content, Entry, Handler, Layout,
+    probe_script::{TOUCHED, words},
+    quote,
+};
 use crate::{host::minify, secret::Error};
 
 /// A script under construction.
 #[derive(Debug)]
 pub struct Script {
     parts: Vec<Part>,
+    /// The folders in which it makes something, and those above them.
+    folders: BTreeSet<String>,
     /// The programs whose functions it has.
     functions: BTreeSet<&'static str>,
     /// The handlers that are due.
@@ -20,6 +26,8 @@ pub struct Script {
 #[derive(Debug)]
 enum Part {
     Text(String),
+    /// What looks at all folders, before anything is made in them.
+    Folders,
     /// A file whose content is secret: it is read when the script is sent.
     Secret {
         write: String,
@@ -37,10 +45,12 @@ impl Script {
     pub fn new(layout: &Layout) -> Self {
         let (state, ledger) = (quote(&layout.state), quote(&layout.ledger()));
         let account = quote(layout.account.as_deref().unwrap_or(""));
-        let (parts, functions, handlers) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let mut script = Self { parts, functions, handlers, is_long: false };
-        script.push(&format!("state={state} ledger={ledger} account={account}"));
+        let (parts, folders) = (Vec::new(), BTreeSet::new());
+        let (functions, handlers) = (BTreeSet::new(), BTreeSet::new());
+        let mut script = Self { parts, folders, functions, handlers, is_long: false };
+        script.push(&format!("state={state} ledger={ledger} account={account} me={}", layout.uid));
         script.needs(PRELUDE);
+        script.parts.push(Part::Folders);
         script
     }
 
@@ -98,6 +108,7 @@ impl Script {
 
     /// Writes the digest of a file into its digest cache, together with what the file looks like now.
     pub fn cache_digest(&mut self, path: &str, sha256: &str, cache: &str) {
+        self.makes(cache);
         let (path, cache) = (quote(path), quote(cache));
         self.push(&format!("write {cache} 0644 '' \"$({TOUCHED} -- {path}) {sha256}\n\""));
     }
@@ -118,10 +129,24 @@ impl Script {
         self.push(&format!("ledger {}", quote(&line)));
     }
 
+    /// Sees that a folder is there, with its mode and owner if they are given.
+    pub fn folder(&mut self, path: &str, mode: Option<u32>, owner: Option<&str>) {
+        self.makes(path);
+        // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
+        let mode = mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
+        self.push(&format!("folder {} {mode} {}", quote(path), quote(owner.unwrap_or(""))));
+    }
+
+    /// Notes that something is made at a path.
+    fn makes(&mut self, path: &str) {
+        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end.max(1)].to_owned()));
+    }
+
     /// Writes a file atomically. The content travels inside the script, on standard input: never in an
     /// argument of a process, nor in a here-document, which shells keep in /tmp.
     pub fn write(&mut self, path: &str, content: &Content, mode: u32, owner: Option<&str>) {
         let write = format!("write {} {mode:04o} {}", quote(path), quote(owner.unwrap_or("")));
+        self.makes(path);
         match content {
             // No shell can hold it in a word.
             Content::Text(text) if text.contains('\0') => {
@@ -140,6 +165,10 @@ impl Script {
         for part in &self.parts {
             match part {
                 Part::Text(lines) => text.push_str(lines),
+                Part::Folders if self.folders.is_empty() => {}
+                Part::Folders => {
+                    let _ = writeln!(text, "learn {}", words(&self.folders));
+                }
                 Part::Secret { write, content } => {
                     let _ = writeln!(text, "{write} {}", quote(&content.revealed()?));
                 }
@@ -176,10 +205,11 @@ mod tests {
     use super::*;
     use crate::{resource::testing::layout, secret::SecretSource};
 
-    /// What comes after the functions.
+    /// What comes after the functions and the look at the folders.
     fn body(script: &Script, functions: &str) -> String {
         let text = script.text().unwrap();
-        text.split_once(&minify(functions)).unwrap().1.trim_start().to_owned()
+        let body = text.split_once(&minify(functions)).unwrap().1.trim_start();
+        body.strip_prefix("learn ").map_or(body, |rest| rest.split_once('\n').unwrap().1).to_owned()
     }
 
     fn script() -> Script {
@@ -191,7 +221,7 @@ mod tests {
         let text = script().text().unwrap();
         let first = text.lines().next().unwrap();
         let state = "/var/lib/provision/orders";
-        assert_eq!(first, format!("state={state} ledger={state}/ledger.jsonl account=provision-redis"));
+        assert_eq!(first, format!("state={state} ledger={state}/ledger.jsonl account=provision-redis me=0"));
     }
 
     #[test]
@@ -221,6 +251,18 @@ mod tests {
         script.needs("# why\nf() { :; }\n");
         script.needs("# why\nf() { :; }\n");
         assert_eq!(body(&script, PRELUDE).trim_end(), "f() { :; }");
+    }
+
+    #[test]
+    fn all_folders_are_looked_at_once_each_after_the_one_above_it() {
+        let mut script = script();
+        script.folder("/srv/a b", Some(0o755), None);
+        script.write("/etc/motd", &Content::Text(String::new()), 0o644, None);
+        script.write("/etc/b/c", &Content::Text(String::new()), 0o644, None);
+        let text = script.text().unwrap();
+        let looks: Vec<&str> = text.lines().filter(|line| line.starts_with("learn /")).collect();
+        assert_eq!(looks, ["learn / /etc /etc/b /srv"]);
+        assert!(text.find("\nlearn /").unwrap() < text.find("\nfolder '/srv/a b' 00755 ''\n").unwrap());
     }
 
     #[test]

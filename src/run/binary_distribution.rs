@@ -27,8 +27,6 @@ pub(super) struct BinarySource<'a> {
     publishers: Mutex<BTreeMap<HostName, watch::Sender<Option<Artifact>>>>,
     /// What was read from disk, by digest: one copy for all hosts.
     uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
-    /// What each server knows, by digest.
-    names: Mutex<BTreeMap<String, Arc<DirectiveNames>>>,
 }
 
 impl<'a> BinarySource<'a> {
@@ -45,14 +43,7 @@ impl<'a> BinarySource<'a> {
             let served = builder.consumers.iter().chain([&builder.host]);
             pending.extend(served.map(|host| (host.clone(), (builder.host.clone(), receiver.clone()))));
         }
-        Self {
-            spec,
-            store,
-            pending,
-            publishers: Mutex::new(publishers),
-            uploads: Mutex::default(),
-            names: Mutex::default(),
-        }
+        Self { spec, store, pending, publishers: Mutex::new(publishers), uploads: Mutex::default() }
     }
 
     pub(super) fn spec(&self) -> &ArtifactSpec {
@@ -87,16 +78,18 @@ impl<'a> BinarySource<'a> {
         Ok(artifact)
     }
 
-    /// The directives a binary knows, read once for all hosts.
-    pub(super) fn directive_names(&self, artifact: &Artifact) -> Result<Arc<DirectiveNames>, Error> {
-        let mut all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(names) = all.get(&artifact.sha256) {
-            return Ok(Arc::clone(names));
+    /// The binary for a host, where it is there without a wait.
+    pub(super) fn at_hand(&self, host: &HostName, facts: &Facts) -> Option<Artifact> {
+        match self.pending.get(host) {
+            Some((_, receiver)) => receiver.borrow().clone(),
+            None => self.store.find(&self.spec, facts),
         }
-        let read = DirectiveNames::of(&artifact.path);
-        let names = Arc::new(read.map_err(|_| Error::ArtifactGone { what: self.spec.title() })?);
-        all.insert(artifact.sha256.clone(), Arc::clone(&names));
-        Ok(names)
+    }
+
+    /// The directives a binary knows.
+    pub(super) fn directive_names(&self, artifact: &Artifact) -> Result<Arc<DirectiveNames>, Error> {
+        let names = self.store.directive_names(artifact);
+        names.map_err(|_| Error::ArtifactGone { what: self.spec.title() })
     }
 
     /// The content of a binary, read once for all hosts.

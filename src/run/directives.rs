@@ -1,16 +1,22 @@
 //! The engine's directives, tried by the server itself before any configuration is replaced.
 
-use super::{Error, RefusedConfig};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{Error, RefusedConfig, binary_distribution::BinarySource};
 use crate::{
     artifact::{Artifact, ArtifactSpec, ArtifactStore, DirectiveNames},
-    host::{self, Probe},
+    host::{self, LockedHost, Probe},
+    inspect::Session,
     inventory::Fleet,
-    plan::Plan,
-    resource::{Config, Mark, REFUSED, Resource, mark},
+    plan::{Plan, Planned},
+    resource::{Config, Mark, REFUSED, Resource, Trials, mark},
 };
 
 /// Refuses a directive the binary does not have.
-pub(super) fn check(fleet: &Fleet, artifact: &Artifact) -> Result<(), Error> {
+pub(super) fn check(fleet: &Fleet, artifact: &Artifact, store: &ArtifactStore) -> Result<(), Error> {
     let of_hosts = fleet.nodes().flat_map(|node| node.config.keys());
     let mut names: Vec<String> = fleet.config.keys().chain(of_hosts).cloned().collect();
     names.sort();
@@ -18,7 +24,8 @@ pub(super) fn check(fleet: &Fleet, artifact: &Artifact) -> Result<(), Error> {
     if names.is_empty() {
         return Ok(());
     }
-    let known = DirectiveNames::of(&artifact.path)
+    let known = store
+        .directive_names(artifact)
         .map_err(|_| Error::ArtifactGone { what: ArtifactSpec::of(fleet).title() })?;
     names.retain(|name| !known.knows(name));
     if names.is_empty() {
@@ -29,14 +36,15 @@ pub(super) fn check(fleet: &Fleet, artifact: &Artifact) -> Result<(), Error> {
 }
 
 /// Tries the configurations a plan writes on this machine, where the store has a server that runs here: then
-/// no host is touched. Returns the server's warnings; without such a server each host tries its own.
-pub async fn try_here(plan: &Plan, store: &ArtifactStore) -> Result<Vec<String>, RefusedConfig> {
+/// no host is touched. The plan notes what was tried. Returns the server's warnings; without such a server
+/// each host tries its own.
+pub async fn try_here(plan: &mut Plan, store: &ArtifactStore) -> Result<Vec<String>, RefusedConfig> {
     let changes = plan.stages.iter().flat_map(|stage| stage.work.changes()).flat_map(|host| &host.changes);
-    let mut configs = changes.filter_map(|change| match &change.resource {
+    let configs = changes.filter_map(|change| match &change.resource {
         Resource::Config(config) => Some(config),
         _ => None,
     });
-    let mut configs = configs.by_ref().peekable();
+    let mut configs = configs.peekable();
     if configs.peek().is_none() {
         return Ok(Vec::new());
     }
@@ -44,11 +52,12 @@ pub async fn try_here(plan: &Plan, store: &ArtifactStore) -> Result<Vec<String>,
     let Some((probe, artifact, names)) = server_of_this_machine(&spec, store).await else {
         return Ok(Vec::new());
     };
-    let mut scripts: Vec<String> = configs.map(|config| trial(config, &artifact, &names)).collect();
-    scripts.sort();
-    scripts.dedup();
-    let (by, mut warnings) = (spec.title(), Vec::new());
-    for script in scripts {
+    let server = artifact.path.display().to_string();
+    let settled = configs.map(|config| config.settle(|name| Some(names.knows(name))));
+    // Those of all nodes are mostly the same but for what is left out of a trial.
+    let distinct: BTreeMap<String, Config> = settled.map(|config| (config.trial(&server), config)).collect();
+    let (by, mut warnings, mut trials) = (spec.title(), BTreeSet::new(), Trials::by(&artifact.sha256));
+    for (script, config) in distinct {
         match probe.ask("the trial of a configuration", &script).await {
             Ok(lines) => warnings.extend(lines.iter().filter_map(|line| match mark(line) {
                 Some(Mark::Note(text)) => Some(format!("{by} warns: {text}")),
@@ -58,25 +67,38 @@ pub async fn try_here(plan: &Plan, store: &ArtifactStore) -> Result<Vec<String>,
                 return Err(RefusedConfig::new(&plan.fleet, by, output));
             }
             // What this machine cannot try, the hosts do.
-            Err(_) => return Ok(warnings),
+            Err(_) => break,
         }
+        trials.passed(&config);
     }
-    warnings.dedup();
-    Ok(warnings)
+    plan.trials = trials;
+    Ok(warnings.into_iter().collect())
+}
+
+/// Whether a change of a host needs no trial there, because this machine has tried the same server on the
+/// same lines: see [`Trials::cover`]. The plan must ship the server to that host, else it is not known which
+/// one is there.
+pub(super) fn is_tried(
+    plan: &Plan,
+    session: &Session<LockedHost>,
+    binaries: &BinarySource<'_>,
+    planned: &Planned,
+) -> bool {
+    let Resource::Config(config) = &planned.resource else { return false };
+    let host = session.host.name();
+    let server = || Some(binaries.at_hand(host, &session.facts)?.sha256);
+    plan.ships_server(host)
+        && server().is_some_and(|sha256| plan.trials.cover(config, &planned.difference, &sha256))
 }
 
 async fn server_of_this_machine(
     spec: &ArtifactSpec,
     store: &ArtifactStore,
-) -> Option<(Probe, Artifact, DirectiveNames)> {
+) -> Option<(Probe, Artifact, Arc<DirectiveNames>)> {
     let probe = Probe::of_this_machine().await.ok()?;
     let artifact = store.find(spec, &probe.facts().await.ok()?)?;
-    let names = DirectiveNames::of(&artifact.path).ok()?;
+    let names = store.directive_names(&artifact).ok()?;
     Some((probe, artifact, names))
-}
-
-fn trial(config: &Config, artifact: &Artifact, names: &DirectiveNames) -> String {
-    config.settle(|name| Some(names.knows(name))).trial(&artifact.path.display().to_string())
 }
 
 /// An error of a host's script, as a refused configuration where it is one.
@@ -112,8 +134,9 @@ mod tests {
     async fn without_a_server_of_ours_nothing_is_tried_here() {
         let folder = tempfile::tempdir().unwrap();
         for scene in [Scene::bare(&["a"]), Scene::converged(&["a"])] {
-            let plan = scene.plan().unwrap();
-            assert_eq!(try_here(&plan, &cache_at(folder.path())).await.unwrap(), [""; 0]);
+            let mut plan = scene.plan().unwrap();
+            assert_eq!(try_here(&mut plan, &cache_at(folder.path())).await.unwrap(), [""; 0]);
+            assert!(plan.trials.is_empty());
         }
     }
 }

@@ -143,7 +143,7 @@ impl Executor<'_> {
         }
         let (spec, store) = (self.binaries.spec(), self.context.store());
         let found = self.context.sessions().iter().find_map(|(_, session)| store.find(spec, &session.facts));
-        found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact))
+        found.map_or(Ok(()), |artifact| directives::check(fleet, &artifact, store))
     }
 
     /// Gives running nodes what they take without a restart, before any file says so.

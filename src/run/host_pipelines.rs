@@ -155,7 +155,7 @@ impl<'a> HostPipelines<'a> {
             self.started.get_or_init(|| async { Instant::now() }).await;
         }
         let waiting = waits_here(host, self.waiting);
-        let made = run.changes(&changes.changes, self.binaries, &waiting).await;
+        let made = run.changes(self.plan, &changes.changes, self.binaries, &waiting).await;
         made.map_err(|error| directives::explained(&self.plan.fleet, error))
     }
 
@@ -174,7 +174,7 @@ impl<'a> HostPipelines<'a> {
         };
         let artifact = artifact::build(&build, &mut pins).await?;
         events.changed(&format!("built {}", build.spec.title()));
-        directives::check(fleet, &artifact)?;
+        directives::check(fleet, &artifact, self.context.store())?;
         Ok(artifact)
     }
 }

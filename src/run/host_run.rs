@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Error, RunContext, binary_distribution::BinarySource, not_ended, ready};
+use super::{Error, RunContext, binary_distribution::BinarySource, directives, not_ended, ready};
 use crate::{
     event::StepEvents,
     host::{self, LockedHost},
     inspect::{NoSession, Session},
-    plan::Planned,
+    plan::{Plan, Planned},
     resource::{Action, Binary, Entry, ManifestFile, Mark, Process, Resource, Script, mark},
     units::{HostName, NodeName, StepName},
 };
@@ -34,6 +34,7 @@ impl<'a> HostRun<'a> {
     /// that were started answer.
     pub(super) async fn changes(
         &self,
+        plan: &Plan,
         changes: &[Planned],
         binaries: &BinarySource<'_>,
         waiting: &BTreeSet<NodeName>,
@@ -43,7 +44,9 @@ impl<'a> HostRun<'a> {
         let mut script = Script::new(&self.session.layout);
         let (mut done, mut starting) = (0, Vec::new());
         for planned in changes.iter().filter(|planned| planned.difference.action != Action::Restart) {
-            planned.resource.check(&mut script);
+            if !directives::is_tried(plan, self.session, binaries, planned) {
+                planned.resource.check(&mut script);
+            }
         }
         for (index, planned) in changes.iter().enumerate() {
             let waits = matches!(&planned.resource, Resource::Process(process)

@@ -4,8 +4,24 @@
 use super::scenario::Scenario;
 
 /// What `resource::Script` puts in front.
-const STATE: &str = "state=$T/state ledger=$T/state/ledger.jsonl account=redis";
+const STATE: &str = "state=$T/state ledger=$T/state/ledger.jsonl account=redis me=$(/usr/bin/id -u)";
 const PRELUDE: &[&str] = &["resource/prelude.sh"];
+
+const SAY: &str = "name=${0##*/}; printf '%s ' \"$name\" >>\"${0%bin/*}started\"; exec \"/bin/$name\" \"$@\"";
+
+/// Commands that note that they were started: each is a process on a host.
+const COUNTED: &[(&str, &str)] = &[
+    ("stat", SAY),
+    ("mkdir", SAY),
+    ("install", SAY),
+    ("chmod", SAY),
+    ("chown", SAY),
+    ("mv", SAY),
+    ("rm", SAY),
+    ("rmdir", SAY),
+    ("id", SAY),
+    ("sha256sum", SAY),
+];
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -81,6 +97,51 @@ T/open/etc is a symbolic link that another account can change, and is not follow
 @status 1
 "#,
         ..Scenario::new("resource/prelude.sh", "a link that another account has planted is not followed")
+    },
+    Scenario {
+        as_root: true,
+        given: "umask 022; mkdir ours theirs open sticky; mkdir ours/in theirs/in open/in sticky/in sticky/theirs; ln -s ours link
+chmod 777 open; chmod 1777 sticky; chmod 775 ours/in; chown 65534 theirs sticky/theirs",
+        before: STATE,
+        calls: r#"folders='ours ours/in theirs theirs/in open open/in sticky sticky/in sticky/theirs link'
+tell() { for folder in $folders; do cd -P "$T/$folder"; if is_closed; then echo "$folder"; fi; done; }
+tell
+closed=// looked=// all=/ at=; IFS=/; for part in ${T#/}; do at=$at/$part all="$all $at"; done; unset IFS
+for folder in $folders; do all="$all $T/$folder"; done
+learn $all
+stat() { echo 'looked again'; }
+echo known; tell"#,
+        expected: "ours\nsticky/in\nlink\nknown\nours\nsticky/in\nlink\n",
+        ..Scenario::new("resource/prelude.sh", "a folder is closed where no other account can change what its path means")
+    },
+    Scenario {
+        as_root: true,
+        given: "umask 022; mkdir etc; mkdir -m 755 etc/a",
+        before: STATE,
+        calls: r#"write $T/etc/a/1 0644 '' x; folder $T/etc/a 00755 root; [ "$looked" != // ] && echo remembered
+folder $T/etc/a 00777 ''; echo "$closed $looked"
+write $T/etc/a/1 0644 '' x; folder $T/etc/a 00755 daemon; echo "$closed $looked"
+cd -P $T/etc; mv $T/etc $T/was; mkdir $T/etc
+is_closed || echo 'not where its path leads'"#,
+        expected: "remembered\n// //\n// //\nnot where its path leads\n",
+        ..Scenario::new("resource/prelude.sh", "a folder that others may change from now on is forgotten")
+    },
+    Scenario {
+        as_root: true,
+        stubs: COUNTED,
+        given: "umask 022; mkdir etc state; mkdir -m 755 open; chown 65534 open; : >../started",
+        before: STATE,
+        calls: r#"ledger x; for name in 1 2 3; do write $T/etc/$name 0640 '' x; done; folder $T/etc/a 02750 root:daemon; write $T/etc/a/1 0644 root x
+echo >>$T/../started; folder $T/open/a 00755 daemon:daemon; folder $T/open/b 00755 daemon"#,
+        check: "sed 's/ $//' ../started; echo; stat -c '%a %U:%G %n' etc/a open/a open/b",
+        expected: r#"
+mv stat chmod mv chmod mv chmod mv install chown chmod mv
+stat mkdir stat install mv rmdir mkdir stat mkdir chown mv rmdir
+2750 root:daemon etc/a
+755 daemon:daemon open/a
+755 daemon:root open/b
+"#,
+        ..Scenario::new("resource/prelude.sh", "each process that a change costs")
     },
     Scenario {
         as_root: true,
@@ -325,7 +386,7 @@ systemctl enable --now x@1.service
         ..Scenario::new("resource/unit.sh", "what a unit was is recorded before it is started")
     },
     Scenario {
-        before: r#"state=$T/state ledger=$T/state/ledger.jsonl account=
+        before: r#"state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u)
 installed() { [ "$1" != gcc ] || echo gcc; }
 install_packages() { cat "$ledger"; echo "installing $*"; }"#,
         uses: PRELUDE,

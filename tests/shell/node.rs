@@ -112,7 +112,7 @@ node 7001 none $T/data '' "$pattern" b conf | sed "s/ $LISTENING [^ ].* (pid [0-
     },
     Scenario {
         given: STARTED,
-        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u)",
         uses: TO_START,
         calls: r#"start() { arrive $T/started $T/data ''; find_node $T/started $T/data '' || start_node $T/x-server $T/started '' $T/conf; }
 start; read -r digest first _ <started; start; read -r _ second _ <started
@@ -138,7 +138,7 @@ x-server
     },
     Scenario {
         given: STARTED,
-        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u)",
         uses: TO_START,
         calls: r#"start_node $T/x-server $T/started '' $T/conf; arrive $T/started $T/data ''; cp started before
 state() { find_node $T/started $T/data '' && [ "$sum" = "$(sum conf)" ] && echo current || echo stale; }
@@ -167,7 +167,7 @@ x-server
     Scenario {
         as_root: true,
         given: STARTED,
-        before: "state=$T/state ledger=$T/state/ledger.jsonl account=; chmod 755 .. .",
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u); chmod 755 .. .",
         uses: TO_START,
         calls: r#"start_node $T/x-server $T/started daemon $T/conf; arrive $T/started $T/data ''
 until grep -q ^up started.out; do sleep 0.01; done; grep -v -e PWD -e ^[A-Z] started.out; stat -c '%U %a' started.out
@@ -178,7 +178,7 @@ stop_node $T/started $T/data '' $T/log 9 ''"#,
     },
     Scenario {
         given: STARTED,
-        before: "exec 2>/dev/null; state=$T/state ledger=$T/state/ledger.jsonl account=; sed -i \"s/trap exit/trap ''/\" conf",
+        before: "exec 2>/dev/null; state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u); sed -i \"s/trap exit/trap ''/\" conf",
         uses: TO_STOP,
         calls: r#"start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
 stop_node $T/started $T/data '' '' 9 1; find_node $T/started $T/data '' || echo stopped"#,
@@ -188,7 +188,7 @@ stop_node $T/started $T/data '' '' 9 1; find_node $T/started $T/data '' || echo 
     },
     Scenario {
         given: REFUSES,
-        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u)",
         uses: TO_STOP,
         calls: r#"start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done
 stop() { status=0; (stop_node $T/started $T/data '' $T/log 9 '') || status=$?; echo "status $status"; }
@@ -212,7 +212,7 @@ x-server
     },
     Scenario {
         given: SAVES,
-        before: "state=$T/state ledger=$T/state/ledger.jsonl account=",
+        before: "state=$T/state ledger=$T/state/ledger.jsonl account= me=$(/usr/bin/id -u)",
         uses: TO_STOP,
         calls: r#"stop() { status=0; (stop_node $T/started $T/data '' $T/log 1 '') || status=$?; echo "status $status"; }
 start_node $T/x-server $T/started '' $T/conf; until grep -q ^up started.out; do sleep 0.01; done

@@ -85,7 +85,7 @@ lacks= libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.
         )],
         given: r#"echo a >binary; touch -d @1000 binary; : >gone-cache
 echo "$(stat -c '%i %s %z' binary) 0123" >cache; echo "1 2 3 0123" >old"#,
-        calls: "for cache in cache old; do cached_digest $T/binary $T/$cache; done; cached_digest $T/gone $T/cache",
+        calls: "for cache in cache old; do cached_digest $T/binary $cache; done; cached_digest $T/gone cache",
         check: "cat calls",
         expected: concat!(
             "=sum 0123 T/binary\n=sum ",

@@ -25,6 +25,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 maxmemory 100
 save 60 1
 
+hz 500
 port 0
 unixsocket socket
 dir T/tmp/provision-trial/data

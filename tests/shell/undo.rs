@@ -2,7 +2,7 @@
 
 use super::scenario::Scenario;
 
-const STATE: &str = "state=$T/state ledger=$T/state/ledger.jsonl account=redis";
+const STATE: &str = "state=$T/state ledger=$T/state/ledger.jsonl account=redis me=$(/usr/bin/id -u)";
 const PRELUDE: &[&str] = &["resource/prelude.sh"];
 const UNDO: &str = "resource/undo.sh";
 

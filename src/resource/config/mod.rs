@@ -16,7 +16,7 @@ use super::{
     Answer, Answers, Content, Difference, File, Observed, Obstacle, ProbeScript, Resource, ResourceKind,
     Script, file::Found, quote,
 };
-pub use trial::REFUSED;
+pub use trial::{REFUSED, Trials};
 
 use crate::host::{Facts, minify};
 

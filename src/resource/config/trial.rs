@@ -1,12 +1,16 @@
 //! A server is tried on a configuration before any configuration is replaced: it starts where nothing can
 //! reach it, and its own words tell what it refuses.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
 
 use super::{Config, value};
 use crate::{
+    digest,
     host::minify,
-    resource::{Script, quote},
+    resource::{Action, Difference, Script, quote},
 };
 
 const TRIAL: &str = include_str!("trial.sh");
@@ -33,6 +37,50 @@ const OF_THE_NODE: [&str; 15] = [
     "supervised",
 ];
 
+/// What only the host itself can show, because it names something of the host.
+const OF_THE_HOST: [&str; 4] = ["aclfile", "loadmodule", "locale-collate", "unixsocketgroup"];
+
+/// What this machine has tried: the server, and the configurations that it started on. It is a part of the
+/// plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trials {
+    /// The SHA-256 of the server.
+    server: String,
+    /// The SHA-256 of what it was started on.
+    configurations: BTreeSet<String>,
+}
+
+impl Trials {
+    /// None yet, by the server with this digest.
+    pub fn by(server: &str) -> Self {
+        Self { server: server.to_owned(), configurations: BTreeSet::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.configurations.is_empty()
+    }
+
+    /// Notes that the server started on a configuration.
+    pub fn passed(&mut self, config: &Config) {
+        self.configurations.insert(fingerprint(&config.tried()));
+    }
+
+    /// Whether a trial on the host could show nothing else: the configuration is that of a new node, so that
+    /// it replaces none; the host gets the very server, of this digest, that was tried here; and the host's
+    /// trial would have the same lines, since none names anything of the host.
+    pub fn cover(&self, config: &Config, difference: &Difference, server: &str) -> bool {
+        let lines = config.tried_on_host();
+        difference.action == Action::Create
+            && server == self.server
+            && lines == config.tried()
+            && self.configurations.contains(&fingerprint(&lines))
+    }
+}
+
+fn fingerprint(lines: &str) -> String {
+    digest::of_parts(&[lines])
+}
+
 impl Config {
     /// A script that tries the server `binary` of this machine on it, ending as
     /// [`check`](ResourceKind::check) does. What names files of the host is not tried.
@@ -43,7 +91,7 @@ impl Config {
     /// The lines that can be tried on any machine.
     fn tried(&self) -> String {
         self.lines_without(|name| {
-            ["aclfile", "loadmodule"].contains(&name) || name.starts_with("tls-") || name.contains('.')
+            OF_THE_HOST.contains(&name) || name.starts_with("tls-") || name.contains('.')
         })
     }
 
@@ -100,6 +148,24 @@ mod tests {
     fn sent(script: &str) -> String {
         let (_, word) = script.split_once(" | base64 -d | try_config").unwrap().0.rsplit_once(' ').unwrap();
         String::from_utf8(BASE64_STANDARD.decode(word).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_host_need_not_try_what_was_tried_here_but_what_it_replaces_and_what_names_its_own() {
+        let tried = config("port 7001\nmaxmemory 1gb\ninclude \"/p\"\n");
+        let mut trials = Trials::by("ab12");
+        trials.passed(&tried);
+        let create = Difference::new(Action::Create, "");
+        assert!(trials.cover(&tried, &create, "ab12"));
+        assert!(trials.cover(&config("port 7002\nmaxmemory 1gb\n"), &create, "ab12"), "another node");
+        assert!(!trials.cover(&tried, &Difference::new(Action::Update, ""), "ab12"), "one is replaced");
+        assert!(!trials.cover(&tried, &create, "cd34"), "another server");
+        assert!(!trials.cover(&config("maxmemory 2gb\n"), &create, "ab12"), "another value");
+        for line in ["aclfile /a", "loadmodule /m.so", "tls-key-file /k", "locale-collate C", "search.x 1"] {
+            let of_host = config(&format!("maxmemory 1gb\n{line}\n"));
+            trials.passed(&of_host);
+            assert!(!trials.cover(&of_host, &create, "ab12"), "{line}");
+        }
     }
 
     #[test]

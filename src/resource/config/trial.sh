@@ -33,9 +33,10 @@ try_config() (
   mkdir -m 700 "$trial/data"
   [ -z "$account" ] || chown "$account" "$trial/data"
   umask 022
+  # With this hz the server ends at once when it is told to.
   {
     cat
-    printf '%s\n' '' 'port 0' 'unixsocket socket' "dir $trial/data" 'logfile ""' 'loglevel notice' 'syslog-enabled no' \
+    printf '%s\n' '' 'hz 500' 'port 0' 'unixsocket socket' "dir $trial/data" 'logfile ""' 'loglevel notice' 'syslog-enabled no' \
       'daemonize no' 'cluster-enabled no' 'appendonly no' 'save ""'
   } >"$trial/conf"
   : >"$trial/out"
@@ -43,7 +44,7 @@ try_config() (
   # By numbers: old releases of setpriv take no names.
   [ -z "$account" ] || set -- setpriv --reuid="$(id -u "$account")" --regid="$(id -g "$account")" --clear-groups "$@"
   ( cd /; exec env -i LC_ALL=C PATH="$PATH" "$@" </dev/null >"$trial/out" 2>&1 ) &
-  pid=$! tries=0 ready=''
+  pid=$! tries=0 ready='' nap=0.01
   # Some shells say that a job was killed.
   exec 2>/dev/null
   while [ $tries -lt 500 ]; do
@@ -51,14 +52,15 @@ try_config() (
     if grep -q 'eady to accept connections' "$trial/out"; then ready=1; break; fi
     [ -n "$alive" ] || break
     tries=$((tries + 1))
-    sleep 0.02
+    [ $tries -lt 50 ] || nap=0.02
+    sleep $nap
   done
   kill -TERM "$pid" || :
   tries=0
   while [ -n "$(readlink "/proc/$pid/exe")" ]; do
-    [ $tries -lt 100 ] || kill -KILL "$pid" || :
+    [ $tries -lt 200 ] || kill -KILL "$pid" || :
     tries=$((tries + 1))
-    sleep 0.02
+    sleep 0.01
   done
   wait "$pid" || :
   status=78
