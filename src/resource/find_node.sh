@@ -53,7 +53,7 @@ node() {
     installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed
     echo "=node $name $pid $current $installed"
     # A server that may open too few files lowers `maxclients` by itself.
-    while read -r _ a b soft _; do [ "$a $b" != "open files" ] || echo "=limit $name $soft"; done <"/proc/$pid/limits" || :
+    while read -r _ _ what soft _; do [ "$what" != files ] || echo "=limit $name $soft"; done <"/proc/$pid/limits"
     [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
     return
   fi

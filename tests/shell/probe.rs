@@ -30,7 +30,7 @@ echo systemd >comm; mount --bind comm /proc/1/comm
 echo 0-1-2 >boot; mount --bind boot /proc/sys/kernel/random/boot_id
 printf 'NAME="D x"\nID=debian\nID_LIKE="a b"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n' >release
 mount --bind release /etc/os-release
-printf 'model name\t: x\nflags\t\t: fpu avx2 sse4_2 bmi2 popcnt\n\nflags\t\t: fpu\n' >cpuinfo; mount --bind cpuinfo /proc/cpuinfo
+printf 'model name\t: x\nflags\t\t: fpu sse4_2 popcnt avx2 bmi2\n\nflags\t\t: fpu\n' >cpuinfo; mount --bind cpuinfo /proc/cpuinfo
 mount -t tmpfs none /var/lib; mkdir -p /var/lib/provision/one /var/lib/provision/two /var/lib/provision/three
 mount -t tmpfs none /opt; mkdir -p /opt/provision/one/redis-1 /opt/provision/one/redis-2 data/provision/two/bin/valkey-3
 echo 0123abcd port >/opt/provision/one/redis-1/knows; echo 4567cdef >data/provision/two/bin/valkey-3/knows

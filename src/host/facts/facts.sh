@@ -25,9 +25,12 @@ echo "lacks=$lacks"
 level=1
 while read -r key _ flags; do
   [ "$key" = flags ] || continue
-  case " $flags " in *\ popcnt\ *\ sse4_2\ *|*\ sse4_2\ *\ popcnt\ *) level=2 ;; esac
-  case " $flags " in *\ avx2\ *\ bmi2\ *) [ $level = 1 ] || level=3 ;; esac
-  case " $flags " in *\ avx512f\ *\ avx512vl\ *) [ $level != 3 ] || level=4 ;; esac
+  # In the order of the kernel's own bits.
+  case " $flags " in
+  *\ sse4_2\ *\ popcnt\ *\ avx2\ *\ bmi2\ *\ avx512f\ *\ avx512vl\ *) level=4 ;;
+  *\ sse4_2\ *\ popcnt\ *\ avx2\ *\ bmi2\ *) level=3 ;;
+  *\ sse4_2\ *\ popcnt\ *) level=2
+  esac
   break
 done </proc/cpuinfo
 echo "level=$level"
