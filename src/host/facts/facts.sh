@@ -27,9 +27,9 @@ while read -r key _ flags; do
   [ "$key" = flags ] || continue
   # In the order of the kernel's own bits.
   case " $flags " in
-  *\ sse4_2\ *\ popcnt\ *\ avx2\ *\ bmi2\ *\ avx512f\ *\ avx512vl\ *) level=4 ;;
-  *\ sse4_2\ *\ popcnt\ *\ avx2\ *\ bmi2\ *) level=3 ;;
-  *\ sse4_2\ *\ popcnt\ *) level=2
+  *\ sse4_2\ *popcnt\ *avx2\ *bmi2\ *avx512f\ *avx512vl\ *) level=4 ;;
+  *\ sse4_2\ *popcnt\ *avx2\ *bmi2\ *) level=3 ;;
+  *\ sse4_2\ *popcnt\ *) level=2
   esac
   break
 done </proc/cpuinfo
