@@ -200,15 +200,15 @@ impl Steps<'_> {
         if !forth && !back {
             return Vec::new();
         }
-        let (knows, known) = (self.knows(one, other), self.knows(other, one));
+        let acquainted = (self.knows(one, other), self.knows(other, one));
         let masters = one == its_master && other == others_master;
         let prepared = masters
             || its_master == others_master
             || ((other == others_master || self.knows(one, others_master))
                 && (one == its_master || self.knows(other, its_master)));
-        match (knows, known) {
+        match acquainted {
             (false, false) if is_large && near || !is_large && prepared => vec![(one, Step::Meet(other))],
-            (false, false) | (true, false) => vec![(one, Step::MeetLate(other))],
+            (_, false) => vec![(one, Step::MeetLate(other))],
             (false, true) => vec![(other, Step::MeetLate(one))],
             // A handshake brings the roles and slots of the node that sends MEET to the one that receives it,
             // and none back.
