@@ -57,11 +57,14 @@ node() {
   fi
   # One look for all nodes: most find their ports free, and need no process of their own for that.
   [ -n "${listening+known}" ] || listening=$(grep -h -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A ' /proc/net/tcp /proc/net/tcp6)
-  ports=${pattern##*:\(} ports=${ports%%)*}
-  case $listening in *":${ports%|*} "* | *":${ports#*|} "*)
-    printf '%s\n' "$listening" | grep -E "$pattern" | while read -r _ address _ _ _ _ _ _ _ inode _; do
-      echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
-    done ;;
+  # The pattern has them as `:(1B59|4269) `.
+  ports=${pattern##*":("} ports=${ports%%")"*}
+  case $listening in
+    *":${ports%"|"*} "* | *":${ports#*"|"} "*)
+      printf '%s\n' "$listening" | grep -E "$pattern" | while read -r _ address _ _ _ _ _ _ _ inode _; do
+        echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
+      done
+      ;;
   esac
   [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
   for file in "$data"/* "$data"/*/*; do
