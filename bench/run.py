@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 import fleet
+import formation
 import lab
 import single_host
 
@@ -54,7 +55,7 @@ def warm(folder, cache):
     (folder / "inventory.toml").write_text(single_host.INVENTORY)
     for words in (["apply", "--yes", "--tags", "build"], ["destroy", "--yes"]):
         env = dict(os.environ, XDG_CACHE_HOME=str(cache))
-        subprocess.run([single_host.PROVISION, *words, folder / "inventory.toml"], env=env, check=True, capture_output=True)
+        subprocess.run([formation.PROVISION, *words, folder / "inventory.toml"], env=env, check=True, capture_output=True)
 
 
 def main():
@@ -79,7 +80,10 @@ def main():
 
 def save(sections):
     """After each part: what comes later may fail, and this took long."""
-    text = (ROOT / "bench/head.md").read_text().format(cores=os.cpu_count(), runs=single_host.RUNS, form_runs=single_host.FORM_RUNS)
+    text = (ROOT / "bench/head.md").read_text()
+    text = text.format(
+        cores=os.cpu_count(), runs=single_host.RUNS, form_runs=single_host.FORM_RUNS, large_runs=single_host.LARGE_RUNS
+    )
     for name, rows in sections.items():
         text = text.replace(f"<!-- {name} -->", f"<!-- {name} -->\n{rows}\n<!-- end -->")
     RESULT.write_text(text)

@@ -30,7 +30,7 @@ find_started() {
 find_node() {
   ! find_started "$1" "$3" || ! is_server "$exe" "$pid" "$2" || return 0
   sum='' pid=''
-  [ -z "$3" ] || return 1
+  if [ -n "$3" ] || [ ! -d "$2" ]; then return 1; fi
   for candidate in /proc/[0-9]*; do
     if [ ! "$candidate/cwd" -ef "$2" ] || ! is_node "${candidate#/proc/}" "$2"; then continue; fi
     pid=${candidate#/proc/}
@@ -57,9 +57,17 @@ node() {
     [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
     return
   fi
-  grep -h -E "$pattern" /proc/net/tcp /proc/net/tcp6 | while read -r _ address _ _ _ _ _ _ _ inode _; do
-    echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
-  done
+  # One look for all nodes: most find their ports free, and need no process of their own for that.
+  [ -n "${listening+known}" ] || listening=$(grep -h -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A ' /proc/net/tcp /proc/net/tcp6)
+  # The pattern has them as `:(1B59|4269) `.
+  ports=${pattern##*":("} ports=${ports%%")"*}
+  case $listening in
+    *":${ports%"|"*} "* | *":${ports#*"|"} "*)
+      printf '%s\n' "$listening" | grep -E "$pattern" | while read -r _ address _ _ _ _ _ _ _ inode _; do
+        echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
+      done
+      ;;
+  esac
   [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
   for file in "$data"/* "$data"/*/*; do
     [ ! -f "$file" ] || echo "=file $name $(stat -c %s -- "$file") ${file#"$data/"}"

@@ -36,7 +36,8 @@ pub use error::Error;
 
 /// How often the nodes are asked whether they answer yet.
 const START_INTERVAL: Duration = Duration::from_millis(10);
-/// How often they are asked what is still missing.
+/// How often they are asked what is still missing. Where a look takes longer, as long is left to the nodes: a
+/// cluster that answers questions all the time does not get on.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long nodes may give no answer, and load nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -122,7 +123,7 @@ impl Forming<'_> {
     /// Refuses in every round what must not be touched: a node of another cluster may appear in between.
     async fn run(&mut self, mut observed: Observed) -> Result<Option<Manifest>, Error> {
         let Premises { fleet, disk, .. } = *self.premises;
-        let mut deadline = ProgressDeadline::new(&observed);
+        let (mut deadline, mut look) = (ProgressDeadline::new(&observed), Instant::now());
         loop {
             safety::check_members(fleet, &observed, disk)?;
             let target = target::decide(self.premises, self.topology, &observed);
@@ -151,7 +152,8 @@ impl Forming<'_> {
                 let leaders = leaders::misplaced(fleet, &observed);
                 return Err(self.unfinished(gaps, &leaders, after));
             }
-            sleep(OBSERVE_INTERVAL).await;
+            sleep(OBSERVE_INTERVAL.max(look.elapsed())).await;
+            look = Instant::now();
             observed = observe(self.writer.reader()).await;
         }
     }

@@ -15,6 +15,9 @@ const MEET_INTERVAL: Duration = Duration::from_secs(1);
 const GOSSIP_TIMEOUT: Duration = Duration::from_millis(400);
 /// …and within seconds where the engine does not have that directive: not worth waiting for.
 const SLOW_GOSSIP_TIMEOUT: Duration = Duration::from_millis(60);
+/// How long gossip may take to introduce a pair. What a node knows grows by the answers to its first packets,
+/// each of which is sent in the tick of 0.1 s after it has heard of a node.
+const INTRODUCTION_TIMEOUT: Duration = Duration::from_millis(600);
 /// How often a pair that knows each other is introduced again, which spreads roles and slots.
 const MEET_AGAIN_INTERVAL: Duration = Duration::from_millis(300);
 
@@ -49,6 +52,9 @@ impl Pacing {
             let since = *self.wanted_since.entry(key.clone()).or_insert(now);
             let wait = match &key.1 {
                 Step::Meet(_) => recent(self.sent.get(&key), MEET_INTERVAL),
+                Step::MeetLate(_) => {
+                    now - since < INTRODUCTION_TIMEOUT || recent(self.sent.get(&key), MEET_INTERVAL)
+                }
                 Step::MeetAgain(_) => {
                     now - since < gossip || recent(self.sent.get(&key), MEET_AGAIN_INTERVAL)
                 }
@@ -96,6 +102,11 @@ mod tests {
         let mut prompt = cluster("7001 master");
         view_mut(&mut prompt, "7001").tuning.set(Tunable::PingInterval, "100");
         assert_eq!(sent_at(&prompt, &again)[..3], [400, 700, 1000]);
+    }
+
+    #[test]
+    fn gossip_may_introduce_a_pair_before_it_is_introduced_once_a_second() {
+        assert_eq!(sent_at(&cluster("7001 master"), &Step::MeetLate(at("7002"))), [600, 1600]);
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub(in crate::cluster) enum Step {
     Forget(NodeId),
     /// Shake hands with this node.
     Meet(NodeRef),
-    /// The same, for a pair that should have found each other through gossip: sent only after some patience.
+    /// The same, for a pair that should find each other through gossip: sent only after some patience.
+    MeetLate(NodeRef),
+    /// The same, for a pair that knows each other: it brings roles and slots.
     MeetAgain(NodeRef),
     /// Become the replica of this id.
     Replicate(NodeId),
@@ -39,8 +41,12 @@ pub(in crate::cluster) enum Step {
     Stabilise(u16),
 }
 
-/// The largest fleet whose every pair is introduced by MEET; in a larger one gossip is cheaper.
+/// The largest fleet whose every pair is introduced by MEET. In a larger one gossip is cheaper: it brings roles
+/// and slots with the first packet, and needs no handshake.
 const INTRODUCE: usize = 50;
+/// In a larger fleet each node is introduced to this many that follow it in the order of the inventory. The
+/// answer to each first packet tells of several more, so that what a node knows grows by itself.
+const NEIGHBOURS: usize = 3;
 
 /// The next steps and their nodes, in this order. None where only waiting is left.
 pub(in crate::cluster) fn next(
@@ -55,7 +61,8 @@ pub(in crate::cluster) fn next(
     list.extend(target.heirs.keys().map(|heir| (*heir, Step::Promote)));
     list.extend(steps.shards());
     list.extend(steps.introductions());
-    if list.iter().all(|(_, step)| matches!(step, Step::MeetAgain(_) | Step::Promote)) {
+    let waits = |step: &Step| matches!(step, Step::MeetLate(_) | Step::MeetAgain(_) | Step::Promote);
+    if list.iter().all(|(_, step)| waits(step)) {
         return list;
     }
     let mut all = tune(tuning::not_tuned(fleet, observed));
@@ -166,8 +173,8 @@ impl Steps<'_> {
     }
 
     /// Pairs of different shards meet once their shards are complete, so that the first packet between them
-    /// already carries the final role. A replica is introduced only to nodes that know its master: others
-    /// would ignore its role.
+    /// already carries the final role. In a small fleet a replica is introduced only to nodes that know its
+    /// master: others would ignore its role.
     fn introductions(&self) -> Vec<(NodeRef, Step)> {
         let complete: BTreeMap<NodeRef, bool> = self
             .target
@@ -181,11 +188,12 @@ impl Steps<'_> {
             .filter_map(|(node, _)| Some((node, self.target.master_of(node)?)))
             .filter(|(_, master)| complete.get(master) == Some(&true))
             .collect();
-        let by_hand = nodes.len() <= INTRODUCE;
+        let is_large = self.observed.nodes.len() > INTRODUCE;
         let mut list = Vec::new();
         for (index, one) in nodes.iter().enumerate() {
-            for other in &nodes[index + 1..] {
-                list.extend(self.introduction(*one, *other, by_hand));
+            for (distance, other) in (1..).zip(&nodes[index + 1..]) {
+                let near = distance.min(nodes.len() - distance) <= NEIGHBOURS;
+                list.extend(self.introduction(*one, *other, is_large, near));
             }
         }
         list
@@ -195,26 +203,33 @@ impl Steps<'_> {
         &self,
         (one, its_master): (NodeRef, NodeRef),
         (other, others_master): (NodeRef, NodeRef),
-        by_hand: bool,
+        is_large: bool,
+        near: bool,
     ) -> Vec<(NodeRef, Step)> {
         let (Some(view), Some(peer)) = (self.view(one), self.view(other)) else { return Vec::new() };
         let (forth, back) = (mismatch(view, peer).is_some(), mismatch(peer, view).is_some());
         if !forth && !back {
             return Vec::new();
         }
-        let strangers = !self.knows(one, other) && !self.knows(other, one);
+        let acquainted = (self.knows(one, other), self.knows(other, one));
         let masters = one == its_master && other == others_master;
         let prepared = masters
             || its_master == others_master
             || ((other == others_master || self.knows(one, others_master))
                 && (one == its_master || self.knows(other, its_master)));
-        if strangers && prepared && (masters || by_hand) {
-            return vec![(one, Step::Meet(other))];
+        match acquainted {
+            (false, false) if is_large && near || !is_large && prepared => vec![(one, Step::Meet(other))],
+            (_, false) => vec![(one, Step::MeetLate(other))],
+            (false, true) => vec![(other, Step::MeetLate(one))],
+            // A handshake brings the roles and slots of the node that sends MEET to the one that receives it,
+            // and none back.
+            (true, true) => {
+                let news = [(forth, other, one), (back, one, other)].into_iter();
+                news.filter(|(lacking, ..)| *lacking)
+                    .map(|(_, from, to)| (from, Step::MeetAgain(to)))
+                    .collect()
+            }
         }
-        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and
-        // none back.
-        let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
-        news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }
 }
 
@@ -228,9 +243,7 @@ pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Comm
         Step::Claim { epoch, slots } => claim(*epoch, slots, view.is_some_and(|view| view.slot_ranges)),
         Step::Bump => vec![vec![word("CLUSTER"), word("BUMPEPOCH")]],
         Step::Forget(id) => vec![vec![word("CLUSTER"), word("FORGET"), id.to_string()]],
-        Step::Meet(to) | Step::MeetAgain(to) => {
-            vec![meet(to.announced())]
-        }
+        Step::Meet(to) | Step::MeetLate(to) | Step::MeetAgain(to) => vec![meet(to.announced())],
         Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
         Step::Promote => vec![vec![word("CLUSTER"), word("FAILOVER"), word("FORCE")]],
         Step::Lead => vec![vec![word("CLUSTER"), word("FAILOVER")]],

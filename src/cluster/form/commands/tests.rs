@@ -162,20 +162,46 @@ fn directives_are_put_back_to_the_inventory_or_the_default() {
     assert_eq!(restored, [tune(Tunable::SyncDelay, "7"), tune(Tunable::ReplicaPingPeriod, "10")]);
 }
 
-#[test]
-fn in_a_large_fleet_only_masters_are_introduced() {
-    let fleet = hosts(&[60], 1);
+/// Thirty masters, and thirty replicas after them.
+fn sixty() -> Observed {
     let line = |n: usize| match n {
         0..30 => format!("{} master {}\n", 7001 + n, n),
         _ => format!("{} replica {}\n", 7001 + n, 7001 + n - 30),
     };
-    let mut observed = cluster(&(0..60).map(line).collect::<String>());
-    for (one, other) in [("7001", "7002"), ("7031", "7032")] {
+    cluster(&(0..60).map(line).collect::<String>())
+}
+
+#[test]
+fn in_a_large_fleet_neighbours_are_introduced_and_gossip_may_do_the_rest() {
+    let (fleet, mut observed) = (hosts(&[60], 1), sixty());
+    for (one, other) in [("7001", "7002"), ("7031", "7034"), ("7001", "7060"), ("7001", "7020")] {
         unmeet(&mut observed, one, other);
         unmeet(&mut observed, other, one);
     }
-    let meets = all_steps(&fleet, &observed).into_iter().filter(|(_, step)| matches!(step, Step::Meet(_)));
-    assert_eq!(meets.collect::<Vec<_>>(), [(at("7001"), Step::Meet(at("7002")))]);
+    unmeet(&mut observed, "7050", "7010");
+    let is_meet = |step: &Step| matches!(step, Step::Meet(_) | Step::MeetLate(_) | Step::MeetAgain(_));
+    let meets = all_steps(&fleet, &observed).into_iter().filter(|(_, step)| is_meet(step));
+    let expected = [
+        (at("7001"), Step::Meet(at("7002"))),
+        (at("7001"), Step::MeetLate(at("7020"))),
+        (at("7001"), Step::Meet(at("7060"))),
+        (at("7010"), Step::MeetLate(at("7050"))),
+        (at("7031"), Step::Meet(at("7034"))),
+    ];
+    assert_eq!(meets.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_large_fleet_that_has_not_met_is_introduced_with_few_commands() {
+    let (fleet, mut observed) = (hosts(&[60], 1), sixty());
+    for one in 0..60 {
+        // All but the nodes of its own shard.
+        for other in (0..60).filter(|other| other % 30 != one % 30) {
+            unmeet(&mut observed, &(7001 + one).to_string(), &(7001 + other).to_string());
+        }
+    }
+    let steps = all_steps(&fleet, &observed);
+    assert_eq!(steps.iter().filter(|(_, step)| matches!(step, Step::Meet(_))).count(), 3 * 60);
 }
 
 #[test]
