@@ -58,7 +58,7 @@ node() {
     return
   fi
   # One look for all nodes: most find their ports free, and need no process of their own for that.
-  [ -n "${listening+known}" ] || listening=$(grep -h -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A ' /proc/net/tcp /proc/net/tcp6)
+  [ -n "${listening+known}" ] || listening=$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)
   # The pattern has them as `:(1B59|4269) `.
   ports=${pattern##*":("} ports=${ports%%")"*}
   case $listening in

@@ -217,19 +217,19 @@ impl Steps<'_> {
             || its_master == others_master
             || ((other == others_master || self.knows(one, others_master))
                 && (one == its_master || self.knows(other, its_master)));
-        match acquainted {
-            (false, false) if is_large && near || !is_large && prepared => vec![(one, Step::Meet(other))],
-            (_, false) => vec![(one, Step::MeetLate(other))],
-            (false, true) => vec![(other, Step::MeetLate(one))],
-            // A handshake brings the roles and slots of the node that sends MEET to the one that receives it,
-            // and none back.
-            (true, true) => {
-                let news = [(forth, other, one), (back, one, other)].into_iter();
-                news.filter(|(lacking, ..)| *lacking)
-                    .map(|(_, from, to)| (from, Step::MeetAgain(to)))
-                    .collect()
-            }
+        let strangers = acquainted == (false, false);
+        if strangers && (if is_large { near } else { prepared }) {
+            return vec![(one, Step::Meet(other))];
         }
+        match acquainted {
+            (_, false) if is_large => return vec![(one, Step::MeetLate(other))],
+            (false, true) if is_large => return vec![(other, Step::MeetLate(one))],
+            _ => {}
+        }
+        // A handshake brings the roles and slots of the node that sends MEET to the one that receives it, and
+        // none back.
+        let news = [(forth, other, one), (back, one, other)].into_iter().filter(|(lacking, ..)| *lacking);
+        news.map(|(_, from, to)| (from, Step::MeetAgain(to))).collect()
     }
 }
 
