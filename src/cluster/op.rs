@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config_change::Setting;
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// One such command, or several of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// The node starts when another one owns the slots that it owned: elected, or by CLUSTER FAILOVER FORCE.
@@ -45,7 +46,7 @@ impl Op {
         Self::Set { node, directive, value, was }
     }
 
-    fn is_same_setting(&self, other: &Self) -> bool {
+    pub(super) fn is_same_setting(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Set { directive, value, was, .. }, Self::Set { directive: d, value: v, was: w, .. }) => {
                 (directive, value, was) == (d, v, w)

@@ -9,6 +9,7 @@ use std::{
 };
 
 use internment::Intern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ports::bus_port;
@@ -44,7 +45,7 @@ impl fmt::Display for Endpoints {
 /// to clients and peers. Two are equal if their names are. Cheap to copy: each is kept once, until the
 /// process ends. A message shows the address that clients use; in JSON it is
 /// `redis-191/7001@192.168.2.191:7001@17001`.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct NodeRef(Intern<Announced>);
 

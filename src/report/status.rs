@@ -7,12 +7,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cluster::{State, View, sentences},
+    cluster::{Finding, Op, State, View, finding_sentences, sentences},
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
     units::HostName,
 };
+
+/// The most findings that are listed.
+const MAX_LINES: usize = 10;
 
 /// The state of a fleet.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,16 +25,16 @@ pub struct Status {
     pub engine: String,
     pub version: String,
     pub environment: Environment,
-    /// Whether nothing is missing.
+    /// Whether nothing is broken.
     pub healthy: bool,
     /// What is missing, as text.
     pub standing: String,
     /// Why `apply` refuses to change anything, if so.
     pub refusal: Option<String>,
-    /// What is wrong besides, a sentence each.
-    pub findings: Vec<String>,
+    /// All that is not as it should be.
+    pub findings: Vec<Finding>,
     /// What `apply` would send to the cluster.
-    pub ops: Vec<String>,
+    pub ops: Vec<Op>,
     pub nodes: Vec<NodeStatus>,
 }
 
@@ -64,8 +67,8 @@ impl Status {
             healthy: survey.assessment.is_healthy(),
             standing: survey.assessment.state.to_string(),
             refusal: survey.assessment.refusal.as_ref().map(ToString::to_string),
-            findings: survey.assessment.findings.iter().cloned().chain(survey.assessment.drift()).collect(),
-            ops: sentences(survey.assessment.ops.iter().chain(&survey.assessment.settings())),
+            findings: survey.assessment.findings.clone(),
+            ops: survey.assessment.ops.iter().cloned().chain(survey.assessment.settings()).collect(),
             nodes,
         }
     }
@@ -153,10 +156,18 @@ pub fn status(status: &Status) -> String {
         }
         text.push('\n');
     }
-    for finding in status.refusal.iter().chain(&status.findings) {
+    // The heading tells what is missing where that is one thing.
+    let findings: Vec<String> = finding_sentences(&status.findings)
+        .into_iter()
+        .filter(|finding| *finding != status.standing)
+        .collect();
+    for finding in findings.iter().take(MAX_LINES) {
         let _ = writeln!(text, "{} {finding}", "!".red());
     }
-    for op in &status.ops {
+    if findings.len() > MAX_LINES {
+        let _ = writeln!(text, "  and {} more, which --json shows", findings.len() - MAX_LINES);
+    }
+    for op in sentences(&status.ops) {
         let _ = writeln!(text, "{} `provision apply`: {op}", "~".yellow());
     }
     text

@@ -189,7 +189,8 @@ impl Forming<'_> {
         let refused = self.refused.iter().map(|(node, text)| format!("{node} answered: {text}"));
         // The later kinds wait for the first.
         let first = gaps.first().map(|gap| gap.kind);
-        let missing = gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.text);
+        let missing =
+            gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.finding.to_string());
         // A pair that was introduced several times is still one pair.
         let mut missing: Vec<String> = missing.chain(refused).collect();
         missing.dedup();
