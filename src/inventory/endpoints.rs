@@ -16,7 +16,7 @@ use super::ports::bus_port;
 use crate::units::MemberName;
 
 /// The sockets of a node: the one for clients, and the port of the cluster bus on the same address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoints {
     pub client: SocketAddr,
     pub bus_port: u16,
