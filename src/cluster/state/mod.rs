@@ -61,12 +61,15 @@ impl Assessment {
         self.findings.retain(|finding| finding.kind != FindingKind::Refused && !is_same(finding));
         self.findings.insert(0, why);
         self.ops.clear();
-        (self.refusal, self.converging) = (Some(violation), false);
+        self.refusal = Some(violation);
         self
     }
 
-    /// What a run would set on running nodes.
+    /// What a run would set on running nodes: nothing, where it refuses.
     pub fn settings(&self) -> Vec<Op> {
+        if self.refusal.is_some() {
+            return Vec::new();
+        }
         let live = self.config.iter().filter(|(_, change)| change.at_start.is_empty());
         live.flat_map(|(node, change)| change.live.iter().map(|setting| Op::set(*node, setting.clone())))
             .collect()
@@ -99,31 +102,40 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
         None => ClusterState::Degraded { down: findings::silent(premises, observed, &starts) },
         Some(target) => completeness(premises, observed, target),
     };
-    let refusal = checked.err().or_else(|| {
-        let refused = starts.values().find_map(|rule| match rule {
-            StartRule::Refused(violation) => Some(violation.clone()),
-            _ => None,
-        });
-        let refused = refused.or_else(|| no_majority(premises, observed, &starts));
-        refused.or_else(|| target.as_ref().and_then(|target| target.refuse_loss(fleet)))
-    });
-    let mut findings = findings::of_state(&state);
+    let refusal = checked.err().or_else(|| refusal(premises, observed, &starts, target.as_ref()));
+    let findings = findings::of_state(&state);
+    let converging = is_converging(observed, &state);
+    let (ops, config) = (Vec::new(), BTreeMap::new());
+    let mut assessment = Assessment { state, refusal: None, findings, converging, ops, starts, config };
     if !is_blank {
-        findings.extend(findings::beside(observed, target.as_ref()));
+        assessment.findings.extend(findings::beside(observed, target.as_ref()));
     }
-    let mut converging = is_converging(observed, &state);
-    if !is_blank && refusal.is_none() {
-        let broken = findings::invariants(fleet, &topology, observed, &findings);
-        converging |= broken.iter().any(|(_, converges)| *converges);
-        findings.extend(broken.into_iter().map(|(finding, _)| finding));
-    }
-    let ops = if is_blank { Vec::new() } else { ops::of(premises, observed, target.as_ref(), &findings) };
-    let config = BTreeMap::new();
-    let assessment = Assessment { state, refusal: None, findings, converging, ops, starts, config };
     match refusal {
-        Some(violation) => assessment.refused(violation),
-        None => assessment,
+        Some(violation) => return assessment.refused(violation),
+        None if is_blank => return assessment,
+        None => {}
     }
+    for (finding, converges) in findings::invariants(fleet, &topology, observed, &assessment.findings) {
+        assessment.converging |= converges;
+        assessment.findings.push(finding);
+    }
+    assessment.ops = ops::of(premises, observed, target.as_ref(), &assessment.findings);
+    assessment
+}
+
+/// Why no node may be changed, whose members are all of this cluster.
+fn refusal(
+    premises: &Premises<'_>,
+    observed: &Observed,
+    starts: &BTreeMap<NodeRef, StartRule>,
+    target: Option<&TargetRoles>,
+) -> Option<SafetyViolation> {
+    let refused = starts.values().find_map(|rule| match rule {
+        StartRule::Refused(violation) => Some(violation.clone()),
+        _ => None,
+    });
+    let refused = refused.or_else(|| no_majority(premises, observed, starts));
+    refused.or_else(|| target.and_then(|target| target.refuse_loss(premises.fleet)))
 }
 
 /// Refuses to wait for an election that cannot come: after all starts that need none, most masters are still
