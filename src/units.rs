@@ -102,7 +102,7 @@ name! {
 }
 
 /// A node's name in its fleet: on its host, `HOST/NODE`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct MemberName {
     pub host: HostName,

@@ -50,7 +50,7 @@ async fn confirm_and_run(
 ) -> Result<Exit, Failure> {
     let (plan, partial) = (&ready.plan, unreachable.is_partial(ready.plan.limit.as_ref()));
     if plan.is_empty() {
-        let is_well = plan.cluster.findings.is_empty();
+        let is_well = plan.cluster.for_the_user().next().is_none();
         report_no_changes(args.json, !partial && is_well, &ready.no_changes);
         return Ok(if is_well { Exit::Done } else { Exit::Failed });
     }

@@ -11,7 +11,7 @@ use crate::{inventory, run};
 pub(super) enum Exit {
     /// Done, or nothing to do.
     Done = 0,
-    /// The run failed, or an invariant does not hold.
+    /// The run failed, an invariant does not hold, or something is broken that no run repairs.
     Failed = 1,
     /// `plan` found changes.
     Changes = 2,

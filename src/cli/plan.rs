@@ -36,10 +36,18 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
                 report::result(&plan.text(if args.diff { Detail::Full } else { Detail::Brief }));
             }
         }
-        let exit = if plan.is_empty() { Exit::Done } else { Exit::Changes };
-        Ok(unreachable.exit(exit, options.limit.as_ref()))
+        Ok(unreachable.exit(exit(&plan), options.limit.as_ref()))
     })
     .await
+}
+
+/// Where there is nothing to change, but something is broken that no run repairs, the verb has failed.
+fn exit(plan: &Plan) -> Exit {
+    match (plan.is_empty(), plan.cluster.for_the_user().next()) {
+        (false, _) => Exit::Changes,
+        (true, Some(_)) => Exit::Failed,
+        (true, None) => Exit::Done,
+    }
 }
 
 /// The message for an empty plan, with what no run can change.
@@ -50,7 +58,7 @@ pub(super) fn no_changes_message(plan: &Plan, options: &PlanOptions) -> String {
 fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
     let (fleet, tags) = (&plan.fleet, &options.tags);
     let name = format!("{} {}", fleet.name, fleet.environment);
-    if !plan.cluster.findings.is_empty() {
+    if plan.cluster.for_the_user().next().is_some() {
         return format!("Nothing to change in cluster {name} by itself, but it is not as it should be:");
     }
     if !tags.is_empty() {
@@ -71,7 +79,10 @@ fn unchanged(plan: &Plan, options: &PlanOptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing::Scene;
+    use crate::{
+        cluster::{Finding, FindingKind, Severity, Subject},
+        plan::testing::Scene,
+    };
 
     fn options(tags: &[&str], limit: &[&str]) -> PlanOptions {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
@@ -97,6 +108,30 @@ mod tests {
         assert_eq!(tagged, "Nothing to change in the steps build, ship of cluster orders on real hosts.");
         let partial = message(&Scene::converged(&["a", "b"]).unreachable("b"), &options(&[], &[]));
         assert!(partial.starts_with("Nothing to change on those hosts"), "{partial}");
+    }
+
+    #[test]
+    fn an_empty_plan_is_no_success_where_something_is_broken_that_no_run_repairs() {
+        let with = |kind, severity| {
+            let evidence = "10.0.0.1:7001 is at its limit".to_owned();
+            let finding = Finding { kind, subject: Subject::Cluster, severity, evidence, repair: None };
+            let mut plan = Scene::converged(&["a"]).plan().unwrap();
+            plan.cluster.findings.push(finding);
+            (no_changes_message(&plan, &options(&[], &[])), exit(&plan))
+        };
+        let invariant = || FindingKind::Invariant("I39".to_owned());
+        let (text, code) = with(invariant(), Severity::Broken);
+        let head =
+            "Nothing to change in cluster orders on real hosts by itself, but it is not as it should be:";
+        assert_eq!(text, format!("{head}\n  \u{1b}[31m!\u{1b}[39m I39: 10.0.0.1:7001 is at its limit"));
+        assert_eq!(code, Exit::Failed);
+        for (kind, severity) in [(invariant(), Severity::Transitional), (FindingKind::Down, Severity::Broken)]
+        {
+            let (text, code) = with(kind, severity);
+            assert!(text.starts_with("Nothing to change: cluster orders"), "{text}");
+            assert_eq!(code, Exit::Done);
+        }
+        assert_eq!(exit(&Scene::bare(&["a"]).plan().unwrap()), Exit::Changes);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct AuthMismatch {
     pub node: NodeRef,
     difference: String,
     reason: String,
-    fix: String,
+    pub(super) fix: String,
 }
 
 /// The first running node that refuses the inventory's password. `copy` gives the file on a node's host that

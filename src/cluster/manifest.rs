@@ -9,7 +9,7 @@ use super::observe::Observed;
 use crate::{
     inventory::{Engine, Fleet, NodeRef},
     redis::{SlotRange, show_slots},
-    units::{HostName, NodeId, NodeName},
+    units::{HostName, MemberName, NodeId, NodeName},
 };
 
 /// The version of the text.
@@ -49,6 +49,11 @@ impl ManifestMember {
     /// Whether it is this node of the fleet.
     pub(super) fn is(&self, node: NodeRef) -> bool {
         (&self.host, &self.node) == (&node.member().host, &node.member().node)
+    }
+
+    /// Its name in the fleet.
+    pub(super) fn name(&self) -> MemberName {
+        MemberName { host: self.host.clone(), node: self.node.clone() }
     }
 }
 

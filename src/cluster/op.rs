@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config_change::Setting;
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// One such command, or several of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// The node starts when another one owns the slots that it owned: elected, or by CLUSTER FAILOVER FORCE.
@@ -30,6 +31,8 @@ pub enum Op {
     LoseKeys { member: MemberName, id: NodeId, slots: Vec<SlotRange> },
     /// The node follows this master, and drops what keys it has.
     Replicate { node: NodeRef, master: NodeRef, flushes: u64 },
+    /// The replica takes over from its master by agreement (CLUSTER FAILOVER): no write is lost.
+    Lead { node: NodeRef, instead_of: NodeRef },
     /// CLUSTER SETSLOT STABLE, for a move that nobody makes.
     Stabilise { node: NodeRef, slot: u16, side: super::Side },
     /// The hosts write down who the members are.
@@ -45,7 +48,7 @@ impl Op {
         Self::Set { node, directive, value, was }
     }
 
-    fn is_same_setting(&self, other: &Self) -> bool {
+    pub(super) fn is_same_setting(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Set { directive, value, was, .. }, Self::Set { directive: d, value: v, was: w, .. }) => {
                 (directive, value, was) == (d, v, w)
@@ -89,6 +92,12 @@ impl fmt::Display for Op {
             Self::Replicate { node, master, flushes: 0 } => write!(f, "{node} becomes a replica of {master}"),
             Self::Replicate { node, master, flushes } => {
                 write!(f, "{node} becomes a replica of {master} and drops its {flushes} keys")
+            }
+            Self::Lead { node, instead_of } => {
+                write!(
+                    f,
+                    "{node} leads instead of {instead_of}, by agreement: one host or zone holds most masters"
+                )
             }
             Self::Stabilise { node, slot, side } => {
                 let side = if *side == super::Side::Importing { "importing" } else { "migrating" };

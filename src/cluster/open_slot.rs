@@ -4,6 +4,7 @@
 use crate::inventory::NodeRef;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::observe::View;
@@ -22,7 +23,7 @@ pub struct OpenSlot {
 }
 
 /// Which end of a move a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Migrating,

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     artifact::ArtifactSpec,
     cluster::{
-        self, Assessment, ClusterState, ConfigChange, Consent, HostCheckTarget, Manifest, OnDisk,
-        Persistence, Premises, StoppedNode, assess,
+        self, Assessment, ConfigChange, Consent, HostCheckTarget, Manifest, OnDisk, Persistence, Premises,
+        SafetyViolation, StoppedNode, TwoManifests, assess,
     },
     inventory::{Fleet, Node, NodeRef},
     redis::NodeReader,
@@ -43,8 +43,9 @@ pub struct HostView<'a> {
     pub resources: &'a [&'a Resource],
 }
 
-/// Asks all servers about their cluster, and again while all that is missing may be news that has not arrived
-/// yet; `hosts` gives what was found on each host, and `consent` is what the user allows.
+/// Asks all servers about their cluster, and again while what is missing may be news that has not arrived
+/// yet; `hosts` gives what was found on each host, and `consent` is what the user allows. What forbids any
+/// change is part of the answer: `status` shows it, and the plan refuses.
 pub async fn assess_cluster<H: HostHandle>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
@@ -52,30 +53,33 @@ pub async fn assess_cluster<H: HostHandle>(
     consent: &Consent,
 ) -> Result<(cluster::Observed, OnDisk, Assessment), Error> {
     let reader = NodeReader::new(fleet, sessions.probes())?;
-    let disk = on_disk(fleet, hosts)?;
+    let (disk, two_manifests) = on_disk(fleet, hosts);
     let premises = Premises { fleet, disk: &disk, consent };
     let observed = |host: &HostName| hosts.get(host).map(|view| view.observed);
     let began = Instant::now();
     loop {
         let seen = cluster::observe_with_config(&reader).await;
-        refuse_auth_mismatch(fleet, sessions, observed, &seen)?;
-        let mut assessment = assess(&premises, &seen);
-        assessment.config = config_changes(fleet, hosts, &seen);
-        assessment.findings.extend(assessment.lowered());
-        let converging = matches!(assessment.state, ClusterState::Partial { converging: true, .. });
-        if !converging || began.elapsed() > GOSSIP_TIMEOUT {
+        let mut assessment = assess(&premises, &seen).with_config(config_changes(fleet, hosts, &seen));
+        let mismatch = auth_mismatch(fleet, sessions, observed, &seen).map(SafetyViolation::AuthMismatch);
+        if let Some(violation) = two_manifests.clone().map(SafetyViolation::TwoManifests).or(mismatch) {
+            assessment = assessment.refused(violation);
+        }
+        if !assessment.converging || began.elapsed() > GOSSIP_TIMEOUT {
             return Ok((seen, disk, assessment));
         }
         sleep(GOSSIP_INTERVAL).await;
     }
 }
 
-/// What the hosts keep of the cluster.
-fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<OnDisk, Error> {
+/// What the hosts keep of the cluster, and whether it is that of two.
+fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> (OnDisk, Option<TwoManifests>) {
     let kept = || hosts.iter().filter_map(|(host, view)| Some((host, view.observed.manifest()?)));
     let text = |(host, answer): (_, &'_ ManifestAnswer)| Some((host, answer.text.clone()?));
     let texts: Vec<(&HostName, String)> = kept().filter_map(text).collect();
-    let manifest = Manifest::newest(texts.iter().map(|(host, text)| (*host, text.as_str())))?;
+    let (manifest, two) = match Manifest::newest(texts.iter().map(|(host, text)| (*host, text.as_str()))) {
+        Ok(manifest) => (manifest, None),
+        Err(two) => (None, Some(two)),
+    };
     let newest = manifest.as_ref().map(Manifest::text);
     let outdated = kept().filter(|(_, answer)| answer.text != newest).map(|(host, _)| host.clone());
     let leftover = kept().filter_map(|(host, answer)| {
@@ -89,7 +93,7 @@ fn on_disk(fleet: &Fleet, hosts: &BTreeMap<HostName, HostView<'_>>) -> Result<On
         Some((node.key, stopped(fleet, node, view, answer)))
     });
     let (outdated, leftover, stopped) = (outdated.collect(), leftover.collect(), stopped.collect());
-    Ok(OnDisk { manifest, outdated, stopped, leftover })
+    (OnDisk { manifest, outdated, stopped, leftover }, two)
 }
 
 /// How the configurations of running nodes differ from what they must be.
@@ -132,19 +136,18 @@ fn stopped(fleet: &Fleet, node: &Node, view: &HostView<'_>, answer: &NodeAnswer)
     StoppedNode { nodes_conf: answer.nodes_conf.clone(), next_start }
 }
 
-/// Before anything is planned, and before a password is generated: a node that rejects our password looks
-/// dead to all that follows. A process that is not ours has taken a port of ours, and the plan refuses that
-/// with a better message.
-fn refuse_auth_mismatch<'a, H>(
+/// A node that rejects our password looks dead to all that follows. A process that is not ours has taken a
+/// port of ours, and the plan refuses that with a better message.
+fn auth_mismatch<'a, H>(
     fleet: &Fleet,
     sessions: &Sessions<H>,
     observed: impl Fn(&HostName) -> Option<&'a Observed>,
     seen: &cluster::Observed,
-) -> Result<(), cluster::AuthMismatch> {
+) -> Option<cluster::AuthMismatch> {
     let password_file = |node: &Node| {
         observed(node.host())?.node(node.name())?.running.as_ref()?;
         let layout = &sessions.get(node.host()).ok()?.layout;
         Some(format!("{}/{}/{PASSWORD}", layout.etc, node.name()))
     };
-    cluster::auth_mismatch(fleet, seen, password_file).map_or(Ok(()), Err)
+    cluster::auth_mismatch(fleet, seen, password_file)
 }

@@ -1,9 +1,9 @@
-//! Why a fleet could not be inspected, or must not be changed.
+//! Why a fleet could not be inspected.
 
 use super::session::NoSession;
-use crate::{cluster, host, secret};
+use crate::{host, secret};
 
-/// Why the fleet could not be inspected, or must not be changed.
+/// Why the fleet could not be inspected.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     #[error(transparent)]
@@ -12,12 +12,6 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Secret(#[from] secret::Error),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    TwoManifests(#[from] cluster::TwoManifests),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    AuthMismatch(#[from] cluster::AuthMismatch),
     #[error(transparent)]
     #[diagnostic(transparent)]
     NoSession(#[from] NoSession),

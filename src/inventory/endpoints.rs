@@ -9,13 +9,14 @@ use std::{
 };
 
 use internment::Intern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ports::bus_port;
 use crate::units::MemberName;
 
 /// The sockets of a node: the one for clients, and the port of the cluster bus on the same address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoints {
     pub client: SocketAddr,
     pub bus_port: u16,
@@ -44,7 +45,7 @@ impl fmt::Display for Endpoints {
 /// to clients and peers. Two are equal if their names are. Cheap to copy: each is kept once, until the
 /// process ends. A message shows the address that clients use; in JSON it is
 /// `redis-191/7001@192.168.2.191:7001@17001`.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct NodeRef(Intern<Announced>);
 

@@ -395,6 +395,7 @@ fn inspection(hosts: &[&str], lacking: &[&str], state: ClusterState) -> Inspecti
             state,
             refusal: None,
             findings: Vec::new(),
+            converging: false,
             ops: Vec::new(),
             starts: BTreeMap::new(),
             config: BTreeMap::new(),

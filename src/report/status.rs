@@ -7,12 +7,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cluster::{State, View, sentences},
+    cluster::{Finding, Member, Op, Relation, State, View, finding_sentences, members, sentences},
     inspect::Inspection,
     inventory::{Environment, Fleet, Node},
     redis::show_slots,
-    units::HostName,
+    units::{HostName, NodeId},
 };
+
+/// The most findings that are listed.
+const MAX_LINES: usize = 10;
 
 /// The state of a fleet.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,17 +25,19 @@ pub struct Status {
     pub engine: String,
     pub version: String,
     pub environment: Environment,
-    /// Whether nothing is missing.
+    /// Whether nothing is broken.
     pub healthy: bool,
     /// What is missing, as text.
     pub standing: String,
     /// Why `apply` refuses to change anything, if so.
     pub refusal: Option<String>,
-    /// What is wrong besides, a sentence each.
-    pub findings: Vec<String>,
+    /// All that is not as it should be.
+    pub findings: Vec<Finding>,
     /// What `apply` would send to the cluster.
-    pub ops: Vec<String>,
+    pub ops: Vec<Op>,
     pub nodes: Vec<NodeStatus>,
+    /// What the cluster or its manifest knows and the inventory does not.
+    pub others: Vec<Member>,
 }
 
 /// The state of one node.
@@ -41,6 +46,9 @@ pub struct Status {
 pub struct NodeStatus {
     pub host: HostName,
     pub address: String,
+    /// The id it has in the cluster, or had where it does not answer.
+    pub id: Option<NodeId>,
+    pub relation: Relation,
     /// `master`, `replica`, `loading`, `down`; `unknown` where its host cannot be reached.
     pub state: String,
     /// A master's slots; a replica's master.
@@ -55,7 +63,9 @@ pub struct NodeStatus {
 
 impl Status {
     pub fn new<D>(fleet: &Fleet, survey: &Inspection<D>) -> Self {
-        let nodes = fleet.nodes().map(|node| NodeStatus::new(node, survey)).collect();
+        let mut members = members(fleet, &survey.on_disk, &survey.cluster);
+        let others = members.split_off(fleet.nodes().count());
+        let nodes = fleet.nodes().zip(members).map(|(node, member)| NodeStatus::new(node, member, survey));
         Self {
             cluster: fleet.name.clone(),
             engine: fleet.engine.to_string(),
@@ -64,20 +74,23 @@ impl Status {
             healthy: survey.assessment.is_healthy(),
             standing: survey.assessment.state.to_string(),
             refusal: survey.assessment.refusal.as_ref().map(ToString::to_string),
-            findings: survey.assessment.findings.iter().cloned().chain(survey.assessment.drift()).collect(),
-            ops: sentences(survey.assessment.ops.iter().chain(&survey.assessment.settings())),
-            nodes,
+            findings: survey.assessment.findings.clone(),
+            ops: survey.assessment.ops.iter().cloned().chain(survey.assessment.settings()).collect(),
+            nodes: nodes.collect(),
+            others,
         }
     }
 }
 
 impl NodeStatus {
-    fn new<D>(node: &Node, survey: &Inspection<D>) -> Self {
+    fn new<D>(node: &Node, member: Member, survey: &Inspection<D>) -> Self {
         let process = survey.hosts.get(node.host()).and_then(|host| host.observed.node(node.name()));
         let process = process.and_then(|answer| answer.running.as_ref());
         let mut status = Self {
             host: node.host().clone(),
             address: node.key.to_string(),
+            id: member.id,
+            relation: member.relation,
             state: "down".to_owned(),
             role: String::new(),
             keys: None,
@@ -141,28 +154,70 @@ pub fn status(status: &Status) -> String {
     let width =
         |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
-    for (row, problem) in
-        [(&head, None)].into_iter().chain(rows.iter().zip(status.nodes.iter().map(|n| n.problem.as_ref())))
-    {
+    let remarks = status.nodes.iter().map(NodeStatus::remark);
+    for (row, remark) in [(&head, String::new())].into_iter().chain(rows.iter().zip(remarks)) {
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(text, "{cell:width$}  ");
         }
-        match problem {
-            Some(problem) => text.push_str(&problem.red().to_string()),
-            None => text.truncate(text.trim_end().len()),
+        if remark.is_empty() {
+            text.truncate(text.trim_end().len());
+        } else {
+            text.push_str(&remark.red().to_string());
         }
         text.push('\n');
     }
-    for finding in status.refusal.iter().chain(&status.findings) {
+    for member in &status.others {
+        let _ = writeln!(text, "{} {}", "?".yellow(), other(member));
+    }
+    // The heading tells what is missing where that is one thing.
+    let findings: Vec<String> = finding_sentences(&status.findings)
+        .into_iter()
+        .filter(|finding| *finding != status.standing)
+        .collect();
+    for finding in findings.iter().take(MAX_LINES) {
         let _ = writeln!(text, "{} {finding}", "!".red());
     }
-    for op in &status.ops {
+    if findings.len() > MAX_LINES {
+        let _ = writeln!(text, "  and {} more, which --json shows", findings.len() - MAX_LINES);
+    }
+    for op in sentences(&status.ops) {
         let _ = writeln!(text, "{} `provision apply`: {op}", "~".yellow());
     }
     text
 }
 
+/// A member that the inventory does not have, as a sentence.
+fn other(member: &Member) -> String {
+    let name = member.name.as_ref().map(ToString::to_string);
+    let id = member.id.as_ref().map(ToString::to_string);
+    let who = match (id, name) {
+        (Some(id), Some(name)) => format!("{id} ({name})"),
+        (id, name) => id.or(name).unwrap_or_default(),
+    };
+    let at = member.endpoints.map_or_else(String::new, |endpoints| format!(" at {}", endpoints.client));
+    let what = match member.relation {
+        Relation::Leaving => "leaving: a member of the cluster that the inventory does not have",
+        Relation::Moved => "moved: the inventory has it at another address",
+        Relation::Remnant => "a remnant: the cluster still lists it, and it is gone",
+        Relation::Stranger => "a stranger: it runs, and neither inventory nor manifest know it",
+        Relation::Wanted | Relation::New | Relation::Returning => "",
+    };
+    format!("{who}{at}: {what}")
+}
+
 impl NodeStatus {
+    /// What is wrong with it, and what it is to the cluster where that is not plain.
+    fn remark(&self) -> String {
+        let id = self.id.as_deref().unwrap_or("another id");
+        let relation = match self.relation {
+            Relation::New => Some("new".to_owned()),
+            Relation::Returning => Some("blank, and the manifest knows it".to_owned()),
+            Relation::Moved => Some(format!("the cluster has {id} at another address")),
+            _ => None,
+        };
+        self.problem.iter().cloned().chain(relation).collect::<Vec<_>>().join("; ")
+    }
+
     fn row(&self) -> [String; 7] {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         [

@@ -182,7 +182,7 @@ async fn a_killed_node_is_named() {
     }
     let standing = assess(&lab.premises(), &observe(writer.reader()).await).state;
     assert!(
-        matches!(&standing, ClusterState::Degraded { down } if down[0].contains(&victim.to_string())),
+        matches!(&standing, ClusterState::Degraded { down } if down[0].to_string().contains(&victim.to_string())),
         "{standing:?}"
     );
 

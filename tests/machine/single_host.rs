@@ -562,3 +562,33 @@ fn the_only_copy_of_keys_in_memory_is_not_restarted() {
     sandbox.apply();
     assert_eq!(count("127.0.0.1:7361", keys), keys);
 }
+
+/// A formed cluster of which something is wrong that no run repairs: a master refuses writes.
+#[test]
+fn what_is_broken_and_no_run_repairs_is_no_success() {
+    let text = inventory("full", 7761, "replicas = 0", "[cluster.config]\nmaxmemory = \"32mb\"\n");
+    let sandbox = Sandbox::with("full", 7761, &format!("{text}nodes = 3\n"));
+    sandbox.apply().ok();
+    let full = "127.0.0.1:7761";
+    let own = |key: &String| matches!(ask(full, &["SET", key, ""]), Reply::Text(_));
+    let tag = (0..1000).map(|n| format!("key:{n}")).find(own).unwrap();
+    let value = "x".repeat(8_192);
+    let is_full = |n: usize| {
+        let reply = ask(full, &["SET", &format!("{{{tag}}}:{n}"), &value]);
+        matches!(&reply, Reply::Error(text) if text.starts_with("OOM"))
+    };
+    assert!((0..10_000).any(is_full), "no write was refused");
+    let says = "I39: 127.0.0.1:7761 is at its limit and refuses writes";
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        sandbox.run(verb).code(1).says("by itself, but it is not as it should be:").says(says);
+    }
+    sandbox.run(&["status"]).code(1).says(says);
+    let status: serde_json::Value =
+        serde_json::from_str(&sandbox.run(&["status", "--json"]).code(1).stdout).unwrap();
+    assert_eq!(status["findings"][0]["kind"]["invariant"], "I39", "{status}");
+    assert_eq!(status["nodes"][0]["relation"], "wanted", "{status}");
+    assert_eq!(ask(full, &["FLUSHALL"]), Reply::Text("OK".into()));
+    for verb in ["plan", "status"] {
+        sandbox.run(&[verb]).ok();
+    }
+}

@@ -11,6 +11,10 @@ use crate::{
 /// The replicas that should lead instead of their masters, each with its master: none where no host and no
 /// zone holds most masters, or where failovers cannot change that. Only replicas that are online count.
 pub(in crate::cluster) fn misplaced(fleet: &Fleet, observed: &Observed) -> Vec<(NodeRef, NodeRef)> {
+    // While slots move their keys are on two nodes: no hand-over then.
+    if !observed.open_slots.is_empty() {
+        return Vec::new();
+    }
     let shards: Vec<Vec<NodeRef>> = observed
         .slot_owners()
         .map(|(master, view)| {

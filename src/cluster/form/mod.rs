@@ -199,7 +199,8 @@ impl Forming<'_> {
         let refused = self.refused.iter().map(|(node, text)| format!("{node} answered: {text}"));
         // The later kinds wait for the first.
         let first = gaps.first().map(|gap| gap.kind);
-        let missing = gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.text);
+        let missing =
+            gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.finding.to_string());
         let lead =
             leaders.iter().map(|(leader, master)| format!("{leader} does not lead instead of {master} yet"));
         // A pair that was introduced several times is still one pair.

@@ -13,7 +13,7 @@ pub use self::{
     next_start::{NextStart, Persistence},
     start::{StartRule, start_rules},
 };
-use super::{observe::Observed, on_disk::OnDisk};
+use super::{auth_mismatch::AuthMismatch, manifest::TwoManifests, observe::Observed, on_disk::OnDisk};
 use crate::{
     inventory::{Engine, Fleet, NodeRef, Version},
     redis::{NodeRow, SLOTS, SlotRange, show_slots},
@@ -127,6 +127,12 @@ pub enum SafetyViolation {
         "the address of a member that runs cannot be changed yet: set its address back. Nothing was changed"
     ))]
     Moved { id: NodeId, member: Box<MemberName>, has: String, wants: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    AuthMismatch(AuthMismatch),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    TwoManifests(TwoManifests),
 }
 
 fn names(nodes: &[NodeName]) -> String {

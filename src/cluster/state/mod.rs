@@ -1,33 +1,36 @@
 //! What a fleet's cluster is right now, and whether it may be changed at all. Pure, and asked before anything
 //! changes.
 
+mod findings;
 mod ops;
 
 use crate::inventory::NodeRef;
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    config_change::{ConfigChange, Setting},
-    drift,
-    form::{gaps, target, target::TargetRoles},
+    config_change::ConfigChange,
+    finding::{Finding, FindingKind},
+    form::target::{self, TargetRoles},
     manifest::Manifest,
     observe::{Observed, View},
-    op::{self, Op},
+    op::Op,
     premises::Premises,
     safety::{self, SafetyViolation, StartRule},
     topology::Topology,
-    tuning,
 };
 
 /// What is known of a cluster before anything changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     pub state: ClusterState,
-    /// Why nothing may be changed, if so.
+    /// Why nothing may be changed, if so; the first of the findings says it, too.
     pub refusal: Option<SafetyViolation>,
-    /// What is wrong besides, a sentence each: it is no reason to refuse, and not all of it is repaired.
-    pub findings: Vec<String>,
-    /// What the next run sends to the cluster, as far as it can be told: more where nodes have yet to start.
+    /// All that is not as it should be.
+    pub findings: Vec<Finding>,
+    /// Whether another look, a moment later, may find less: nodes have yet to hear of each other.
+    pub converging: bool,
+    /// What the next run sends to the cluster, as far as it can be told: the repairs of the findings. More
+    /// follows where nodes have yet to start.
     pub ops: Vec<Op>,
     /// When each node that does not run may start.
     pub starts: BTreeMap<NodeRef, StartRule>,
@@ -36,62 +39,41 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// Whether nothing is wrong and nothing to be done.
+    /// Whether nothing is broken.
     pub fn is_healthy(&self) -> bool {
-        self.state == ClusterState::Formed
-            && self.refusal.is_none()
-            && self.findings.is_empty()
-            && self.drift().is_empty()
+        !self.findings.iter().any(Finding::is_broken)
     }
 
-    /// The values that nodes run with and that their files do not say, a sentence each.
-    pub fn drift(&self) -> Vec<String> {
-        let mut groups: Vec<(&Setting, Vec<NodeRef>)> = Vec::new();
-        for (node, change) in self.config.iter().filter(|(_, change)| !change.file_differs) {
-            for setting in &change.live {
-                match groups.iter_mut().find(|(other, _)| *other == setting) {
-                    Some((_, nodes)) => nodes.push(*node),
-                    None => groups.push((setting, vec![*node])),
-                }
-            }
-        }
-        let sentence = |(setting, nodes): (&Setting, Vec<NodeRef>)| {
-            let (directive, was, value) =
-                (&setting.directive, op::shown(&setting.was), op::shown(&setting.value));
-            let (verb, whose) =
-                if nodes.len() == 1 { ("runs", "its file says") } else { ("run", "their files say") };
-            format!("{} {verb} with {directive} {was}, and {whose} {value}", named(&nodes))
-        };
-        groups.into_iter().map(sentence).collect()
+    /// The same with how the configurations of running nodes differ: what runs with another value than its
+    /// file says is a finding.
+    #[must_use]
+    pub fn with_config(mut self, config: BTreeMap<NodeRef, ConfigChange>) -> Self {
+        self.findings.extend(findings::drift(&config));
+        self.findings.extend(findings::lowered(&config));
+        self.config = config;
+        self
     }
 
-    /// The values that engines lowered by themselves, a sentence each: no run can raise them.
-    pub fn lowered(&self) -> Vec<String> {
-        let lowered = self.config.iter().filter_map(|(node, change)| Some((node, change.lowered.as_ref()?)));
-        let sentence = |(node, Setting { directive, value, was }): (_, &Setting)| {
-            let files = was.parse::<u64>().map_or(0, |was| was + drift::RESERVED_FILES);
-            format!(
-                "{node} lowered {directive} from {value} to {was} when it started, since it may open {files} files: \
-                 raise that limit (`ulimit -Hn`), or set {directive} to {was}"
-            )
-        };
-        lowered.map(sentence).collect()
+    /// The same where this forbids any change. Whatever else was found to forbid one counts less.
+    #[must_use]
+    pub fn refused(mut self, violation: SafetyViolation) -> Self {
+        let why = findings::refusal(&violation);
+        let is_same = |other: &Finding| other.kind == why.kind && other.subject == why.subject;
+        self.findings.retain(|finding| finding.kind != FindingKind::Refused && !is_same(finding));
+        self.findings.insert(0, why);
+        self.ops.clear();
+        self.refusal = Some(violation);
+        self
     }
 
-    /// What a run would set on running nodes.
+    /// What a run would set on running nodes: nothing, where it refuses.
     pub fn settings(&self) -> Vec<Op> {
+        if self.refusal.is_some() {
+            return Vec::new();
+        }
         let live = self.config.iter().filter(|(_, change)| change.at_start.is_empty());
         live.flat_map(|(node, change)| change.live.iter().map(|setting| Op::set(*node, setting.clone())))
             .collect()
-    }
-}
-
-/// The first few, and how many more there are.
-fn named(nodes: &[NodeRef]) -> String {
-    let first: Vec<String> = nodes.iter().take(3).map(ToString::to_string).collect();
-    match nodes.len().saturating_sub(first.len()) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
@@ -102,10 +84,10 @@ pub enum ClusterState {
     Formed,
     /// No node knows another one.
     Unformed { no_process_running: bool },
-    /// All nodes answer and this is missing; `converging` where gossip may still close all of it.
-    Partial { missing: Vec<String>, converging: bool },
+    /// All nodes answer and this is missing, which forming closes.
+    Partial { missing: Vec<Finding> },
     /// A cluster with nodes that do not answer.
-    Degraded { down: Vec<String> },
+    Degraded { down: Vec<Finding> },
 }
 
 /// Says what the cluster is, whether it may be changed, and what a run will do.
@@ -114,26 +96,47 @@ pub fn assess(premises: &Premises<'_>, observed: &Observed) -> Assessment {
     let topology = Topology::place(fleet);
     let starts = safety::start_rules(premises, observed);
     let checked = safety::check(fleet, observed, disk);
-    let down: Vec<String> = observed.down().map(|(node, reason)| format!("{node}: {reason}")).collect();
-    let all_up = down.is_empty();
-    let target = all_up.then(|| target::decide(premises, &topology, observed));
+    let target = observed.all_up().then(|| target::decide(premises, &topology, observed));
     let is_blank = checked.as_ref().is_ok_and(safety::Members::is_blank) && disk.manifest.is_none();
     let state = match &target {
         _ if is_blank => ClusterState::Unformed { no_process_running: observed.views().next().is_none() },
-        None => ClusterState::Degraded { down },
+        None => ClusterState::Degraded { down: findings::silent(premises, observed, &starts) },
         Some(target) => completeness(premises, observed, target),
     };
-    let refusal = checked.err().or_else(|| {
-        let refused = starts.values().find_map(|rule| match rule {
-            StartRule::Refused(violation) => Some(violation.clone()),
-            _ => None,
-        });
-        let refused = refused.or_else(|| no_majority(premises, observed, &starts));
-        refused.or_else(|| target.as_ref().and_then(|target| target.refuse_loss(fleet)))
+    let refusal = checked.err().or_else(|| refusal(premises, observed, &starts, target.as_ref()));
+    let findings = findings::of_state(&state);
+    let converging = is_converging(observed, &state);
+    let (ops, config) = (Vec::new(), BTreeMap::new());
+    let mut assessment = Assessment { state, refusal: None, findings, converging, ops, starts, config };
+    if !is_blank {
+        assessment.findings.extend(findings::beside(observed, target.as_ref()));
+    }
+    match refusal {
+        Some(violation) => return assessment.refused(violation),
+        None if is_blank => return assessment,
+        None => {}
+    }
+    for (finding, converges) in findings::invariants(fleet, &topology, observed, &assessment.findings) {
+        assessment.converging |= converges;
+        assessment.findings.push(finding);
+    }
+    assessment.ops = ops::of(premises, observed, target.as_ref(), &assessment.findings);
+    assessment
+}
+
+/// Why no node may be changed, whose members are all of this cluster.
+fn refusal(
+    premises: &Premises<'_>,
+    observed: &Observed,
+    starts: &BTreeMap<NodeRef, StartRule>,
+    target: Option<&TargetRoles>,
+) -> Option<SafetyViolation> {
+    let refused = starts.values().find_map(|rule| match rule {
+        StartRule::Refused(violation) => Some(violation.clone()),
+        _ => None,
     });
-    let findings = observed.open_slots.iter().map(ToString::to_string).collect();
-    let ops = if is_blank { Vec::new() } else { ops::of(premises, observed, target.as_ref(), &starts) };
-    Assessment { state, refusal, findings, ops, starts, config: BTreeMap::new() }
+    let refused = refused.or_else(|| no_majority(premises, observed, starts));
+    refused.or_else(|| target.and_then(|target| target.refuse_loss(premises.fleet)))
 }
 
 /// Refuses to wait for an election that cannot come: after all starts that need none, most masters are still
@@ -164,29 +167,15 @@ fn no_majority(
 
 /// How complete a cluster is whose nodes all answer.
 fn completeness(premises: &Premises<'_>, observed: &Observed, target: &TargetRoles) -> ClusterState {
-    let fleet = premises.fleet;
-    let gaps = gaps::find(fleet, observed, target);
-    let mut left: Vec<String> = tuning::not_restored(fleet, observed)
-        .into_iter()
-        .map(|(node, directive, value)| {
-            format!("{node} still has {} as formation set it, and not {value}", directive.name())
-        })
-        .collect();
-    left.extend(observed.closable_slots().map(|open| format!("{open}, and nobody makes this move")));
-    if gaps.is_empty() && left.is_empty() {
-        let recorded = Manifest::of(fleet, observed, premises.disk.manifest.as_ref());
-        if recorded == premises.disk.manifest && premises.disk.outdated.is_empty() {
-            return ClusterState::Formed;
-        }
-        let missing = vec!["the manifest of its members is missing or old on some hosts".to_owned()];
-        return ClusterState::Partial { missing, converging: false };
-    }
+    let missing = findings::missing(premises, observed, target);
+    if missing.is_empty() { ClusterState::Formed } else { ClusterState::Partial { missing } }
+}
+
+/// Whether gossip may still close all that is missing.
+fn is_converging(observed: &Observed, state: &ClusterState) -> bool {
+    let ClusterState::Partial { missing } = state else { return false };
     let knows_all = |view: &View| observed.views().all(|(_, peer)| view.row(&peer.id).is_some());
-    let converging = left.is_empty()
-        && gaps.iter().all(|gap| gap.kind >= gaps::GapKind::Link)
-        && observed.views().all(|(_, view)| knows_all(view));
-    let missing = gaps.into_iter().map(|gap| gap.text).chain(left).collect();
-    ClusterState::Partial { missing, converging }
+    missing.iter().all(findings::is_news) && observed.views().all(|(_, view)| knows_all(view))
 }
 
 impl fmt::Display for ClusterState {
@@ -197,17 +186,17 @@ impl fmt::Display for ClusterState {
             Self::Unformed { no_process_running: false } => {
                 f.write_str("the nodes do not know each other yet")
             }
-            Self::Partial { missing, .. } => some(f, missing, "things are missing"),
+            Self::Partial { missing } => some(f, missing, "things are missing"),
             Self::Degraded { down } => some(f, down, "nodes are down"),
         }
     }
 }
 
 /// The one thing there is, or how many there are and the first of them.
-fn some(f: &mut fmt::Formatter<'_>, all: &[String], what: &str) -> fmt::Result {
+fn some(f: &mut fmt::Formatter<'_>, all: &[Finding], what: &str) -> fmt::Result {
     match all {
         [] => write!(f, "no {what}"),
-        [one] => f.write_str(one),
+        [one] => write!(f, "{one}"),
         [first, ..] => write!(f, "{} {what}, the first: {first}", all.len()),
     }
 }

@@ -10,6 +10,7 @@ mod host_looks;
 mod invariants;
 mod mode;
 mod node_config;
+mod reading;
 mod record;
 mod redirect;
 mod syncs;
@@ -18,6 +19,7 @@ mod write_probe;
 
 use std::collections::BTreeMap;
 
+pub(super) use self::reading::broken_by_reading;
 use self::verification::Verification;
 pub use self::{
     evidence::{Evidence, Invariant, Status},

@@ -58,6 +58,17 @@ impl NodeConfig {
         Self { expected, running: BTreeMap::new() }
     }
 
+    /// Where no file was read: the running values count as those that were chosen.
+    pub(super) fn of_running(values: &BTreeMap<String, String>) -> Self {
+        let pairs = || values.iter().map(|(name, value)| (canonical(name), name, value));
+        let expected =
+            |name: &String, value: &String| Expected { name: name.clone(), lines: vec![value.clone()] };
+        Self {
+            expected: pairs().map(|(key, name, value)| (key, expected(name, value))).collect(),
+            running: pairs().map(|(key, _, value)| (key, value.clone())).collect(),
+        }
+    }
+
     /// The last word on one directive, where file or inventory have one.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         Some(self.expected.get(name)?.lines.last()?.trim_matches('"'))

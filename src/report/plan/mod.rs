@@ -82,7 +82,7 @@ impl Plan {
                 self.fleet.hosts.iter().map(|host| host.name.as_str()).filter(named).collect();
             let _ = writeln!(text, "  {} {}: {notice}", "!".yellow(), shortened(&hosts));
         }
-        for finding in &self.cluster.findings {
+        for finding in self.cluster.for_the_user() {
             let _ = writeln!(text, "  {} {finding}", "!".red());
         }
         text

@@ -136,9 +136,6 @@ every!(errors_of_plans: plan::Error {
 every!(errors_of_inspection: inspect::Error {
     inspect::Error::Host(_) => host::Error::Garbled { host: word("n1"), answer: word("?") }.into(),
     inspect::Error::Secret(_) => secret::Error::Unset(word("PASSWORD")).into(),
-    inspect::Error::TwoManifests(_) =>
-        cluster::TwoManifests { one: "n1".into(), other: "n2".into() }.into(),
-    inspect::Error::AuthMismatch(_) => auth_mismatch().into(),
     inspect::Error::NoSession(_) => inspect::NoSession { host: word("n1") }.into(),
 });
 
@@ -250,6 +247,10 @@ every!(errors_of_safety: cluster::SafetyViolation {
     cluster::SafetyViolation::Moved { .. } => cluster::SafetyViolation::Moved {
         id: "a".repeat(40).into(), member: member().into(), has: word("10.0.0.1:7001"), wants: word("10.0.0.9:7001"),
     },
+    cluster::SafetyViolation::AuthMismatch(_) => cluster::SafetyViolation::AuthMismatch(auth_mismatch()),
+    cluster::SafetyViolation::TwoManifests(_) => cluster::SafetyViolation::TwoManifests(
+        cluster::TwoManifests { one: "n1".into(), other: "n2".into() },
+    ),
 });
 
 every!(errors_of_forming: cluster::FormError {

@@ -3,9 +3,14 @@
 use insta::assert_snapshot;
 
 use crate::{
-    cluster::{Evidence, Invariant, Status as Verdict},
+    cluster::{
+        Evidence, Finding, FindingKind, Invariant, Member, MemberState, Op, Relation, Severity,
+        Status as Verdict, Subject,
+    },
     event::Event,
     host::{Decision, Key},
+    inventory::Endpoints,
+    redis::SlotRange,
     report::{
         HostKey, NodeStatus, Status, evidence_table,
         host_key::text as host_key_text,
@@ -21,6 +26,8 @@ fn node(number: usize, state: &str, role: &str) -> NodeStatus {
     NodeStatus {
         host: format!("n{number}").into(),
         address: format!("10.77.0.{}:7001", 10 + number),
+        id: Some(format!("{number:040x}").into()),
+        relation: Relation::Wanted,
         state: state.to_owned(),
         role: role.to_owned(),
         keys: up.then_some(1200),
@@ -44,6 +51,7 @@ fn state(standing: &str, nodes: Vec<NodeStatus>) -> Status {
         findings: Vec::new(),
         ops: Vec::new(),
         nodes,
+        others: Vec::new(),
     }
 }
 
@@ -75,14 +83,109 @@ fn a_cluster_with_a_host_that_is_away() {
     assert_snapshot!(plain(&status(&state("10.77.0.16:7001: its host cannot be reached", nodes))));
 }
 
+/// A cluster of which something is wrong: a status with everything in it.
+fn troubled() -> Status {
+    let key = |number: usize| fleet(6).hosts[number - 1].nodes[0].key;
+    let finding = |kind, subject, evidence: &str, repair| Finding {
+        kind,
+        subject,
+        severity: Severity::Broken,
+        evidence: evidence.to_owned(),
+        repair,
+    };
+    let id = |digit: &str| crate::units::NodeId::from(digit.repeat(40));
+    let set = |number| Op::Set {
+        node: key(number),
+        directive: "maxmemory".to_owned(),
+        value: "1gb".to_owned(),
+        was: "0".to_owned(),
+    };
+    let drift = |number| finding(FindingKind::Drift, Subject::Node(key(number)), "", Some(set(number)));
+    let forget = Op::Forget { id: id("d"), address: "10.77.0.19:7001".to_owned() };
+    let claim = Op::Claim { node: key(2), slots: vec![SlotRange::new(0, 9)] };
+    let other = |name: Option<&str>, digit: &str, port: u16, state, relation| Member {
+        name: name.map(|name| name.parse().unwrap()),
+        id: Some(id(digit)),
+        endpoints: Some(Endpoints::at(format!("10.77.0.19:{port}").parse().unwrap())),
+        state,
+        relation,
+    };
+    let mut nodes = nodes();
+    nodes[0].relation = Relation::Moved;
+    nodes[2] = NodeStatus {
+        problem: Some("it is not running".to_owned()),
+        relation: Relation::Returning,
+        ..node(3, "down", "")
+    };
+    nodes[5] = NodeStatus { relation: Relation::New, id: None, ..node(6, "master", "") };
+    let stale = "10.77.0.12:7001 still lists dddd, which is the id of no node";
+    Status {
+        healthy: false,
+        findings: vec![
+            finding(FindingKind::StaleId, Subject::Member(id("d")), stale, Some(forget.clone())),
+            finding(
+                FindingKind::UnownedSlots,
+                Subject::Slots(vec![SlotRange::new(0, 9)]),
+                "10 slots planned for 10.77.0.12:7001 have no owner",
+                Some(claim.clone()),
+            ),
+            finding(
+                FindingKind::Invariant("I21".to_owned()),
+                Subject::Cluster,
+                "host n1 holds 2 of 3 masters: its loss stops the cluster",
+                None,
+            ),
+            drift(1),
+            drift(4),
+        ],
+        ops: vec![forget, claim, set(1), set(4)],
+        others: vec![
+            other(Some("n7/7001"), "b", 7001, MemberState::Up, Relation::Leaving),
+            other(Some("n1/7001"), "c", 7002, MemberState::Up, Relation::Moved),
+            other(None, "d", 7003, MemberState::Down, Relation::Remnant),
+            other(None, "e", 7004, MemberState::Up, Relation::Stranger),
+        ],
+        ..state("2 things are missing, the first: 10.77.0.12:7001 still lists dddd", nodes)
+    }
+}
+
+#[test]
+fn a_cluster_of_which_something_is_wrong() {
+    assert_snapshot!(plain(&status(&troubled())));
+}
+
+#[test]
+fn ten_findings_are_listed_and_the_one_of_the_heading_is_not() {
+    let gap = |number: usize| Finding {
+        kind: FindingKind::Link,
+        subject: Subject::Cluster,
+        severity: Severity::Broken,
+        evidence: format!("gap {number}"),
+        repair: None,
+    };
+    let shown = |standing: &str, count| {
+        let all = Status { findings: (0..count).map(gap).collect(), ..state(standing, Vec::new()) };
+        plain(&status(&all)).lines().skip(2).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("gap 0", 1), [""; 0]);
+    let many = shown("12 things are missing, the first: gap 0", 12);
+    assert_eq!((many.len(), &*many[9], &*many[10]), (11, "! gap 9", "  and 2 more, which --json shows"));
+}
+
 #[test]
 fn the_json_of_a_status_and_of_a_proof_is_what_the_schema_says() {
     let schema = jsonschema::draft202012::new(&crate::report::schema()).unwrap();
-    for mut shown in
-        [serde_json::to_value(state("formed", nodes())), serde_json::to_value(evidence())].map(Result::unwrap)
-    {
+    let shown = [serde_json::to_value(troubled()), serde_json::to_value(evidence())];
+    for mut shown in shown.map(Result::unwrap) {
         let errors: Vec<String> = schema.iter_errors(&shown).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
+        for (list, key) in [("findings", "kind"), ("ops", "op"), ("others", "relation")] {
+            let mut other = shown.clone();
+            if let Some(value) = other.get_mut(list) {
+                value[0][key] = "colour".into();
+                assert!(!schema.is_valid(&other), "the schema allows any {key}");
+            }
+        }
         shown["colour"] = "red".into();
         assert!(!schema.is_valid(&shown), "the schema allows anything");
     }
@@ -90,9 +193,12 @@ fn the_json_of_a_status_and_of_a_proof_is_what_the_schema_says() {
 
 #[test]
 fn the_json_of_a_status() {
-    let mut nodes = nodes();
-    nodes.truncate(1);
-    assert_snapshot!(serde_json::to_string_pretty(&state("formed", nodes)).unwrap());
+    let mut all = troubled();
+    all.nodes.truncate(1);
+    all.findings.truncate(3);
+    all.ops.truncate(2);
+    all.others.truncate(1);
+    assert_snapshot!(serde_json::to_string_pretty(&all).unwrap());
 }
 
 fn evidence() -> Evidence {

@@ -41,8 +41,8 @@ pub(in crate::cluster) enum Step {
     Stabilise(u16),
 }
 
-/// The largest fleet whose every pair is introduced by MEET. In a larger one gossip is cheaper: it brings roles
-/// and slots with the first packet, and needs no handshake.
+/// The largest fleet whose every pair is introduced by MEET. In a larger one gossip is cheaper: it brings
+/// roles and slots with the first packet, and needs no handshake.
 const INTRODUCE: usize = 50;
 /// In a larger fleet each node is introduced to this many that follow it in the order of the inventory. The
 /// answer to each first packet tells of several more, so that what a node knows grows by itself.
@@ -78,9 +78,6 @@ pub(super) fn close(observed: &Observed) -> Vec<(NodeRef, Step)> {
 /// The hand-overs after which no host and no zone holds most masters, where that can be. They are for a
 /// cluster in which nothing else is missing.
 pub(super) fn lead(fleet: &Fleet, observed: &Observed) -> Vec<(NodeRef, Step)> {
-    if !observed.open_slots.is_empty() {
-        return Vec::new();
-    }
     leaders::misplaced(fleet, observed).into_iter().map(|(leader, _)| (leader, Step::Lead)).collect()
 }
 

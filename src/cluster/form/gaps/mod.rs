@@ -1,10 +1,15 @@
-//! What is still missing to a cluster: the invariants formation ends on, each gap in words.
+//! What is still missing to a cluster: the invariants formation ends on, each gap a finding.
 
 use super::target::TargetRoles;
 use crate::{
-    cluster::observe::{Observed, View},
-    inventory::Fleet,
-    redis::{SLOTS, SlotRange, count_slots},
+    cluster::{
+        finding::{Finding, FindingKind, Severity, Subject},
+        observe::{Observed, State, View},
+        op::Op,
+    },
+    inventory::{Fleet, NodeRef},
+    redis::{NodeRow, SLOTS, SlotRange, count_slots},
+    units::NodeId,
 };
 
 /// What a gap is about, in the order they close.
@@ -39,7 +44,7 @@ impl GapKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster) struct Gap {
     pub(in crate::cluster) kind: GapKind,
-    pub(in crate::cluster) text: String,
+    pub(in crate::cluster) finding: Finding,
 }
 
 /// All gaps, in order; none means the cluster is formed.
@@ -63,59 +68,62 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    fn add(&mut self, kind: GapKind, text: String) {
-        self.found.push(Gap { kind, text });
+    fn add(&mut self, kind: GapKind, finding: Finding) {
+        self.found.push(Gap { kind, finding });
+    }
+
+    fn add_of(&mut self, kind: GapKind, cause: FindingKind, node: NodeRef, text: String) {
+        self.add(kind, Finding::broken(cause, Subject::Node(node), text));
     }
 
     fn processes(&mut self) {
-        for (node, reason) in self.observed.down() {
-            self.add(GapKind::Process, format!("{node} {reason}"));
-        }
+        self.found.extend(silent(self.observed).map(|finding| Gap { kind: GapKind::Process, finding }));
     }
 
     fn slots(&mut self) {
         for (master, ranges) in &self.target.slot_assignments {
-            self.add(
-                GapKind::Slots,
-                format!("{} slots planned for {master} have no owner", count_slots(ranges)),
-            );
+            let text = format!("{} slots planned for {master} have no owner", count_slots(ranges));
+            let finding = Finding::broken(FindingKind::UnownedSlots, Subject::Slots(ranges.clone()), text);
+            let claim = Op::Claim { node: *master, slots: ranges.clone() };
+            self.add(GapKind::Slots, finding.repaired_by(claim));
         }
-        for text in self.target.pending.values() {
-            self.add(GapKind::Slots, text.clone());
+        for (node, text) in &self.target.pending {
+            let orphaned = self.observed.view(*node).is_some_and(View::is_replica);
+            let cause = if orphaned { FindingKind::Election } else { FindingKind::SlotConflict };
+            let promote = self.target.heirs.get(node).map(|of| Op::Promote { node: *node, of: of.clone() });
+            let finding = Finding::broken(cause, Subject::Node(*node), text.as_str());
+            self.add(GapKind::Slots, finding.repaired_by(promote));
         }
         for (node, view) in self.observed.views() {
             let known: usize = view.rows.iter().map(|row| count_slots(&row.slots)).sum();
             if known != usize::from(SLOTS) {
-                self.add(GapKind::Link, format!("{node} knows the owners of {known} slots only"));
+                let text = format!("{node} knows the owners of {known} slots only");
+                self.add_of(GapKind::Link, FindingKind::Link, node, text);
             }
         }
     }
 
     fn roles(&mut self, replicas: usize) {
-        let wrong: Vec<String> = self
-            .target
-            .replicas
-            .iter()
-            .filter(|(replica, master)| {
-                let master = self.observed.view(**master);
-                !self
-                    .observed
-                    .view(**replica)
-                    .zip(master)
-                    .is_some_and(|(own, master)| own.follows(&master.id))
-            })
-            .map(|(replica, master)| format!("{replica} is not a replica of {master} yet"))
-            .collect();
-        let under_replicated: Vec<String> = self
-            .target
-            .masters
-            .iter()
-            .map(|master| (master, self.target.replicas_of(*master).count()))
-            .filter(|(_, count)| *count < replicas && self.target.pending.is_empty())
-            .map(|(master, count)| format!("{master} has {count} of its {replicas} replicas"))
-            .collect();
-        for text in wrong.into_iter().chain(under_replicated) {
-            self.add(GapKind::Role, text);
+        for (replica, master) in &self.target.replicas {
+            let views = self.observed.view(*replica).zip(self.observed.view(*master));
+            if views.is_some_and(|(own, leader)| own.follows(&leader.id)) {
+                continue;
+            }
+            let text = format!("{replica} is not a replica of {master} yet");
+            let (node, master) = (*replica, *master);
+            let replicate = views.map(|(own, _)| Op::Replicate { node, master, flushes: own.keys() });
+            let finding = Finding::broken(FindingKind::Role, Subject::Node(node), text);
+            self.add(GapKind::Role, finding.repaired_by(replicate));
+        }
+        if !self.target.pending.is_empty() {
+            return;
+        }
+        for master in &self.target.masters {
+            let count = self.target.replicas_of(*master).count();
+            if count < replicas {
+                let text = format!("{master} has {count} of its {replicas} replicas");
+                self.add_of(GapKind::Role, FindingKind::Role, *master, text);
+            }
         }
     }
 
@@ -124,21 +132,25 @@ impl Gaps<'_> {
         let views: Vec<_> = self.observed.views().collect();
         for (from, view) in &views {
             for row in view.rows.iter().filter(|row| row.is_handshake()) {
-                let text = format!(
-                    "{from} is shaking hands with {} (bus port {})",
-                    row.written_address(),
-                    row.bus_port
-                );
-                self.add(GapKind::Link, text);
+                let (address, bus) = (row.written_address(), row.bus_port);
+                let text = format!("{from} is shaking hands with {address} (bus port {bus})");
+                self.add_of(GapKind::Link, FindingKind::NotMet, *from, text);
             }
             for (to, peer) in views.iter().filter(|(to, _)| to != from) {
-                if let Some(text) = mismatch(view, peer) {
+                if let Some((cause, text)) = mismatch(view, peer) {
                     let bus = to.announced().bus_port;
-                    self.add(GapKind::Link, format!("{from} → {to} (bus port {bus}): {text}"));
+                    self.add_of(
+                        GapKind::Link,
+                        cause,
+                        *from,
+                        format!("{from} → {to} (bus port {bus}): {text}"),
+                    );
                 }
             }
             for id in self.target.stale_ids.iter().filter(|id| view.row(id).is_some()) {
-                self.add(GapKind::Link, format!("{from} still lists {id}, which is the id of no node"));
+                let text = format!("{from} still lists {id}, which is the id of no node");
+                let finding = Finding::broken(FindingKind::StaleId, Subject::Member(id.clone()), text);
+                self.add(GapKind::Link, finding.repaired_by(forget(self.observed, id)));
             }
         }
     }
@@ -148,11 +160,13 @@ impl Gaps<'_> {
         let newest = self.observed.newest_epoch();
         for (node, epoch) in self.observed.views().map(|(node, view)| (node, view.current_epoch())) {
             if epoch != newest {
-                self.add(GapKind::Link, format!("{node} is at epoch {epoch} and not at {newest} yet"));
+                let text = format!("{node} is at epoch {epoch} and not at {newest} yet");
+                self.add_of(GapKind::Link, FindingKind::Epoch, node, text);
             }
         }
         for (node, _) in self.observed.views().filter(|(_, view)| view.lacks_epoch()) {
-            self.add(GapKind::Link, format!("{node} owns slots and has no config epoch"));
+            let text = format!("{node} owns slots and has no config epoch");
+            self.add_of(GapKind::Link, FindingKind::Epoch, node, text);
         }
     }
 
@@ -162,47 +176,79 @@ impl Gaps<'_> {
             else {
                 continue;
             };
-            if view.is_replica() && !view.info.replication.link_is_up() {
-                self.add(GapKind::Sync, format!("{replica} has no replication link to {master} yet"));
+            let replication = &view.info.replication;
+            let text = if view.is_replica() && !replication.link_is_up() {
+                format!("{replica} has no replication link to {master} yet")
             } else if !theirs.info.replication.has_online(replica.address()) {
-                self.add(GapKind::Sync, format!("{master} does not count {replica} as online yet"));
+                format!("{master} does not count {replica} as online yet")
+            } else {
+                continue;
+            };
+            let mut finding = Finding::broken(FindingKind::Sync, Subject::Node(*replica), text);
+            if replication.master_sync_in_progress == Some(true) {
+                finding.severity = Severity::Transitional;
             }
+            self.add(GapKind::Sync, finding);
         }
     }
 
     fn state(&mut self) {
         for (node, view) in self.observed.views() {
             if !view.cluster.is_ok() {
-                self.add(GapKind::State, format!("{node} says cluster_state:{}", view.cluster.state));
+                let text = format!("{node} says cluster_state:{}", view.cluster.state);
+                self.add_of(GapKind::State, FindingKind::State, node, text);
             }
         }
     }
 }
 
+/// The nodes that do not answer.
+pub(in crate::cluster) fn silent(observed: &Observed) -> impl Iterator<Item = Finding> {
+    observed.nodes.iter().filter_map(|(node, state)| {
+        let of = |cause, text| Some(Finding::broken(cause, Subject::Node(*node), text));
+        match state {
+            State::Up(_) => None,
+            State::Down(reason) => of(FindingKind::Down, format!("{node}: {reason}")),
+            State::AuthRejected(reason) => of(FindingKind::PasswordRejected, format!("{node}: {reason}")),
+            State::Loading(_) => {
+                let finding = of(FindingKind::Loading, format!("{node} is still loading its data"))?;
+                Some(Finding { severity: Severity::Transitional, ..finding })
+            }
+        }
+    })
+}
+
+fn forget(observed: &Observed, id: &NodeId) -> Op {
+    let row = observed.views().find_map(|(_, view)| view.row(id));
+    Op::Forget { id: id.clone(), address: row.map_or_else(String::new, NodeRow::written_address) }
+}
+
 /// In what a node's knowledge of a peer differs from the peer's own.
-pub(in crate::cluster) fn mismatch(view: &View, peer: &View) -> Option<String> {
+pub(in crate::cluster) fn mismatch(view: &View, peer: &View) -> Option<(FindingKind, String)> {
+    let link = |text: String| Some((FindingKind::Link, text));
     let (Some(row), Some(own)) = (view.row(&peer.id), peer.myself()) else {
-        return Some("they have not met".to_owned());
+        return Some((FindingKind::NotMet, "they have not met".to_owned()));
     };
     if let Some(flag) = ["fail", "fail?", "noaddr"].into_iter().find(|flag| row.has(flag)) {
-        return Some(format!("flagged {flag}"));
+        return link(format!("flagged {flag}"));
     }
     if !row.connected {
-        return Some("not connected".to_owned());
+        return link("not connected".to_owned());
     }
     if row.is_replica() != own.is_replica() || row.master != own.master {
-        return Some("has not heard of its role yet".to_owned());
+        return link("has not heard of its role yet".to_owned());
     }
     // Up to 6.2 a replica's row has an epoch of its own, which means nothing and is not spread.
     if own.is_master() && row.epoch != own.epoch {
-        return Some("has not heard of its config epoch yet".to_owned());
+        return Some((FindingKind::Epoch, "has not heard of its config epoch yet".to_owned()));
     }
     let sorted = |slots: &[SlotRange]| {
         let mut slots = slots.to_vec();
         slots.sort();
         slots
     };
-    (sorted(&row.slots) != sorted(&own.slots)).then(|| "has not heard of its slots yet".to_owned())
+    let differ = sorted(&row.slots) != sorted(&own.slots);
+    link("has not heard of its slots yet".to_owned()).filter(|_| differ)
 }
 
 #[cfg(test)]

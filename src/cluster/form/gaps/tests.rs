@@ -15,12 +15,12 @@ fn gaps(observed: &Observed) -> Vec<Gap> {
 fn gap(observed: &Observed) -> (GapKind, String) {
     let mut found = gaps(observed);
     assert_eq!(found.len(), 1, "{found:#?}");
-    let Gap { kind, text } = found.remove(0);
-    (kind, text)
+    let Gap { kind, finding } = found.remove(0);
+    (kind, finding.to_string())
 }
 
 fn text_of(kind: GapKind, observed: &Observed) -> Vec<String> {
-    gaps(observed).into_iter().filter(|gap| gap.kind == kind).map(|gap| gap.text).collect()
+    gaps(observed).into_iter().filter(|gap| gap.kind == kind).map(|gap| gap.finding.to_string()).collect()
 }
 
 #[test]
@@ -33,7 +33,8 @@ fn a_silent_node_is_a_gap_and_comes_first() {
     let observed = cluster(&SIX.replace("7006 replica 7003", "7006 down connection refused"));
     let gaps = gaps(&observed);
     assert_eq!(gaps[0].kind, GapKind::Process);
-    assert_eq!(gaps[0].text, "10.0.0.1:7006 connection refused");
+    assert_eq!(gaps[0].finding.to_string(), "10.0.0.1:7006: connection refused");
+    assert_eq!(gaps[0].finding.kind, FindingKind::Down);
 }
 
 #[test]
@@ -68,8 +69,11 @@ fn a_master_with_too_few_replicas_is_a_gap() {
         "7001 master 0-8191\n7002 master 8192-16383\n7003 replica 7001\n7004 replica 7001\n7005 replica 7002",
     );
     let found = find(&fleet, &observed, &decide(&Premises::of(&fleet), &Topology::place(&fleet), &observed));
-    let roles: Vec<_> =
-        found.into_iter().filter(|gap| gap.kind == GapKind::Role).map(|gap| gap.text).collect();
+    let roles: Vec<_> = found
+        .into_iter()
+        .filter(|gap| gap.kind == GapKind::Role)
+        .map(|gap| gap.finding.to_string())
+        .collect();
     assert_eq!(roles, ["10.0.0.1:7002 has 1 of its 2 replicas"]);
 }
 

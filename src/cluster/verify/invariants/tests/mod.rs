@@ -43,3 +43,22 @@ fn waiting_changes_no_binary_log_configuration_unit_or_limit() {
     assert_eq!(with(Converges::Never), ["I1", "I4", "I5", "I21", "I32", "I35", "I36", "I39"]);
     assert_eq!(with(Converges::OnHosts), ["I33"]);
 }
+
+/// A check by reading must not need what one look does not bring, or it could never break there.
+#[test]
+fn what_is_judged_by_reading_asks_nothing_else() {
+    let mut world = World::healthy();
+    world.details.clear();
+    world.syncs.clear();
+    world.redirects.clear();
+    world.hosts.clear();
+    world.read_only = true;
+    let open = |by_reading: bool| {
+        let ids: Vec<&str> =
+            TABLE.iter().filter(|check| check.by_reading == by_reading).map(|check| check.id).collect();
+        let open = |(id, check): (&'static str, Check)| (ids.contains(&id) && check.is_open()).then_some(id);
+        world.judge().into_iter().filter_map(open).collect::<Vec<_>>()
+    };
+    assert_eq!(open(true), [""; 0]);
+    assert_eq!(open(false), ["I5", "I8", "I27", "I28", "I30", "I32", "I33", "I36"]);
+}
