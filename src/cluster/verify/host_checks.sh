@@ -8,10 +8,14 @@ faults='Failed listening|NOAUTH|Fatal|BUG REPORT|Can.t save in background|Error 
 faults="$faults|corrupted|an.t update cluster config|Unrecoverable|MISCONF|Wrong signature|Bad file format"
 secrets='requirepass|masterauth|primaryauth|user|tls-key-file-pass|tls-client-key-file-pass'
 
+# All nodes of a host have one installed binary, and most run it: its identity is asked for once.
+binary='' identity=''
 check_node() {
   echo "node=$1"
-  [ -z "$2" ] || echo "running=$(stat -L -c %d:%i "/proc/$2/exe" 2>/dev/null)"
-  [ -z "$3" ] || echo "installed=$(stat -L -c %d:%i "$3" 2>/dev/null)"
+  [ "$binary" = "$3" ] || binary=$3 identity=$(stat -L -c %d:%i "$3" 2>/dev/null)
+  if [ -n "$2" ] && [ "/proc/$2/exe" -ef "$3" ]; then echo "running=$identity"
+  elif [ -n "$2" ]; then echo "running=$(stat -L -c %d:%i "/proc/$2/exe" 2>/dev/null)"; fi
+  [ -z "$3" ] || echo "installed=$identity"
   echo "data=$(cd "$4" 2>/dev/null && pwd -P)"
   [ ! -r "$4/nodes.conf" ] || sed 's/^/conf=/' "$4/nodes.conf"
   [ ! -r "$7" ] || {
