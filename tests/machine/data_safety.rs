@@ -11,7 +11,7 @@ use crate::support::{
     Sandbox, inventory, kill,
     lab::Lab,
     resp::{Reply, ask, count, fill, try_ask},
-    until,
+    until, warm,
 };
 
 /// Neither an AOF nor an RDB file.
@@ -390,6 +390,34 @@ fn s10_a_dead_host_is_replaced_by_one_with_another_address() {
     assert_eq!(said, values);
     let rows = lab.redis("n1", 7001, "CLUSTER NODES\n").join("\n");
     assert!(!rows.contains(&former) && rows.contains(&spare), "{rows}");
+    lab.run(&["plan"]).ok().says("Nothing to change");
+}
+
+/// Two hosts failed over by hand: one holds all but one of the masters, and its loss would stop the cluster.
+#[test]
+fn masters_gathered_on_one_host_are_led_elsewhere_again() {
+    warm();
+    let lab = Lab::up("gathered", 3);
+    lab.apply().ok();
+    let roles = |host: &str, port: u16| lab.redis(host, port, "ROLE\n").first().cloned().unwrap_or_default();
+    let nodes = ["n1", "n2", "n3"].map(|host| [7001, 7002].map(|port| (host, port))).concat();
+    let masters = |host: &str| {
+        nodes.iter().filter(|(other, port)| *other == host && roles(other, *port) == "master").count()
+    };
+    let keys: Vec<String> = (0..60).map(|n| format!("SET key:{n} {n}\n")).collect();
+    lab.redis("n1", 7001, &keys.concat());
+    // n1 takes over what its replica follows.
+    let replica = [7001, 7002].into_iter().find(|port| roles("n1", *port) == "slave").unwrap();
+    lab.redis("n1", replica, "CLUSTER FAILOVER\n");
+    until("n1 has two masters", || masters("n1") == 2);
+    lab.run(&["plan"]).code(2).says("leads instead of");
+    lab.apply().ok().says("I21");
+    assert_eq!(["n1", "n2", "n3"].map(masters), [1, 1, 1]);
+    let gets: Vec<String> = (0..60).map(|n| format!("GET key:{n}\n")).collect();
+    let values: Vec<String> = (0..60).map(|n| n.to_string()).collect();
+    let mut read = lab.redis("n2", 7001, &gets.concat());
+    read.retain(|line| !line.starts_with("->"));
+    assert_eq!(read, values);
     lab.run(&["plan"]).ok().says("Nothing to change");
 }
 
