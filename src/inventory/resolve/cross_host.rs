@@ -83,13 +83,23 @@ fn duplicate_nodes(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
                 (What::Announce, announced.client),
                 (What::Announce, announced.bus()),
             ];
-            let taken = sockets.iter().find_map(|socket| Some((*socket, *seen.get(socket)?)));
-            clash = clash.or(taken.map(|(socket, (other, first))| (socket, other, at, first)));
             for socket in sockets {
-                seen.entry(socket).or_insert((node, at));
+                match seen.get(&socket) {
+                    Some((other, first)) if clash.is_none() => {
+                        clash = Some((socket, node, *other, at, *first))
+                    }
+                    _ => drop(seen.entry(socket).or_insert((node, at))),
+                }
             }
         }
-        if let Some(((does, socket), other, at, first)) = clash {
+        if let Some(((does, socket), node, other, at, first)) = clash {
+            if node.key == other.key {
+                let problem =
+                    Problem::new(format!("a node would {does} {socket} for clients and for its bus"));
+                let help = "give the bus a port of its own: `bus_port`, or leave it out";
+                resolver.report(problem.at(at, "one port for both").help(help));
+                continue;
+            }
             let what = format!("two nodes would {does} {socket}");
             let other = if does == What::Listen { other.listen } else { other.key.announced() };
             let help = if other.client == socket {

@@ -19,11 +19,14 @@ const TRIAL: &str = include_str!("trial.sh");
 pub const REFUSED: i32 = 78;
 
 /// What is left out of a trial: what a node is reached by, and where its files are.
-const OF_THE_NODE: [&str; 15] = [
+const OF_THE_NODE: [&str; 18] = [
     "bind",
     "bind-source-addr",
+    "cluster-announce-bus-port",
     "cluster-announce-ip",
+    "cluster-announce-port",
     "cluster-config-file",
+    "cluster-port",
     "daemonize",
     "dir",
     "include",
