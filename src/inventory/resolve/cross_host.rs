@@ -86,14 +86,14 @@ fn duplicate_nodes(hosts: &[Found<'_>], resolver: &mut Resolver<'_>) {
             for socket in sockets {
                 match seen.get(&socket) {
                     Some((other, first)) if clash.is_none() => {
-                        clash = Some((socket, node, *other, at, *first))
+                        clash = Some((socket, node, *other, at, *first));
                     }
                     _ => drop(seen.entry(socket).or_insert((node, at))),
                 }
             }
         }
         if let Some(((does, socket), node, other, at, first)) = clash {
-            if node.key == other.key {
+            if std::ptr::eq(node, other) {
                 let problem =
                     Problem::new(format!("a node would {does} {socket} for clients and for its bus"));
                 let help = "give the bus a port of its own: `bus_port`, or leave it out";
