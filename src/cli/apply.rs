@@ -20,7 +20,7 @@ use crate::{
     artifact::ArtifactStore,
     cache_dir::CacheDir,
     inspect::{HostView, LockedSessions, Resources, assess_cluster, observe},
-    plan::Plan,
+    plan::{Plan, PlanOptions},
     report::{self, Detail},
     resource::{Observed, Resource},
     run,
@@ -101,7 +101,7 @@ async fn plan_from_file(
     trust: Trust,
     unreachable: &mut Unreachable,
 ) -> Result<PreparedRun, Failure> {
-    let plan = read(file)?;
+    let mut plan = read(file)?;
     let probes = connect(&plan.fleet, trust, unreachable).await?;
     unreachable.require_all(plan.hosts.keys())?;
     let sessions = lock(&plan.fleet, probes, unreachable).await?;
@@ -117,7 +117,8 @@ async fn plan_from_file(
     if let Some(refusal) = assessment.refusal {
         return Err(crate::plan::Error::from(refusal).into());
     }
-    let no_changes = format!("Nothing to change: the plan for cluster {} is empty.", plan.fleet.name);
+    plan.cluster.findings = assessment.findings;
+    let no_changes = no_changes_message(&plan, &PlanOptions::default());
     Ok(PreparedRun { plan, sessions, store: ArtifactStore::new(CacheDir::of_user()?), no_changes })
 }
 

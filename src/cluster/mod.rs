@@ -23,6 +23,7 @@ mod open_slot;
 mod premises;
 mod rolling;
 mod safety;
+mod spread;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -45,7 +46,9 @@ pub use on_disk::{OnDisk, StoppedNode};
 pub use op::{Op, sentences};
 pub use open_slot::{OpenSlot, Side};
 pub use premises::{Consent, Premises};
-pub use rolling::{Error as RollingError, HandOver, Trouble, hand_over, leader, order, settled, survives};
+pub use rolling::{
+    Error as RollingError, HandOver, Trouble, hand_over, leader, order, settled, spread_masters, survives,
+};
 pub use safety::{NextStart, Persistence, SafetyViolation, StartRule, start_rules};
 pub use state::{Assessment, ClusterState, assess};
 pub use topology::{Shard, Topology};

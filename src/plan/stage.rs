@@ -89,7 +89,7 @@ impl Work {
         self.changes().iter().any(HostChanges::starts_nodes)
     }
 
-    pub(super) fn restarts_nodes(&self) -> bool {
+    pub fn restarts_nodes(&self) -> bool {
         let mut changes = self.changes().iter().flat_map(|host| &host.changes);
         changes.any(|change| change.difference.action == Action::Restart)
     }

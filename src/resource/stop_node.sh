@@ -11,7 +11,8 @@ arrive() {
 # The words in the log $1 that a server refuses to end with, and those before them; $2: the first byte that counts. One
 # that still writes its first AOF says "can't exit", too, and ends later.
 refusal() {
-  [ -f "$1" ] && tail -c "+$2" "$1" | grep -aq "save the DB, can't exit" || return 1
+  # The folder of the log is the server's account's: a link in it is not followed.
+  [ -f "$1" ] && [ ! -L "$1" ] && tail -c "+$2" "$1" | grep -aq "save the DB, can't exit" || return 1
   tail -c "+$2" "$1" | sed "/save the DB, can't exit/q" | tail -n 4
 }
 # Waits until the process is gone; what it writes is progress. Status 75: it cannot save its keys and goes on; 76: it does
@@ -34,7 +35,7 @@ stop_node() {
         [ "$now" = "$written" ] || idle=0
         written=$now
       fi
-      [ $idle -lt $(($5 * 20)) ] || { tail -n 4 "$4" 2>/dev/null; exit 76; }
+      [ $idle -lt $(($5 * 20)) ] || { [ ! -f "$4" ] || [ -L "$4" ] || tail -n 4 "$4"; exit 76; }
       tries=$((tries + 1)) idle=$((idle + 1))
       sleep 0.05
     done

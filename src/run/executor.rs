@@ -183,6 +183,11 @@ impl Executor<'_> {
         if let Some(manifest) = &formed.manifest {
             self.record(step, manifest).await?;
         }
+        // Restarts hand masters over, which may gather them on one host.
+        let restarts = self.plan.stages.iter().any(|stage| stage.work.restarts_nodes());
+        let is_planned = |node, instead_of| known.ops.contains(&Op::Lead { node, instead_of });
+        let allowed = |node, instead_of| restarts || is_planned(node, instead_of);
+        cluster::spread_masters(&writer, fleet, allowed, &events).await;
         self.outcome.formed = Some(formed);
         self.outcome.changed += 1;
         Ok(())

@@ -57,10 +57,14 @@ pub(super) async fn start(
     }
     let writer = context.writer(&plan.fleet)?;
     for (member, planned, process) in due {
-        let Some((id, slots)) = waiting.get(&member) else { continue };
         let run = HostRun::new(context, step, &member.host)?;
-        let leader = cluster::leader(&writer, id, slots, plan.cluster.consent.takeover).await?;
-        context.step(step, Some(&member.host)).notice(format!("{leader} leads the shard of {member} now"));
+        // Much may have happened since the run began.
+        if let Some((id, slots)) = self::waiting(context, plan).await?.get(&member) {
+            let leader = cluster::leader(&writer, id, slots, plan.cluster.consent.takeover).await?;
+            context
+                .step(step, Some(&member.host))
+                .notice(format!("{leader} leads the shard of {member} now"));
+        }
         run.start(planned, process).await?;
         started += 1;
     }

@@ -110,9 +110,9 @@ fn s2_without_a_majority_a_replica_takes_over_only_where_the_user_says_so() {
 }
 
 /// S2 with snapshots: the replica came back by itself with what it saved long ago, offset included, and its
-/// master's file is newer.
+/// master has a file, too, which is newer here.
 #[test]
-fn s2_a_replica_with_an_older_snapshot_does_not_lead_before_its_master() {
+fn s2_of_two_snapshots_the_user_says_which_counts() {
     let config = "[cluster.config]\nappendonly = false\nsave = \"3600 1\"\n";
     let sandbox = Sandbox::with("s2old", 7671, &inventory("s2old", 7671, "", config));
     sandbox.apply().ok();
@@ -135,7 +135,10 @@ fn s2_a_replica_with_an_older_snapshot_does_not_lead_before_its_master() {
     until("the replica is back", || try_ask(&address, &["PING"]).is_some());
     let info = ask(&address, &["INFO", "replication"]).text();
     assert!(info.contains("role:slave") && !info.contains("slave_repl_offset:0"), "{info}");
-    let applied = sandbox.apply();
+    // Which of the two files is later no one can tell but the user.
+    let accept = format!("`--accept-data-loss here/{replica}` starts here/7671");
+    sandbox.apply().code(1).says("which is later cannot be told").says(&accept);
+    let applied = sandbox.run(&["apply", "--yes", "--accept-data-loss", &format!("here/{replica}")]);
     // It is restarted, since provision did not start it.
     server.wait().unwrap();
     applied.ok();

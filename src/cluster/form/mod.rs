@@ -5,7 +5,6 @@ mod commands;
 mod deadline;
 mod error;
 pub(super) mod gaps;
-pub(super) mod leaders;
 mod pacing;
 pub(super) mod target;
 
@@ -133,24 +132,17 @@ impl Forming<'_> {
             let gaps = gaps::find(fleet, &observed, &target);
             self.note(&gaps);
             let steps = commands::close(&observed);
-            let lead = if gaps.is_empty() { commands::lead(fleet, &observed) } else { Vec::new() };
-            let is_formed = gaps.is_empty() && steps.is_empty() && lead.is_empty();
-            if is_formed && self.restore(&observed).await == 0 {
+            if gaps.is_empty() && steps.is_empty() && self.restore(&observed).await == 0 {
                 return Ok(Manifest::of(fleet, &observed, disk.manifest.as_ref()));
             }
             self.send(&observed, steps).await;
-            if !lead.is_empty() {
-                let due = self.pacing.due(&observed, lead, Instant::now());
-                self.send(&observed, due).await;
-            }
             if observed.all_up() && !gaps.is_empty() {
                 let steps = commands::next(fleet, &observed, &target);
                 let due = self.pacing.due(&observed, steps, Instant::now());
                 self.send(&observed, due).await;
             }
             if let Some(after) = deadline.passed(&observed, gaps.len(), Instant::now()) {
-                let leaders = leaders::misplaced(fleet, &observed);
-                return Err(self.unfinished(gaps, &leaders, after));
+                return Err(self.unfinished(gaps, after));
             }
             sleep(OBSERVE_INTERVAL.max(look.elapsed())).await;
             look = Instant::now();
@@ -195,16 +187,14 @@ impl Forming<'_> {
         }
     }
 
-    fn unfinished(&self, gaps: Vec<Gap>, leaders: &[(NodeRef, NodeRef)], after: Duration) -> Error {
+    fn unfinished(&self, gaps: Vec<Gap>, after: Duration) -> Error {
         let refused = self.refused.iter().map(|(node, text)| format!("{node} answered: {text}"));
         // The later kinds wait for the first.
         let first = gaps.first().map(|gap| gap.kind);
         let missing =
             gaps.into_iter().filter(|gap| Some(gap.kind) == first).map(|gap| gap.finding.to_string());
-        let lead =
-            leaders.iter().map(|(leader, master)| format!("{leader} does not lead instead of {master} yet"));
         // A pair that was introduced several times is still one pair.
-        let mut missing: Vec<String> = missing.chain(lead).chain(refused).collect();
+        let mut missing: Vec<String> = missing.chain(refused).collect();
         missing.dedup();
         Error::Unfinished { missing, after }
     }

@@ -58,7 +58,6 @@ impl Pacing {
                 Step::MeetAgain(_) => {
                     now - since < gossip || recent(self.sent.get(&key), MEET_AGAIN_INTERVAL)
                 }
-                Step::Lead => recent(self.sent.get(&key), PROMOTE_INTERVAL),
                 Step::Promote => now - since < election || recent(self.sent.get(&key), PROMOTE_INTERVAL),
                 _ => false,
             };

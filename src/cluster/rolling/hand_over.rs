@@ -51,6 +51,12 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: NodeRef) -> Result<HandOve
         return Ok(if is_last { HandOver::LastCopy } else { HandOver::NotNeeded });
     };
     let Some(replica) = failover_candidate(&observed, node, view) else { return Ok(HandOver::NoReplica) };
+    give_over(writer, node, replica).await?;
+    Ok(HandOver::To(replica))
+}
+
+/// Has a replica take over from its master by agreement, and waits until all nodes know it.
+pub(super) async fn give_over(writer: &NodeWriter<'_>, node: NodeRef, replica: NodeRef) -> Result<(), Error> {
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
     let mut why = "it is still the master".to_owned();
@@ -64,7 +70,7 @@ pub async fn hand_over(writer: &NodeWriter<'_>, node: NodeRef) -> Result<HandOve
         }
         let observed = observe(writer.reader()).await;
         if handed_over(&observed, node, replica) {
-            return Ok(HandOver::To(replica));
+            return Ok(());
         }
         if began.elapsed() > FAILOVER_TIMEOUT {
             return Err(Error::NotHandedOver { master: node, replica, why, after: FAILOVER_TIMEOUT });

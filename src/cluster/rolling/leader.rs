@@ -47,6 +47,8 @@ pub async fn leader(
         let elected_by = Duration::from_millis(timeout.saturating_mul(2)) + ELECTION_TIMEOUT;
         let heir = observed
             .replicas_of(id)
+            // An empty one that never had a link would lead with nothing.
+            .filter(|(_, view)| Holding::of_replica(view) != Holding::Nothing)
             .min_by_key(|(_, view)| std::cmp::Reverse(Holding::of_replica(view).rank()));
         if let Some((heir, _)) = heir
             && began.elapsed() > elected_by

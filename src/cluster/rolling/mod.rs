@@ -6,6 +6,7 @@ mod hand_over;
 mod leader;
 mod order;
 mod settled;
+mod spread_masters;
 mod survival;
 mod trouble;
 
@@ -14,5 +15,6 @@ pub use hand_over::{HandOver, hand_over};
 pub use leader::leader;
 pub use order::order;
 pub use settled::settled;
+pub use spread_masters::spread_masters;
 pub use survival::survives;
 pub use trouble::Trouble;

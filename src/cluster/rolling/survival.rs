@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// The directives that decide what a running server leaves on disk.
-const ASKED: [&str; 5] = ["appendonly", "save", "appendfilename", "appenddirname", "dbfilename"];
+const ASKED: [&str; 6] =
+    ["appendonly", "save", "appendfilename", "appenddirname", "dbfilename", "shutdown-on-sigterm"];
 
 /// Refuses a restart that would lose keys: of a node that has some and does not leave them where its `next`
 /// configuration looks for them, which is the AOF where that is turned on, and else the RDB file that SIGTERM
@@ -54,7 +55,7 @@ mod tests {
         Reply::Text(text.to_owned())
     }
 
-    fn of(keys: u64, running: [&str; 5], status: &str, next: &str) -> Result<(), String> {
+    fn of(keys: u64, running: [&str; 6], status: &str, next: &str) -> Result<(), String> {
         let keyspace = if keys == 0 { String::new() } else { format!("db0:keys={keys},expires=0\r\n") };
         let mut replies = vec![text(&keyspace), text(status)];
         replies.extend(
@@ -63,9 +64,9 @@ mod tests {
         loss(at("7001"), &replies, &Persistence::of(next)).map_err(|error| error.to_string())
     }
 
-    const AOF: [&str; 5] = ["yes", "", "appendonly.aof", "appendonlydir", "dump.rdb"];
-    const RDB: [&str; 5] = ["no", "60 1", "appendonly.aof", "appendonlydir", "dump.rdb"];
-    const MEMORY: [&str; 5] = ["no", "", "appendonly.aof", "appendonlydir", "dump.rdb"];
+    const AOF: [&str; 6] = ["yes", "", "appendonly.aof", "appendonlydir", "dump.rdb", "default"];
+    const RDB: [&str; 6] = ["no", "60 1", "appendonly.aof", "appendonlydir", "dump.rdb", "default"];
+    const MEMORY: [&str; 6] = ["no", "", "appendonly.aof", "appendonlydir", "dump.rdb", "default"];
 
     #[test]
     fn keys_are_there_again_where_the_next_start_reads_what_this_one_writes() {
@@ -85,6 +86,13 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_ends_without_saving_leaves_an_old_file() {
+        let unsaved = ["no", "60 1", "appendonly.aof", "appendonlydir", "dump.rdb", "nosave force"];
+        let error = of(3, unsaved, "", "save \"60 1\"").unwrap_err();
+        assert!(error.contains("3 keys"), "{error}");
+    }
+
+    #[test]
     fn files_that_could_not_be_written_are_no_copy() {
         let error = of(3, AOF, "aof_last_write_status:err\r\n", "appendonly yes").unwrap_err();
         assert!(error.contains("aof_last_write_status:err"), "{error}");
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_tell_is_not_taken_for_an_empty_one() {
-        let replies = vec![Reply::Error("NOPERM no permissions".to_owned()); 7];
+        let replies = vec![Reply::Error("NOPERM no permissions".to_owned()); 8];
         let error = loss(at("7001"), &replies, &Persistence::of("appendonly yes")).unwrap_err();
         assert!(error.to_string().contains("NOPERM"), "{error}");
     }

@@ -15,6 +15,7 @@ pub(super) fn refuse(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Resul
     refuse_engine(fleet, observed, disk)?;
     refuse_downgrade(fleet, observed, disk)?;
     refuse_shape(fleet, observed, disk)?;
+    refuse_other_address(fleet, observed)?;
     refuse_leftover(fleet, disk)
 }
 
@@ -37,6 +38,23 @@ fn refuse_downgrade(fleet: &Fleet, observed: &Observed, disk: &OnDisk) -> Result
         Some(has) => Err(SafetyViolation::Downgrade { has, wants: fleet.version }),
         None => Ok(()),
     }
+}
+
+/// A node that runs as a member says under which address it is known. Its peers would lose it at once if it
+/// announced another one before that is reached.
+fn refuse_other_address(fleet: &Fleet, observed: &Observed) -> Result<(), SafetyViolation> {
+    let other = fleet.nodes().find_map(|node| {
+        let view = observed.view(node.key)?;
+        let own = view.myself().filter(|_| view.peers().next().is_some())?;
+        let has = own.address().filter(|has| *has != node.key.address())?;
+        Some(SafetyViolation::Moved {
+            id: own.id.clone(),
+            member: node.member().into(),
+            has: has.to_string(),
+            wants: node.key.to_string(),
+        })
+    });
+    other.map_or(Ok(()), Err)
 }
 
 fn refuse_leftover(fleet: &Fleet, disk: &OnDisk) -> Result<(), SafetyViolation> {
@@ -111,6 +129,18 @@ mod tests {
         fleet.engine = Engine::Valkey;
         let expected = SafetyViolation::OtherEngine { has: Engine::Redis, wants: Engine::Valkey };
         assert_eq!(refused_by_both(&fleet), expected);
+    }
+
+    #[test]
+    fn a_member_that_would_announce_another_address_is_refused() {
+        let mut observed = cluster(SIX);
+        let own = view_mut(&mut observed, "7002").rows.iter_mut().find(|row| row.is_myself()).unwrap();
+        own.ip = "203.0.113.7".to_owned();
+        let refused = refuse(&six(), &observed, &OnDisk::default()).unwrap_err();
+        let SafetyViolation::Moved { has, wants, .. } = &refused else { panic!("{refused}") };
+        assert_eq!((has.as_str(), wants.as_str()), ("203.0.113.7:7002", "10.0.0.1:7002"));
+        view_mut(&mut observed, "7002").rows.retain(crate::redis::NodeRow::is_myself);
+        assert_eq!(refuse(&six(), &observed, &OnDisk::default()), Ok(()), "nobody knows it yet");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(in crate::cluster) enum Holding {
     Readable,
     /// It does not run, and its next start reads the RDB file of the last save.
     Snapshot,
+    /// It runs and has keys, but had no link since its start: they are as old as its files were then.
+    Restored,
     /// It may hold them: its host cannot be reached, it hangs, or it loads its data.
     Unknown,
     /// Nothing that its next start reads, or it runs and has nothing.
@@ -37,8 +39,7 @@ impl Holding {
             (true, 0) => Self::LiveEmpty,
             (true, _) => Self::Live { offset: view.offset() },
             (false, 0) => Self::Nothing,
-            // As old as its files.
-            (false, _) => Self::Snapshot,
+            (false, _) => Self::Restored,
         }
     }
 
@@ -46,7 +47,7 @@ impl Holding {
     pub(in crate::cluster) fn rank(self) -> (u8, u64) {
         match self {
             Self::Live { offset } => (3, offset),
-            Self::Readable | Self::Snapshot => (2, 0),
+            Self::Readable | Self::Snapshot | Self::Restored => (2, 0),
             Self::LiveEmpty => (1, 0),
             Self::Nothing | Self::Unknown => (0, 0),
         }
@@ -63,6 +64,9 @@ pub(in crate::cluster) enum StartOrder {
     AfterLeader,
     /// Another member may have a better copy, and cannot be asked.
     Unknown,
+    /// Its own file and a running replica each have the keys of some moment, and which is later cannot be
+    /// told.
+    Undecided,
     /// There is no copy.
     NoCopy,
 }
@@ -76,8 +80,11 @@ pub(in crate::cluster) fn start_order(own: Holding, others: &[Holding]) -> Start
         _ if any(|holding| matches!(holding, Holding::Live { .. })) => StartOrder::AfterLeader,
         _ if any(|holding| *holding == Holding::Readable) => StartOrder::AfterLeader,
         _ if any(|holding| *holding == Holding::Unknown) => StartOrder::Unknown,
+        Holding::Snapshot if any(|holding| *holding == Holding::Restored) => StartOrder::Undecided,
         Holding::Snapshot => StartOrder::Now,
-        _ if any(|holding| *holding == Holding::Snapshot) => StartOrder::AfterLeader,
+        _ if any(|holding| matches!(holding, Holding::Snapshot | Holding::Restored)) => {
+            StartOrder::AfterLeader
+        }
         _ if any(|holding| *holding == Holding::LiveEmpty) => StartOrder::AfterLeader,
         _ => StartOrder::NoCopy,
     }
@@ -102,6 +109,7 @@ mod tests {
             Just(Holding::LiveEmpty),
             Just(Holding::Readable),
             Just(Holding::Snapshot),
+            Just(Holding::Restored),
             Just(Holding::Unknown),
             Just(Holding::Nothing),
         ]
@@ -111,7 +119,7 @@ mod tests {
     fn writes(holding: Holding) -> Option<u64> {
         match holding {
             Holding::Live { .. } | Holding::Readable => Some(1000),
-            Holding::Snapshot => Some(400),
+            Holding::Snapshot | Holding::Restored => Some(400),
             Holding::Nothing | Holding::LiveEmpty => Some(0),
             Holding::Unknown => None,
         }
@@ -124,7 +132,7 @@ mod tests {
         match order {
             StartOrder::Now => known(&own),
             StartOrder::AfterLeader => others.iter().map(known).max().unwrap_or(0),
-            StartOrder::Unknown | StartOrder::NoCopy => {
+            StartOrder::Unknown | StartOrder::Undecided | StartOrder::NoCopy => {
                 others.iter().map(known).max().unwrap_or(0).max(known(&own))
             }
         }
@@ -133,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_order_of_starts_gives_up_a_copy(
-            own in holding().prop_filter("it does not run", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Unknown)),
+            own in holding().prop_filter("it does not run", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Restored | Holding::Unknown)),
             others in proptest::collection::vec(holding(), 0..4),
         ) {
             let order = start_order(own, &others);
@@ -143,6 +151,10 @@ mod tests {
             if others.contains(&Holding::Unknown) && best < 1000 {
                 prop_assert_eq!(order, StartOrder::Unknown);
             }
+            // Both may be the later one.
+            if own == Holding::Snapshot && others.contains(&Holding::Restored) {
+                prop_assert_ne!(order, StartOrder::Now);
+            }
             if order == StartOrder::NoCopy {
                 prop_assert_eq!(best, 0);
             }
@@ -150,7 +162,7 @@ mod tests {
 
         #[test]
         fn a_stop_is_allowed_only_where_a_copy_is_left(
-            own in holding().prop_filter("after the stop", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Unknown)),
+            own in holding().prop_filter("after the stop", |own| !matches!(own, Holding::Live { .. } | Holding::LiveEmpty | Holding::Restored | Holding::Unknown)),
             others in proptest::collection::vec(holding(), 0..4),
         ) {
             let left = others.iter().map(|other| match other {

@@ -71,6 +71,16 @@ pub enum SafetyViolation {
     ))]
     UnknownCopy { node: NodeRef, member: Box<MemberName>, slots: Vec<SlotRange> },
     #[error(
+        "{node} ({member}) has the keys of slots {} as its file was saved, and {other} as its own file was when it started: which \
+         is later cannot be told",
+        show_slots(slots)
+    )]
+    #[diagnostic(help(
+        "compare what both have, for instance by the times of their files. `--accept-data-loss {other}` starts {member} with its \
+         file, and {other} follows it; `--accept-data-loss {member}` lets {other} lead with what it has"
+    ))]
+    TwoSnapshots { node: NodeRef, member: Box<MemberName>, other: Box<MemberName>, slots: Vec<SlotRange> },
+    #[error(
         "{node} ({member}) keeps its keys in {file}, which its next start would not read: `{directive}` differs"
     )]
     #[diagnostic(help(

@@ -17,6 +17,8 @@ pub struct Persistence {
     aof: bool,
     /// Whether there is a save point: SIGTERM then writes the RDB file.
     saves: bool,
+    /// Whether SIGTERM writes no RDB file all the same (`shutdown-on-sigterm`, from Redis 7.0 on).
+    ends_unsaved: bool,
     aof_name: String,
     aof_folder: String,
     rdb_name: String,
@@ -45,6 +47,7 @@ impl Persistence {
         let mut own = Self {
             aof: false,
             saves: true,
+            ends_unsaved: false,
             aof_name: "appendonly.aof".to_owned(),
             aof_folder: "appendonlydir".to_owned(),
             rdb_name: "dump.rdb".to_owned(),
@@ -55,6 +58,7 @@ impl Persistence {
             match name.to_ascii_lowercase().as_str() {
                 "appendonly" => own.aof = value.eq_ignore_ascii_case("yes"),
                 "save" => own.saves = !value.is_empty(),
+                "shutdown-on-sigterm" => own.ends_unsaved = value.to_ascii_lowercase().contains("nosave"),
                 "appendfilename" => value.clone_into(&mut own.aof_name),
                 "appenddirname" => value.clone_into(&mut own.aof_folder),
                 "dbfilename" => value.clone_into(&mut own.rdb_name),
@@ -69,11 +73,14 @@ impl Persistence {
     pub(in crate::cluster) fn cannot_read(&self, running: &Self) -> Option<&'static str> {
         let aof =
             running.aof && (&self.aof_name, &self.aof_folder) == (&running.aof_name, &running.aof_folder);
-        let rdb = running.saves && self.rdb_name == running.rdb_name;
+        let rdb = running.saves && !running.ends_unsaved && self.rdb_name == running.rdb_name;
         match (self.aof, aof, rdb) {
             (true, true, _) => None,
             (true, false, _) => Some("CONFIG SET appendonly yes"),
             (false, _, true) if !running.aof || running.saves => None,
+            (false, ..) if running.saves && running.ends_unsaved => {
+                Some("CONFIG SET shutdown-on-sigterm default")
+            }
             (false, ..) => Some("CONFIG SET save \"3600 1\""),
         }
     }

@@ -70,11 +70,21 @@ impl Facts<'_> {
         if slots.is_empty() {
             return StartRule::Now;
         }
-        let others = self.others(&id, node);
+        let others = self.others(&id, node, accepted);
         let order = start_order(if own.is_some() { holding } else { Holding::Nothing }, &others);
         match order {
             StartOrder::Now => StartRule::Now,
             StartOrder::AfterLeader => StartRule::AfterLeader { id, slots },
+            // The user gives up what its own file has.
+            StartOrder::Undecided if accepted.contains(&node.member()) => {
+                StartRule::AfterLeader { id, slots }
+            }
+            StartOrder::Undecided => StartRule::Refused(SafetyViolation::TwoSnapshots {
+                node: node.key,
+                member: node.member().into(),
+                other: self.restored(&id).map(Node::member).unwrap_or_else(|| node.member()).into(),
+                slots,
+            }),
             _ if accepted.contains(&node.member()) => StartRule::WithoutKeys { slots },
             StartOrder::Unknown => StartRule::Refused(SafetyViolation::UnknownCopy {
                 node: node.key,
@@ -159,10 +169,16 @@ impl Facts<'_> {
         join_slots(slots)
     }
 
-    /// What the other members of the shard hold.
-    fn others(&self, id: &NodeId, of: &Node) -> Vec<Holding> {
+    /// What the other members of the shard hold, but for those whose keys the user gives up.
+    fn others(&self, id: &NodeId, of: &Node, accepted: &BTreeSet<MemberName>) -> Vec<Holding> {
         let others = self.fleet.nodes().filter(|node| node.key != of.key);
+        let others = others.filter(|node| !accepted.contains(node.key.member()));
         others.filter_map(|node| self.holding(id, node)).collect()
+    }
+
+    /// A running replica that has what its files had.
+    fn restored(&self, id: &NodeId) -> Option<&Node> {
+        self.fleet.nodes().find(|node| self.holding(id, node) == Some(Holding::Restored))
     }
 
     /// What a node holds of the keys of the node with this id; `None` where it is of another shard.
@@ -191,16 +207,25 @@ impl Facts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::testing::{SIX, at, cluster, six};
+    use crate::cluster::{
+        Consent,
+        testing::{SIX, at, cluster, six},
+    };
 
     /// The rule for 7001, which does not run; `replica` is what 7004 says.
     fn rule(next_start: NextStart, replica: &str) -> StartRule {
+        rule_accepting(next_start, replica, "")
+    }
+
+    /// The same where the keys of this member are given up.
+    fn rule_accepting(next_start: NextStart, replica: &str, member: &str) -> StartRule {
         let text = SIX.replace("7001 master 0-5460", "7001 down x").replace("7004 replica 7001", replica);
         let own = "id-10.0.0.1:7001 10.0.0.1:7001@17001 myself,master - 0 0 1 connected 0-5460\n";
         let stopped = StoppedNode { nodes_conf: Some(own.to_owned()), next_start };
         let disk = OnDisk { stopped: BTreeMap::from([(at("7001"), stopped)]), ..OnDisk::default() };
         let fleet = six();
-        let premises = Premises { disk: &disk, ..Premises::of(&fleet) };
+        let consent = Consent { data_loss: member.parse().into_iter().collect(), takeover: false };
+        let premises = Premises { disk: &disk, consent: &consent, fleet: &fleet };
         start_rules(&premises, &cluster(&text)).remove(&at("7001")).unwrap()
     }
 
@@ -221,7 +246,17 @@ mod tests {
         assert!(after(&rule(NextStart::Nothing, empty)));
         assert_eq!(rule(NextStart::Reads, empty), StartRule::Now);
         let from_files = "7004 replica 7001 keys=3 offset=90 link=never";
-        assert_eq!(rule(NextStart::ReadsSnapshot, from_files), StartRule::Now);
+        let refused = rule(NextStart::ReadsSnapshot, from_files);
+        assert!(matches!(refused, StartRule::Refused(SafetyViolation::TwoSnapshots { .. })), "{refused:?}");
         assert!(after(&rule(NextStart::Nothing, from_files)));
+    }
+
+    #[test]
+    fn of_two_snapshots_the_user_says_which_counts() {
+        let rule =
+            |member| rule_accepting(NextStart::ReadsSnapshot, "7004 replica 7001 keys=3 link=never", member);
+        assert_eq!(rule("h0/7004"), StartRule::Now, "the replica's keys are given up");
+        assert!(matches!(rule("h0/7001"), StartRule::AfterLeader { .. }), "its own are");
+        assert!(matches!(rule("h0/7002"), StartRule::Refused(_)));
     }
 }

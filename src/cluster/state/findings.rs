@@ -8,13 +8,14 @@ use crate::{
         drift::RESERVED_FILES,
         finding::{self, Finding, FindingKind, Severity, Subject},
         form::{
-            gaps, leaders,
+            gaps,
             target::{LostSlots, TargetRoles},
         },
         observe::Observed,
         op::Op,
         premises::Premises,
         safety::{SafetyViolation, StartRule},
+        spread,
         topology::Topology,
         tuning,
         verify::broken_by_reading,
@@ -56,9 +57,7 @@ pub(super) fn missing(premises: &Premises<'_>, observed: &Observed, target: &Tar
     let mut missing: Vec<Finding> = gaps.into_iter().map(|gap| gap.finding).collect();
     missing.extend(settings_left(premises.fleet, observed));
     missing.extend(open_slots(observed).filter(|finding| finding.repair.is_some()));
-    if missing.is_empty() {
-        missing.extend(misplaced(premises.fleet, observed));
-    }
+    missing.extend(misplaced(premises.fleet, observed));
     if missing.is_empty() {
         missing.extend(manifest(premises, observed));
     }
@@ -67,7 +66,7 @@ pub(super) fn missing(premises: &Premises<'_>, observed: &Observed, target: &Tar
 
 /// Masters of which one host or zone holds most, although replicas elsewhere could lead.
 fn misplaced(fleet: &Fleet, observed: &Observed) -> impl Iterator<Item = Finding> {
-    leaders::misplaced(fleet, observed).into_iter().map(|(node, master)| {
+    spread::misplaced(fleet, observed).into_iter().map(|(node, master)| {
         let text = format!("{master} leads where most masters are, and {node} could lead elsewhere");
         let lead = Op::Lead { node, instead_of: master };
         Finding::broken(FindingKind::MisplacedMaster, Subject::Node(master), text).repaired_by(lead)
@@ -119,7 +118,24 @@ pub(super) fn beside(observed: &Observed, target: Option<&TargetRoles>) -> Vec<F
     // Of a cluster whose nodes all answer, slots that are closed by a run are among what is missing.
     let is_told = |finding: &Finding| target.is_some() && finding.repair.is_some();
     let open = open_slots(observed).filter(|finding| !is_told(finding));
-    open.chain(target.into_iter().flat_map(|target| target.lost.iter().map(lost))).collect()
+    // Where all nodes answer it is among what is missing.
+    let serving = target.is_none().then(|| not_serving(observed)).into_iter().flatten();
+    open.chain(serving).chain(target.into_iter().flat_map(|target| target.lost.iter().map(lost))).collect()
+}
+
+/// What a cluster does not serve while nodes are down or load their data.
+fn not_serving(observed: &Observed) -> Vec<Finding> {
+    let failed = observed.views().filter(|(_, view)| !view.cluster.is_ok());
+    let failed: Vec<Finding> = failed
+        .map(|(node, view)| {
+            let text = format!("{node} says cluster_state:{}", view.cluster.state);
+            Finding::broken(FindingKind::State, Subject::Node(node), text)
+        })
+        .collect();
+    if failed.is_empty() && observed.views().next().is_none() {
+        return vec![Finding::broken(FindingKind::State, Subject::Cluster, "no node serves clients")];
+    }
+    failed
 }
 
 fn lost(lost: &LostSlots) -> Finding {
@@ -200,6 +216,7 @@ pub(super) fn refusal(violation: &SafetyViolation) -> Finding {
         | V::TwoClusters { one: node, .. }
         | V::WouldFlush { node, .. }
         | V::UnknownCopy { node, .. }
+        | V::TwoSnapshots { node, .. }
         | V::WouldIgnore { node, .. }
         | V::LostIdentity { node, .. }
         | V::NoMajority { node, .. } => Subject::Node(*node),

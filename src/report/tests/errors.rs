@@ -221,6 +221,10 @@ every!(errors_of_safety: cluster::SafetyViolation {
     cluster::SafetyViolation::LostShard { .. } => cluster::SafetyViolation::LostShard {
         node: node(1), member: member().into(), id: "a".repeat(40).into(), slots: slots(),
     },
+    cluster::SafetyViolation::TwoSnapshots { .. } => cluster::SafetyViolation::TwoSnapshots {
+        node: node(1), member: member().into(), other: "n4/7001".parse::<crate::units::MemberName>().unwrap().into(),
+        slots: slots(),
+    },
     cluster::SafetyViolation::UnknownCopy { .. } =>
         cluster::SafetyViolation::UnknownCopy { node: node(1), member: member().into(), slots: slots() },
     cluster::SafetyViolation::WouldIgnore { .. } => cluster::SafetyViolation::WouldIgnore {

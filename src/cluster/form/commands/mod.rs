@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{gaps::mismatch, leaders, target::TargetRoles};
+use super::{gaps::mismatch, target::TargetRoles};
 use crate::{
     cluster::{
         observe::{Observed, View},
@@ -35,8 +35,6 @@ pub(in crate::cluster) enum Step {
     Replicate(NodeId),
     /// Take over the slots of a master that is gone, where no election has made that so.
     Promote,
-    /// Take over the slots of the own master by agreement: both live, and no write is lost.
-    Lead,
     /// Close an open slot that belongs to no move any more.
     Stabilise(u16),
 }
@@ -73,12 +71,6 @@ pub(in crate::cluster) fn next(
 /// The commands that close abandoned open slots.
 pub(super) fn close(observed: &Observed) -> Vec<(NodeRef, Step)> {
     observed.closable_slots().map(|open| (open.node, Step::Stabilise(open.slot))).collect()
-}
-
-/// The hand-overs after which no host and no zone holds most masters, where that can be. They are for a
-/// cluster in which nothing else is missing.
-pub(super) fn lead(fleet: &Fleet, observed: &Observed) -> Vec<(NodeRef, Step)> {
-    leaders::misplaced(fleet, observed).into_iter().map(|(leader, _)| (leader, Step::Lead)).collect()
 }
 
 /// The commands that put the directives back which formation changed, also in a run that did not end.
@@ -243,7 +235,6 @@ pub(in crate::cluster) fn commands(step: &Step, view: Option<&View>) -> Vec<Comm
         Step::Meet(to) | Step::MeetLate(to) | Step::MeetAgain(to) => vec![meet(to.announced())],
         Step::Replicate(id) => vec![vec![word("CLUSTER"), word("REPLICATE"), id.to_string()]],
         Step::Promote => vec![vec![word("CLUSTER"), word("FAILOVER"), word("FORCE")]],
-        Step::Lead => vec![vec![word("CLUSTER"), word("FAILOVER")]],
         Step::Stabilise(slot) => {
             vec![vec![word("CLUSTER"), word("SETSLOT"), slot.to_string(), word("STABLE")]]
         }

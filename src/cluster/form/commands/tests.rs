@@ -220,7 +220,6 @@ fn every_other_step_is_one_command() {
     for (step, expected) in [
         (Step::Tune(Tunable::SyncDelay, "0".to_owned()), "CONFIG SET repl-diskless-sync-delay 0"),
         (Step::Bump, "CLUSTER BUMPEPOCH"),
-        (Step::Lead, "CLUSTER FAILOVER"),
         (Step::Forget("old".into()), "CLUSTER FORGET old"),
         (Step::Meet(at("7002")), "CLUSTER MEET 10.0.0.1 7002"),
         (
