@@ -82,7 +82,7 @@ impl Facts<'_> {
             StartOrder::Undecided => StartRule::Refused(SafetyViolation::TwoSnapshots {
                 node: node.key,
                 member: node.member().into(),
-                other: self.restored(&id).map(Node::member).unwrap_or_else(|| node.member()).into(),
+                other: self.restored(&id).map_or_else(|| node.member(), Node::member).into(),
                 slots,
             }),
             _ if accepted.contains(&node.member()) => StartRule::WithoutKeys { slots },
