@@ -22,6 +22,9 @@ use crate::{
 
 /// How long to wait for news that nodes still have to hear of each other: each node pings one other a second.
 const GOSSIP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where the cluster is formed and only an invariant is broken: a master pings its replicas every
+/// ten seconds (`repl-ping-replica-period`), also after it hung.
+const PING_TIMEOUT: Duration = Duration::from_secs(12);
 const GOSSIP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where `verify` looks on each host, and what must be there.
@@ -64,7 +67,9 @@ pub async fn assess_cluster<H: HostHandle>(
         if let Some(violation) = two_manifests.clone().map(SafetyViolation::TwoManifests).or(mismatch) {
             assessment = assessment.refused(violation);
         }
-        if !assessment.converging || began.elapsed() > GOSSIP_TIMEOUT {
+        let is_missing = matches!(assessment.state, cluster::ClusterState::Partial { .. });
+        let timeout = if is_missing { GOSSIP_TIMEOUT } else { PING_TIMEOUT };
+        if !assessment.converging || began.elapsed() > timeout {
             return Ok((seen, disk, assessment));
         }
         sleep(GOSSIP_INTERVAL).await;
