@@ -31,11 +31,11 @@ find_node() {
   ! find_started "$1" "$3" || ! is_server "$exe" "$pid" "$2" || return 0
   sum='' pid=''
   if [ -n "$3" ] || [ ! -d "$2" ]; then return 1; fi
-  for candidate in /proc/[0-9]*; do
-    if [ ! "$candidate/cwd" -ef "$2" ] || ! is_node "${candidate#/proc/}" "$2"; then continue; fi
-    pid=${candidate#/proc/}
-    return 0
+  for p in /proc/[0-9]*; do
+    pid=${p#/proc/}
+    [ ! "$p/cwd" -ef "$2" ] || ! is_node "$pid" "$2" || return 0
   done
+  pid=''
   return 1
 }
 owner_of() {
@@ -46,27 +46,23 @@ owner_of() {
   echo "a process of another user"
 }
 node() {
-  name=$1 started=$2 data=$3 unit=$4 pattern=$5 binary=$6; shift 6
+  name=$1 started=$2 data=$3 unit=$4 at=$5 port=$6 bus=$7 binary=$8; shift 8
   if find_node "$started" "$data" "$unit"; then
     now=$(sum_of "$@")
     current=stale; [ "$sum" != "${now%% *}" ] || current=current
     installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed
     echo "=node $name $pid $current $installed"
     # A server that may open too few files lowers `maxclients` by itself.
-    while read -r _ _ what soft _; do [ "$what" != files ] || echo "=limit $name $soft"; done <"/proc/$pid/limits"
+    while read -r _ _ w n _; do [ "$w" != files ] || echo "=limit $name $n"; done <"/proc/$pid/limits"
     [ -z "$unit" ] || systemctl is-enabled --quiet "$unit" || echo "=disabled $name"
     return
   fi
   # One look for all nodes: most find their ports free, and need no process of their own for that.
-  [ -n "${listening+known}" ] || listening=$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)
-  # The pattern has them as `:(1B59|4269) `.
-  ports=${pattern##*":("} ports=${ports%%")"*}
-  case $listening in
-    *":${ports%"|"*} "* | *":${ports#*"|"} "*)
-      printf '%s\n' "$listening" | grep -E "$pattern" | while read -r _ address _ _ _ _ _ _ _ inode _; do
-        echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
-      done
-      ;;
+  [ -n "${tcp+known}" ] || tcp=$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)
+  case $tcp in *:"$port "*|*:"$bus "*)
+    echo "$tcp" | grep -E ": ($at):($port|$bus) [^ ]+ 0A " | while read -r _ address _ _ _ _ _ _ _ inode _; do
+      echo "=taken $name $((0x${address##*:})) $(owner_of "$inode")"
+    done ;;
   esac
   [ ! -r "$data/nodes.conf" ] || echo "=conf $name $(base64 -w 0 "$data/nodes.conf")"
   for file in "$data"/* "$data"/*/*; do

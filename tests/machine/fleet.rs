@@ -102,8 +102,9 @@ fn six_hosts_become_a_proven_cluster() {
         let after = settled_counts(&lab, host);
         assert_eq!((after.0 - logins, after.1 - commands), (1, 1), "{}", lab.sshd_log(host));
         let (bytes, answers) = (after.2 - bytes, answers(&lab, host));
+        // The answers are counted by asking again: a hundred bytes more or less come with ages and offsets.
         assert!(
-            bytes <= 15 * 1024 + answers,
+            bytes <= 15 * 1024 + 200 + answers,
             "{host}: {bytes} bytes, of which the cluster's own answers are about {answers}"
         );
     }

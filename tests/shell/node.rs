@@ -82,11 +82,11 @@ found by its folder 0
         calls: r#"read -r server <pid; now=$(sum_of conf unit); echo "${now%% *} $server 1" >started
 question() { node 7001 "$@" | sed "s/ $server / N /"; }
 echo "${now%% *} $server $(started_at "$server")" >files
-question $T/files $T/data '' none $T/x-server conf unit
-question $T/files $T/data '' none $T/sleeper conf
-question $T/started $T/data up.service none $T/x-server conf unit
-question $T/started $T/data down.service none $T/x-server conf unit
-cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server conf unit"#,
+question $T/files $T/data '' none 0 0 $T/x-server conf unit
+question $T/files $T/data '' none 0 0 $T/sleeper conf
+question $T/started $T/data up.service none 0 0 $T/x-server conf unit
+question $T/started $T/data down.service none 0 0 $T/x-server conf unit
+cp x-server new; mv new x-server; question $T/files $T/data '' none 0 0 $T/x-server conf unit"#,
         expected: r#"
 =node 7001 N current installed
 =limit 7001 1000
@@ -104,8 +104,7 @@ cp x-server new; mv new x-server; question $T/files $T/data '' none $T/x-server 
     },
     Scenario {
         given: "mkdir -p data/appendonlydir; echo a >data/nodes.conf; echo bc >data/appendonlydir/x.manifest; : >data/e",
-        calls: r#"pattern="^ *[0-9]+: (00000000|0100007F):($(printf %04X "$LISTENING")) [0-9A-F]+:0000 0A "
-node 7001 none $T/data '' "$pattern" b conf | sed "s/ $LISTENING [^ ].* (pid [0-9]*)\$/ PORT OWNER/""#,
+        calls: r#"node 7001 none $T/data '' '0{8}|0100007F' "$(printf %04X "$LISTENING")" 0001 b conf | sed "s/ $LISTENING [^ ].* (pid [0-9]*)\$/ PORT OWNER/""#,
         expected: "=taken 7001 PORT OWNER\n=conf 7001 YQo=\n=file 7001 0 e\n=file 7001 2 nodes.conf\n\
 =file 7001 3 appendonlydir/x.manifest\n",
         ..Scenario::new("resource/find_node.sh", "of a node that does not run the port's owner, nodes.conf and its files are told")

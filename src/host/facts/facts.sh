@@ -14,12 +14,12 @@ read -r init </proc/1/comm; echo "init=$init"
 done </etc/os-release
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr '\n' ' ')"
 lacks=
-for l in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libatomic.so.1 libstdc++.so.6 libgcc_s.so.1 \
-  libsystemd.so.0 libssl.so.3 libssl.so.1.1 libcrypto.so.3 libcrypto.so.1.1; do
+for l in m.so.6 dl.so.2 pthread.so.0 rt.so.1 atomic.so.1 stdc++.so.6 gcc_s.so.1 \
+  systemd.so.0 ssl.so.3 ssl.so.1.1 crypto.so.3 crypto.so.1.1; do
   for d in $library_folders; do
-    [ ! -e "$d/$l" ] || continue 2
+    [ ! -e "$d/lib$l" ] || continue 2
   done
-  lacks="$lacks $l"
+  lacks="$lacks lib$l"
 done
 echo "lacks=$lacks"
 level=1
