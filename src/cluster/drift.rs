@@ -65,7 +65,7 @@ pub(super) fn same(name: &str, lines: &[String], value: &str) -> bool {
     }
 }
 
-/// Whether the engine itself lowered a value when it started, since it may open so many files only. `CONFIG
+/// Whether the engine itself lowered a value when it started, for want of open files. `CONFIG
 /// SET` would be refused.
 pub(super) fn is_lowered(name: &str, lines: &[String], value: &str, open_files: Option<u64>) -> bool {
     let number = |text: &str| text.trim_matches('"').parse::<u64>().ok();

@@ -38,7 +38,7 @@ pub enum FindingKind {
     Loading,
     /// A node runs with another password than the inventory's.
     PasswordRejected,
-    /// Slots that nobody owns.
+    /// Slots without an owner.
     UnownedSlots,
     /// A replica has yet to take over the slots of its lost master.
     Election,

@@ -259,7 +259,7 @@ fn claim(epoch: Option<u64>, slots: &[SlotRange], ranges: bool) -> Vec<Command> 
     list
 }
 
-/// The bus port is told only where it is not the engine's own choice: Redis 3 takes no third argument.
+/// The bus port is named only where it is not the engine's own choice: Redis 3 takes no third argument.
 fn meet(to: Endpoints) -> Command {
     let (ip, port) = (to.client.ip().to_string(), to.client.port().to_string());
     let mut command = vec!["CLUSTER".to_owned(), "MEET".to_owned(), ip, port];
