@@ -149,7 +149,7 @@ fn id_at(node: &Node, fleet: &Fleet, observed: &Observed, lists: &Lists<'_>) -> 
     lists.0.iter().find_map(at_address)
 }
 
-/// A member under an id that no node of the inventory has; `None` for a former id that no node lists any more.
+/// A member under an id that no node of the inventory has; `None` for a former id that no node lists now.
 fn other(
     id: &NodeId,
     recorded: Option<&ManifestMember>,
