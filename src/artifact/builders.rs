@@ -62,7 +62,6 @@ pub(super) mod tests {
         let word = str::to_owned;
         Facts {
             uid: 0,
-            user: word("root"),
             data_home: word("/root"),
             cache_home: word("/root"),
             arch: word(arch),

@@ -27,6 +27,7 @@ mod script;
 mod source_url;
 mod spec;
 mod store;
+mod tried;
 mod verify_source;
 
 pub use build::build;

@@ -57,16 +57,21 @@ impl ArtifactStore {
     /// An artifact that is what is wanted and runs on the host. It needs neither a compiler nor a network,
     /// and asks for no particular compiler: an upgrade of it is no reason to build again.
     pub fn find(&self, spec: &ArtifactSpec, facts: &Facts) -> Option<Artifact> {
+        self.satisfying(spec).into_iter().find(|artifact| self.fits(artifact, facts).is_ok())
+    }
+
+    /// The artifacts that are what is wanted, wherever they run, newest first.
+    pub fn satisfying(&self, spec: &ArtifactSpec) -> Vec<Artifact> {
         if !spec.source.places.contains(&SourceKind::ArtifactCache) {
-            return None;
+            return Vec::new();
         }
-        let entries = fs::read_dir(self.dir.artifacts()).ok()?;
-        let mut fitting: Vec<Artifact> = entries
+        let entries = fs::read_dir(self.dir.artifacts()).into_iter().flatten();
+        let mut all: Vec<Artifact> = entries
             .filter_map(|entry| read(&entry.ok()?.path(), spec))
             .filter(|artifact| artifact.provenance.satisfies(spec))
             .collect();
-        fitting.sort_by_key(|artifact| artifact.provenance.built_at);
-        fitting.into_iter().rev().find(|artifact| self.fits(artifact, facts).is_ok())
+        all.sort_by_key(|artifact| std::cmp::Reverse(artifact.provenance.built_at));
+        all
     }
 
     /// Whether a binary runs on a host, and if not, why.

@@ -21,7 +21,6 @@ use crate::{
 pub(crate) fn facts() -> Facts {
     Facts {
         uid: 0,
-        user: "root".into(),
         data_home: "/root/.local/share".into(),
         cache_home: "/root/.cache".into(),
         arch: "x86_64".into(),
@@ -43,7 +42,7 @@ pub(crate) fn facts() -> Facts {
 
 /// The same host, seen as an ordinary user.
 pub(crate) fn facts_of_user() -> Facts {
-    Facts { uid: 1000, user: "ann".into(), data_home: "/home/ann/.local/share".into(), ..facts() }
+    Facts { uid: 1000, data_home: "/home/ann/.local/share".into(), ..facts() }
 }
 
 /// A cache of artifacts below a folder.

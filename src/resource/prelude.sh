@@ -12,7 +12,7 @@
 set -eu
 umask 022
 began_in=$PWD
-open='' reload_due='' relabel_due=''
+open='' made='' reload_due='' relabel_due=''
 # The folders that are known to be closed, as `learn` says, and all that were looked at.
 closed=// looked=//
 
@@ -218,7 +218,8 @@ trap 'status=$?; set +e; run_handlers; exit "$status"' EXIT
 # have torn the last one.
 ledger() {
   if [ -z "$open" ]; then
-    [ -d "$state" ] || mkdir -p "$state"
+    # shellcheck disable=SC2174 # those above it get the default mode
+    [ -d "$state" ] || { mkdir -p -m 00755 "$state" && made=$state; }
     [ ! -L "$ledger" ] || { echo "$ledger is a symbolic link: put the file itself there"; exit 1; }
     if [ ! -e "$ledger" ] && [ -n "$account" ]; then
       echo "$account" >"$state/account.new"
@@ -283,6 +284,8 @@ make_folder() {
 
 # Sees that the folder $1 is there, with mode $2 and owner $3 if they are given.
 folder() {
+  # The ledger has made it.
+  [ "$1 $2 $3" != "$made 00755 " ] || return 0
   split "$1"
   enter "$dir"
   here=${PWD%/}

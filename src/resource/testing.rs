@@ -9,7 +9,6 @@ use crate::host::{Facts, InitSystem};
 pub(super) fn facts() -> Facts {
     Facts {
         uid: 0,
-        user: "root".into(),
         data_home: "/root/.local/share".into(),
         cache_home: "/root/.cache".into(),
         arch: "x86_64".into(),

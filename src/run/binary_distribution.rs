@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::{self, watch},
+    task::spawn_blocking,
+};
 
 use super::Error;
 use crate::{
@@ -26,7 +29,7 @@ pub(super) struct BinarySource<'a> {
     /// By builder; taken when its pipeline begins.
     publishers: Mutex<BTreeMap<HostName, watch::Sender<Option<Artifact>>>>,
     /// What was read from disk, by digest: one copy for all hosts.
-    uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
+    uploads: sync::Mutex<BTreeMap<String, Arc<Upload>>>,
 }
 
 impl<'a> BinarySource<'a> {
@@ -43,7 +46,7 @@ impl<'a> BinarySource<'a> {
             let served = builder.consumers.iter().chain([&builder.host]);
             pending.extend(served.map(|host| (host.clone(), (builder.host.clone(), receiver.clone()))));
         }
-        Self { spec, store, pending, publishers: Mutex::new(publishers), uploads: Mutex::default() }
+        Self { spec, store, pending, publishers: Mutex::new(publishers), uploads: sync::Mutex::default() }
     }
 
     pub(super) fn spec(&self) -> &ArtifactSpec {
@@ -93,12 +96,17 @@ impl<'a> BinarySource<'a> {
     }
 
     /// The content of a binary, read once for all hosts.
-    pub(super) fn upload(&self, artifact: &Artifact) -> Result<Arc<Upload>, Error> {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) async fn upload(&self, artifact: &Artifact) -> Result<Arc<Upload>, Error> {
+        let mut uploads = self.uploads.lock().await;
         if let Some(upload) = uploads.get(&artifact.sha256) {
             return Ok(Arc::clone(upload));
         }
-        let read = Upload::read(&artifact.path).ok().filter(|upload| upload.sha256() == artifact.sha256);
+        let path = artifact.path.clone();
+        let read = spawn_blocking(move || {
+            let upload = Upload::read(&path).ok()?;
+            Some(if let Some(folder) = path.parent() { upload.keeping_gzipped(folder) } else { upload })
+        });
+        let read = read.await.ok().flatten().filter(|upload| upload.sha256() == artifact.sha256);
         let upload = Arc::new(read.ok_or_else(|| Error::ArtifactGone { what: self.spec.title() })?);
         uploads.insert(artifact.sha256.clone(), Arc::clone(&upload));
         Ok(upload)
@@ -187,18 +195,18 @@ mod tests {
         assert_eq!((&*host, &*builder), ("b", "a"));
     }
 
-    #[test]
-    fn a_binary_is_read_once_and_only_if_it_is_the_one_that_was_built() {
+    #[tokio::test]
+    async fn a_binary_is_read_once_and_only_if_it_is_the_one_that_was_built() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, path) = (cache_at(folder.path()), folder.path().join("redis-server"));
         std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"binary").unwrap();
         let source = source(&cache, &[]);
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"binary"));
-        let first = source.upload(&artifact(&path, &sha256)).unwrap();
+        let first = source.upload(&artifact(&path, &sha256)).await.unwrap();
         std::fs::remove_file(&path).unwrap();
-        let second = source.upload(&artifact(&path, &sha256)).unwrap();
+        let second = source.upload(&artifact(&path, &sha256)).await.unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"other").unwrap();
-        assert!(matches!(source.upload(&artifact(&path, "ab")), Err(Error::ArtifactGone { .. })));
+        assert!(matches!(source.upload(&artifact(&path, "ab")).await, Err(Error::ArtifactGone { .. })));
     }
 }

@@ -1,13 +1,10 @@
 //! The engine's directives, tried by the server itself before any configuration is replaced.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, RefusedConfig, binary_distribution::BinarySource};
 use crate::{
-    artifact::{Artifact, ArtifactSpec, ArtifactStore, DirectiveNames},
+    artifact::{Artifact, ArtifactSpec, ArtifactStore},
     host::{self, LockedHost, Probe},
     inspect::Session,
     inventory::Fleet,
@@ -39,40 +36,99 @@ pub(super) fn check(fleet: &Fleet, artifact: &Artifact, store: &ArtifactStore) -
 /// no host is touched. The plan notes what was tried. Returns the server's warnings; without such a server
 /// each host tries its own.
 pub async fn try_here(plan: &mut Plan, store: &ArtifactStore) -> Result<Vec<String>, RefusedConfig> {
-    let changes = plan.stages.iter().flat_map(|stage| stage.work.changes()).flat_map(|host| &host.changes);
-    let configs = changes.filter_map(|change| match &change.resource {
-        Resource::Config(config) => Some(config),
-        _ => None,
-    });
-    let mut configs = configs.peekable();
-    if configs.peek().is_none() {
+    let configs: Vec<&Config> = configs(plan).collect();
+    if configs.is_empty() {
         return Ok(Vec::new());
     }
     let spec = ArtifactSpec::of(&plan.fleet);
-    let Some((probe, artifact, names)) = server_of_this_machine(&spec, store).await else {
-        return Ok(Vec::new());
+    let known = store.satisfying(&spec).into_iter().find_map(|artifact| known(&configs, artifact, store));
+    let (trials, warnings) = match known {
+        Some(known) => known,
+        None => match ServerHere::find(&spec, store).await {
+            Some(server) => server.start_on(&configs, plan, store).await?,
+            None => return Ok(Vec::new()),
+        },
     };
-    let server = artifact.path.display().to_string();
-    let settled = configs.map(|config| config.settle(|name| Some(names.knows(name))));
-    // Those of all nodes are mostly the same but for what is left out of a trial.
-    let distinct: BTreeMap<String, Config> = settled.map(|config| (config.trial(&server), config)).collect();
-    let (by, mut warnings, mut trials) = (spec.title(), BTreeSet::new(), Trials::by(&artifact.sha256));
-    for (script, config) in distinct {
-        match probe.ask("the trial of a configuration", &script).await {
-            Ok(lines) => warnings.extend(lines.iter().filter_map(|line| match mark(line) {
-                Some(Mark::Note(text)) => Some(format!("{by} warns: {text}")),
-                _ => None,
-            })),
-            Err(host::Error::Script { status: REFUSED, output, .. }) => {
-                return Err(RefusedConfig::new(&plan.fleet, by, output));
-            }
-            // What this machine cannot try, the hosts do.
-            Err(_) => break,
-        }
+    plan.trials = trials;
+    let by = spec.title();
+    Ok(warnings.into_iter().map(|text| format!("{by} warns: {text}")).collect())
+}
+
+/// The configurations that a plan writes.
+fn configs(plan: &Plan) -> impl Iterator<Item = &Config> {
+    let changes = plan.stages.iter().flat_map(|stage| stage.work.changes()).flat_map(|host| &host.changes);
+    changes.filter_map(|change| match &change.resource {
+        Resource::Config(config) => Some(config),
+        _ => None,
+    })
+}
+
+/// What this machine has tried, and what the server warned of.
+type Tried = (Trials, BTreeSet<String>);
+
+/// What an earlier run has found out here about these configurations, where that is all of them.
+fn known(configs: &[&Config], artifact: Artifact, store: &ArtifactStore) -> Option<Tried> {
+    let (mut trials, mut warnings) = (Trials::by(&artifact.sha256), BTreeSet::new());
+    for (script, config) in distinct(configs, &artifact, store)? {
+        warnings.extend(store.tried(&artifact, &script)?);
         trials.passed(&config);
     }
-    plan.trials = trials;
-    Ok(warnings.into_iter().collect())
+    Some((trials, warnings))
+}
+
+/// The configurations as a server can read them, by the script that tries it on them. Those of all nodes are mostly
+/// the same but for what is left out of a trial.
+fn distinct(
+    configs: &[&Config],
+    artifact: &Artifact,
+    store: &ArtifactStore,
+) -> Option<BTreeMap<String, Config>> {
+    let names = store.directive_names(artifact).ok()?;
+    let server = artifact.path.display().to_string();
+    let settled = configs.iter().map(|config| config.settle(|name| Some(names.knows(name))));
+    Some(settled.map(|config| (config.trial(&server), config)).collect())
+}
+
+/// A server of the store that runs on this machine.
+struct ServerHere {
+    probe: Probe,
+    artifact: Artifact,
+}
+
+impl ServerHere {
+    async fn find(spec: &ArtifactSpec, store: &ArtifactStore) -> Option<Self> {
+        let probe = Probe::of_this_machine().await.ok()?;
+        let artifact = store.find(spec, &probe.facts().await.ok()?)?;
+        Some(Self { probe, artifact })
+    }
+
+    /// Starts it on each of these configurations, until one is refused.
+    async fn start_on(
+        &self,
+        configs: &[&Config],
+        plan: &Plan,
+        store: &ArtifactStore,
+    ) -> Result<Tried, RefusedConfig> {
+        let Self { probe, artifact } = self;
+        let (mut trials, mut warnings) = (Trials::by(&artifact.sha256), BTreeSet::new());
+        for (script, config) in distinct(configs, artifact, store).unwrap_or_default() {
+            match probe.ask("the trial of a configuration", &script).await {
+                Ok(lines) => {
+                    let said = notes(&lines);
+                    store.note_tried(artifact, &script, &said);
+                    warnings.extend(said);
+                }
+                Err(host::Error::Script { status: REFUSED, output, .. }) => {
+                    let by = ArtifactSpec::of(&plan.fleet).title();
+                    return Err(RefusedConfig::new(&plan.fleet, by, output));
+                }
+                // What this machine cannot try, the hosts do.
+                Err(_) => break,
+            }
+            trials.passed(&config);
+        }
+        Ok((trials, warnings))
+    }
 }
 
 /// Whether a change of a host needs no trial there, because this machine has tried the same server on the
@@ -91,14 +147,11 @@ pub(super) fn is_tried(
         && server().is_some_and(|sha256| plan.trials.cover(config, &planned.difference, &sha256))
 }
 
-async fn server_of_this_machine(
-    spec: &ArtifactSpec,
-    store: &ArtifactStore,
-) -> Option<(Probe, Artifact, Arc<DirectiveNames>)> {
-    let probe = Probe::of_this_machine().await.ok()?;
-    let artifact = store.find(spec, &probe.facts().await.ok()?)?;
-    let names = store.directive_names(&artifact).ok()?;
-    Some((probe, artifact, names))
+/// The notes among the lines of a script.
+fn notes(lines: &[String]) -> Vec<String> {
+    let note =
+        |line: &String| if let Some(Mark::Note(text)) = mark(line) { Some(text.to_owned()) } else { None };
+    lines.iter().filter_map(note).collect()
 }
 
 /// An error of a host's script, as a refused configuration where it is one.
@@ -114,8 +167,15 @@ pub(super) fn explained(fleet: &Fleet, error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
-    use crate::plan::testing::{Scene, cache_at, fleet};
+    use crate::{
+        artifact::{Provenance, SourceRecord},
+        atomic_file::{self, Mode},
+        digest,
+        plan::testing::{Scene, cache_at, fleet},
+    };
 
     fn failed(status: i32) -> Error {
         let output = vec![">>> 'timeout 5s'".to_owned(), "not an integer".to_owned()];
@@ -138,5 +198,53 @@ mod tests {
             assert_eq!(try_here(&mut plan, &cache_at(folder.path())).await.unwrap(), [""; 0]);
             assert!(plan.trials.is_empty());
         }
+    }
+
+    /// A store with a server of this content.
+    fn store_with_server(folder: &Path, fleet: &Fleet, bytes: &[u8]) -> (ArtifactStore, Artifact) {
+        let (store, spec) = (cache_at(folder), ArtifactSpec::of(fleet));
+        let path = store.dir().artifacts().join("one").join(spec.recipe.target());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        atomic_file::write(&path, bytes, Mode::Exact(0o755)).unwrap();
+        let sha256 = digest::of_file(&path).unwrap();
+        let provenance = Provenance {
+            engine: fleet.engine,
+            version: fleet.version,
+            source: SourceRecord { sha256: String::new(), from: String::new() },
+            recipe: spec.recipe.id(),
+            flags: Vec::new(),
+            compiler: String::new(),
+            arch: "x86_64".to_owned(),
+            libc: String::new(),
+            built_at: jiff::Timestamp::UNIX_EPOCH,
+            host: "a".into(),
+            sha256: sha256.clone(),
+            size: 1,
+        };
+        let text = serde_json::to_vec(&provenance).unwrap();
+        atomic_file::write(&path.with_file_name("provenance.json"), &text, Mode::Shared).unwrap();
+        (store, Artifact { path, sha256, size: 1, provenance })
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_run_has_tried_is_not_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = Scene::bare(&["a", "b"]).plan().unwrap();
+        // It could not be started: it is no program.
+        let (store, artifact) = store_with_server(folder.path(), &plan.fleet, b"no program");
+        let configs: Vec<Config> = configs(&plan).cloned().collect();
+        let scripts = distinct(&configs.iter().collect::<Vec<_>>(), &artifact, &store).unwrap();
+        assert_eq!(try_here(&mut plan, &store).await.unwrap(), [""; 0]);
+        assert!(plan.trials.is_empty(), "it was not known");
+
+        let warning = "You specified a maxmemory value that is less than 1MB".to_owned();
+        for script in scripts.keys() {
+            store.note_tried(&artifact, script, std::slice::from_ref(&warning));
+        }
+        let warnings = try_here(&mut plan, &store).await.unwrap();
+        assert_eq!(warnings, [format!("redis 7.0.15 warns: {warning}")]);
+        let create = crate::resource::Difference::new(crate::resource::Action::Create, "");
+        let settled = scripts.values().next().unwrap();
+        assert!(plan.trials.cover(settled, &create, &artifact.sha256));
     }
 }

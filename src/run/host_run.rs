@@ -177,7 +177,7 @@ impl<'a> HostRun<'a> {
     ) -> Result<(), Error> {
         let host = &self.session.host;
         let artifact = binaries.artifact(host.name(), &self.session.facts).await?;
-        let upload = binaries.upload(&artifact)?;
+        let upload = binaries.upload(&artifact).await?;
         host.put(&upload, &binary.path(), 0o755).await?;
         let provenance = serde_json::to_string_pretty(&artifact.provenance).unwrap_or_default();
         let names = binaries.directive_names(&artifact)?;

@@ -4,9 +4,7 @@ use super::scenario::Scenario;
 
 /// Stubs for what a machine says of itself.
 const MACHINE: &[(&str, &str)] = &[
-    ("id", "echo 'uid=1000(me) gid=1000(us) groups=1000(us)'"),
     ("uname", "echo \"x86_64$(printf %s \"${1#-m}\")\""),
-    ("nproc", "echo 4"),
     ("getconf", "echo 'glibc 2.36'"),
     ("systemctl", "echo 'systemd 252 (252.39-1~deb12u1)'; echo '+PAM +AUDIT'"),
     ("cc", ""),
@@ -27,6 +25,8 @@ knows $T/server io-threads; knows $T/none port"#,
 for name in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libstdc++.so.6 libgcc_s.so.1 libssl.so.3; do : >lib/$name; done
 : >other/libatomic.so.1
 echo systemd >comm; mount --bind comm /proc/1/comm
+echo 0-2 >online; mount --bind online /sys/devices/system/cpu/online
+for folder in /usr/lib*/systemd /usr/lib/*/systemd; do [ ! -d "$folder" ] || mount -t tmpfs none "$folder"; done
 echo 0-1-2 >boot; mount --bind boot /proc/sys/kernel/random/boot_id
 printf 'NAME="D x"\nID=debian\nID_LIKE="a b"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n' >release
 mount --bind release /etc/os-release
@@ -35,14 +35,15 @@ mount -t tmpfs none /var/lib; mkdir -p /var/lib/provision/one /var/lib/provision
 mount -t tmpfs none /opt; mkdir -p /opt/provision/one/redis-1 /opt/provision/one/redis-2 data/provision/two/bin/valkey-3
 echo 0123abcd port >/opt/provision/one/redis-1/knows; echo 4567cdef >data/provision/two/bin/valkey-3/knows
 : >/var/lib/provision/one/ledger.jsonl; echo redis >/var/lib/provision/one/account; : >/var/lib/provision/two/ledger.jsonl"#,
-        before: "library_folders=$T/lib\\ $T/othe*; HOME=/home/me; unset XDG_CACHE_HOME; XDG_DATA_HOME=$T/data",
+        before: "library_folders=$T/lib\\ $T/othe*; HOME=/home/me; unset XDG_CACHE_HOME; XDG_DATA_HOME=$T/data; facts() {",
+        calls: "}\nfacts | sed 's/^allowed=[0-9,-]*$/allowed=SOME/'",
         expected: r#"
-uid=1000
-user=me
+uid=0
+allowed=SOME
+online=0-2
 data_home=T/data
 cache_home=/home/me/.cache
 arch=x86_64
-cores=4
 init=systemd
 systemd=252
 os.ID=debian
@@ -60,6 +61,17 @@ account.one=redis
 account.two=
 "#,
         ..Scenario::new("host/facts/facts.sh", "every fact is a line")
+    },
+    Scenario {
+        stubs: &[("systemctl", "echo no")],
+        as_root: true,
+        given: r#"echo systemd >comm; mount --bind comm /proc/1/comm
+for folder in /usr/lib*/systemd /usr/lib/*/systemd; do [ ! -d "$folder" ] || mount -t tmpfs none "$folder"; done
+: >/usr/lib/systemd/libsystemd-shared-239-82.el8.so"#,
+        before: "library_folders=/nowhere; facts() {",
+        calls: "}\nfacts | grep -e ^systemd=",
+        expected: "systemd=239-82.el8.so\n",
+        ..Scenario::new("host/facts/facts.sh", "a library of systemd has its version in its name")
     },
     Scenario {
         stubs: &[

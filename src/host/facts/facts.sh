@@ -1,14 +1,25 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # `script` sets library_folders
-id=$(id); id=${id%% *}; id=${id#uid=}; echo "uid=${id%%\(*}"
-id=${id#*\(}; echo "user=${id%\)}"
+# As few processes as can be: these questions are a part of every run.
+while read -r key one two _; do
+  case $key in Uid:) echo "uid=$two" ;; Cpus_allowed_list:) echo "allowed=$one" ;; esac
+done </proc/self/status
+online=; [ ! -r /sys/devices/system/cpu/online ] || read -r online </sys/devices/system/cpu/online
+echo "online=$online"
 data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
-echo "arch=$(uname -m)"
-echo "cores=$(nproc)"
+arch=; [ ! -r /proc/sys/kernel/arch ] || read -r arch </proc/sys/kernel/arch
+echo "arch=${arch:-$(uname -m)}"
 read -r init </proc/1/comm; echo "init=$init"
-# shellcheck disable=SC2046 # the words of its first line
-[ "$init" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
+if [ "$init" = systemd ]; then
+  # Its library has the version in its name since 231.
+  set -- /usr/lib*/systemd/libsystemd-shared-*.so /usr/lib/*/systemd/libsystemd-shared-*.so
+  while [ $# -gt 1 ] && [ ! -e "$1" ]; do shift; done
+  # shellcheck disable=SC2046 # the words of its first line
+  [ -e "$1" ] || set -- $(systemctl --version)
+  version=${1##*-shared-}; [ "$version" != systemd ] || version=$2
+  echo "systemd=$version"
+fi
 [ ! -r /etc/os-release ] || while read -r line; do
   case $line in ID*|VERSION_*) echo "os.$line" ;; esac
 done </etc/os-release

@@ -12,15 +12,13 @@ use crate::distro::{self, Distro};
 pub struct Facts {
     /// The numeric user id scripts run as; 0 is root.
     pub uid: u32,
-    /// The name of that account.
-    pub user: String,
     /// `$XDG_DATA_HOME`, or its default below the home folder.
     pub data_home: String,
     /// `$XDG_CACHE_HOME`, or its default below the home folder.
     pub cache_home: String,
     /// `uname -m`.
     pub arch: String,
-    /// Processors that scripts may use, as `nproc` counts them.
+    /// Processors that scripts may use, as nproc(1) counts them: allowed to them, and online.
     pub cores: u32,
     /// What starts services here.
     pub init: InitSystem,
@@ -76,11 +74,10 @@ impl Facts {
         let os = |key: &str| map.get(key).map_or("", |value| value.trim_matches(['"', '\'']));
         Ok(Self {
             uid: number("uid")?,
-            user: need("user")?.to_owned(),
             data_home: need("data_home")?.to_owned(),
             cache_home: need("cache_home")?.to_owned(),
             arch: need("arch")?.to_owned(),
-            cores: number("cores")?,
+            cores: processors(need("allowed")?, need("online")?),
             init: if need("init")? == "systemd" { InitSystem::Systemd } else { InitSystem::Other },
             systemd: map.get("systemd").and_then(|version| systemd_version(version)).unwrap_or(0),
             os: std::iter::once(os("os.ID"))
@@ -126,6 +123,27 @@ impl Facts {
     pub fn distro(&self) -> Option<&'static Distro> {
         self.os.iter().find_map(|id| distro::find(id))
     }
+}
+
+/// How many processors are in both lists, in the kernel's notation `0-3,8` (cpuset(7)); at least one. What is allowed
+/// includes processors that could be plugged in: 128 on each VMware machine.
+fn processors(allowed: &str, online: &str) -> u32 {
+    let (allowed, online) = (ranges(allowed), ranges(online));
+    let shared = |a: &(u32, u32), b: &(u32, u32)| (a.1.min(b.1) + 1).saturating_sub(a.0.max(b.0));
+    let pairs = allowed.iter().flat_map(|a| online.iter().map(move |b| shared(a, b)));
+    let all = if online.is_empty() { allowed.iter().map(|a| shared(a, a)).sum() } else { pairs.sum::<u32>() };
+    all.max(1)
+}
+
+/// The ranges of a list of processors; what is none is left out.
+fn ranges(list: &str) -> Vec<(u32, u32)> {
+    // No machine has more, and a host may say anything.
+    let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number < 1 << 16);
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some((number(first)?, number(last)?))
+    };
+    list.split(',').filter_map(range).collect()
 }
 
 /// `252` → 252, as also `252.1` and `256~rc3`.

@@ -3,7 +3,7 @@ use std::process::Command;
 use super::*;
 
 /// The answer of a host with an old glibc and most libraries.
-const ANSWER: &str = "uid=0\nuser=root\ndata_home=/root/.local/share\ncache_home=/root/.cache\narch=x86_64\ncores=4\n\
+const ANSWER: &str = "uid=0\ndata_home=/root/.local/share\ncache_home=/root/.cache\narch=x86_64\nallowed=0-127\nonline=0-3\n\
     init=systemd\nsystemd=252\nos.ID=\"centos\"\nos.ID_LIKE=\"rhel fedora\"\nos.VERSION_ID=\"9\"\nlibc=glibc 2.34\n\
     lacks= libatomic.so.1 libssl.so.1.1\nlevel=3\ncompiler=/usr/bin/cc\nboot=6d1a\n";
 
@@ -20,7 +20,7 @@ fn with(from: &str, to: &str) -> Facts {
 #[test]
 fn each_line_is_a_fact() {
     let facts = parse(ANSWER).unwrap();
-    assert_eq!((facts.uid, facts.user.as_str(), facts.cores, facts.level), (0, "root", 4, 3));
+    assert_eq!((facts.uid, facts.cores, facts.level), (0, 4, 3));
     assert_eq!((facts.data_home.as_str(), facts.cache_home.as_str()), ("/root/.local/share", "/root/.cache"));
     assert_eq!((facts.arch.as_str(), facts.libc.as_str()), ("x86_64", "glibc 2.34"));
     assert_eq!((facts.compiler.as_str(), facts.boot_id.as_str()), ("/usr/bin/cc", "6d1a"));
@@ -53,15 +53,35 @@ fn every_fact_but_those_of_os_release_and_systemd_is_needed() {
 
 #[test]
 fn a_number_that_is_none_is_named() {
-    assert!(parse(&ANSWER.replace("cores=4", "cores=many")).unwrap_err().starts_with("cores: "));
+    assert!(parse(&ANSWER.replace("level=3", "level=many")).unwrap_err().starts_with("level: "));
     assert!(parse(&ANSWER.replace("uid=0", "uid=-1")).unwrap_err().starts_with("uid: "));
 }
 
 #[test]
+fn processors_are_those_that_are_allowed_and_online() {
+    for (allowed, online, count) in [
+        ("0-127", "0-3", 4),
+        ("0-1,4,6-7", "0-4,7", 4),
+        ("2", "0-3", 1),
+        ("0-3", "", 4),
+        ("", "0-3", 1),
+        ("5", "0-3", 1),
+        ("0-4294967295", "0-3", 1),
+        ("3-1,x-2", "0-3", 1),
+    ] {
+        assert_eq!(processors(allowed, online), count, "{allowed} {online}");
+    }
+}
+
+#[test]
 fn versions_of_systemd_begin_with_a_number() {
-    for (text, version) in
-        [("252", Some(252)), ("252.1", Some(252)), ("256~rc3", Some(256)), ("219-78", Some(219))]
-    {
+    for (text, version) in [
+        ("252", Some(252)),
+        ("252.1", Some(252)),
+        ("256~rc3", Some(256)),
+        ("219-78", Some(219)),
+        ("252.so", Some(252)),
+    ] {
         assert_eq!(systemd_version(text), version, "{text}");
     }
     assert_eq!(systemd_version("unknown"), None);
@@ -104,6 +124,9 @@ fn the_script_answers_on_this_machine_under_every_shell() {
     }
     assert!(!all.is_empty() && all.iter().all(|facts| facts == &all[0]), "{all:#?}");
     assert_eq!(all[0].arch, std::env::consts::ARCH);
+    #[expect(clippy::disallowed_methods, reason = "the oracle")]
+    let nproc = Command::new("nproc").env_remove("OMP_NUM_THREADS").output().unwrap().stdout;
+    assert_eq!(all[0].cores.to_string(), String::from_utf8_lossy(&nproc).trim());
 }
 
 #[test]

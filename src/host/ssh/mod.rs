@@ -107,7 +107,7 @@ impl Ssh {
 
     pub(super) async fn put(&self, upload: &Upload, remote: &str, mode: u32) -> Result<(), ConnectError> {
         let _slot = self.launcher.pool.connector().acquire_upload_slot().await;
-        let gzipped = upload.gzipped().filter(|_| self.gzip.load(Ordering::Relaxed));
+        let gzipped = if self.gzip.load(Ordering::Relaxed) { upload.gzipped().await } else { None };
         let mode = format!("{mode:o}");
         let how = if gzipped.is_some() { "gzip" } else { "" };
         let bytes = gzipped.unwrap_or(upload.bytes());

@@ -116,9 +116,10 @@ impl HostTarget<'_> {
             resources.push(Resource::User(User { name: name.clone(), home: Some(layout.data.clone()) }));
         }
         resources.extend(folders(&layout.bin, None, 0o755));
-        resources.extend(folders(&layout.etc, self.readable().as_deref(), 0o750));
-        resources.extend(folders(&layout.data, self.owned().as_deref(), 0o750));
-        resources.extend(folders(&layout.log, self.owned().as_deref(), 0o750));
+        // Servers write in the folders of their nodes only: no server can replace the folder of another.
+        for folder in [&layout.etc, &layout.data, &layout.log] {
+            resources.extend(folders(folder, self.readable().as_deref(), 0o750));
+        }
         resources.extend(folders(&layout.run, None, 0o755));
         if self.facts.runs_units() {
             resources.extend(self.kernel()?);
