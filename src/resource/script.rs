@@ -14,7 +14,7 @@ use crate::{host::minify, secret::Error};
 #[derive(Debug)]
 pub struct Script {
     parts: Vec<Part>,
-    /// The folders in which it makes something, and those above them.
+    /// The folders in which it makes others, and those above them.
     folders: BTreeSet<String>,
     /// The programs whose functions it has.
     functions: BTreeSet<&'static str>,
@@ -108,7 +108,6 @@ impl Script {
 
     /// Writes the digest of a file into its digest cache, together with what the file looks like now.
     pub fn cache_digest(&mut self, path: &str, sha256: &str, cache: &str) {
-        self.makes(cache);
         let (path, cache) = (quote(path), quote(cache));
         self.push(&format!("write {cache} 0644 '' \"$({TOUCHED} -- {path}) {sha256}\n\""));
     }
@@ -131,22 +130,16 @@ impl Script {
 
     /// Sees that a folder is there, with its mode and owner if they are given.
     pub fn folder(&mut self, path: &str, mode: Option<u32>, owner: Option<&str>) {
-        self.makes(path);
+        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end.max(1)].to_owned()));
         // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
         let mode = mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
         self.push(&format!("folder {} {mode} {}", quote(path), quote(owner.unwrap_or(""))));
-    }
-
-    /// Notes that something is made at a path.
-    fn makes(&mut self, path: &str) {
-        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end.max(1)].to_owned()));
     }
 
     /// Writes a file atomically. The content travels inside the script, on standard input: never in an
     /// argument of a process, nor in a here-document, which shells keep in /tmp.
     pub fn write(&mut self, path: &str, content: &Content, mode: u32, owner: Option<&str>) {
         let write = format!("write {} {mode:04o} {}", quote(path), quote(owner.unwrap_or("")));
-        self.makes(path);
         match content {
             // No shell can hold it in a word.
             Content::Text(text) if text.contains('\0') => {
@@ -257,8 +250,8 @@ mod tests {
     fn all_folders_are_looked_at_once_each_after_the_one_above_it() {
         let mut script = script();
         script.folder("/srv/a b", Some(0o755), None);
-        script.write("/etc/motd", &Content::Text(String::new()), 0o644, None);
-        script.write("/etc/b/c", &Content::Text(String::new()), 0o644, None);
+        script.write("/opt/motd", &Content::Text(String::new()), 0o644, None);
+        script.folder("/etc/b/c", None, None);
         let text = script.text().unwrap();
         let looks: Vec<&str> = text.lines().filter(|line| line.starts_with("learn /")).collect();
         assert_eq!(looks, ["learn / /etc /etc/b /srv"]);
