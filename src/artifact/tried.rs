@@ -1,5 +1,5 @@
-//! Which configurations a binary of the store has started on, on this machine: `apply` after `plan`, and the next
-//! `apply` of a cluster that grows, do not start it on the same lines again.
+//! Which configurations a binary of the store has started on, on this machine: `apply` after `plan`, and the
+//! next `apply` of a cluster that grows, do not start it on the same lines again.
 
 use std::{fs, path::PathBuf};
 
@@ -7,18 +7,18 @@ use super::{Artifact, ArtifactStore, store};
 use crate::digest;
 
 impl ArtifactStore {
-    /// The warnings of the binary when it started by this script; `None` where it is not known to have started.
+    /// The warnings of the binary when it started by this script; `None` where it is not known to have
+    /// started.
     pub fn tried(&self, artifact: &Artifact, trial: &str) -> Option<Vec<String>> {
         let text = fs::read_to_string(note(artifact, trial)?).ok()?;
         Some(text.lines().map(str::to_owned).collect())
     }
 
-    /// Notes that the binary started on this, with these warnings. It goes with the binary. A store that cannot be
-    /// written to is no reason to end a run: the binary will be tried again.
+    /// Notes that the binary started by this script, with these warnings. The note goes with the binary. A
+    /// store that cannot be written to is no reason to end a run: the binary will be tried again.
     pub fn note_tried(&self, artifact: &Artifact, trial: &str, warnings: &[String]) {
         if let Some(path) = note(artifact, trial) {
             let text: String = warnings.iter().map(|warning| format!("{warning}\n")).collect();
-            // What was noted is not needed to be there.
             let _ = store::write(&path, &text);
         }
     }

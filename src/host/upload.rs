@@ -34,8 +34,8 @@ impl Upload {
         Ok(Self { name, bytes, sha256, kept: None, gzipped: OnceCell::new() })
     }
 
-    /// Keeps the gzipped content in this folder, where a later run finds it: compressing a server takes longer than
-    /// sending it to most hosts.
+    /// Keeps the gzipped content in this folder, where a later run finds it: compressing a server takes
+    /// longer than sending it to most hosts.
     #[must_use]
     pub fn keeping_gzipped(self, folder: &Path) -> Self {
         Self { kept: Some(folder.to_owned()), ..self }
@@ -92,8 +92,8 @@ fn find(folder: &Path, stem: &str) -> Option<Bytes> {
     let entries = fs::read_dir(folder).ok()?;
     entries.flatten().find_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
-        let is_named = name.strip_prefix(stem)?.starts_with('.') && name.ends_with(".gz");
-        let gzipped = is_named.then(|| fs::read(entry.path()).ok()).flatten()?;
+        let digest = name.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(".gz")?;
+        let gzipped = (digest.len() == 64).then(|| fs::read(entry.path()).ok()).flatten()?;
         (name == file_name(stem, &gzipped)).then(|| Bytes::from(gzipped))
     })
 }

@@ -41,7 +41,7 @@ pub async fn try_here(plan: &mut Plan, store: &ArtifactStore) -> Result<Vec<Stri
         return Ok(Vec::new());
     }
     let spec = ArtifactSpec::of(&plan.fleet);
-    let known = store.satisfying(&spec).into_iter().find_map(|artifact| known(&configs, artifact, store));
+    let known = store.satisfying(&spec).into_iter().find_map(|artifact| known(&configs, &artifact, store));
     let (trials, warnings) = match known {
         Some(known) => known,
         None => match ServerHere::find(&spec, store).await {
@@ -67,17 +67,17 @@ fn configs(plan: &Plan) -> impl Iterator<Item = &Config> {
 type Tried = (Trials, BTreeSet<String>);
 
 /// What an earlier run has found out here about these configurations, where that is all of them.
-fn known(configs: &[&Config], artifact: Artifact, store: &ArtifactStore) -> Option<Tried> {
+fn known(configs: &[&Config], artifact: &Artifact, store: &ArtifactStore) -> Option<Tried> {
     let (mut trials, mut warnings) = (Trials::by(&artifact.sha256), BTreeSet::new());
-    for (script, config) in distinct(configs, &artifact, store)? {
-        warnings.extend(store.tried(&artifact, &script)?);
+    for (script, config) in distinct(configs, artifact, store)? {
+        warnings.extend(store.tried(artifact, &script)?);
         trials.passed(&config);
     }
     Some((trials, warnings))
 }
 
-/// The configurations as a server can read them, by the script that tries it on them. Those of all nodes are mostly
-/// the same but for what is left out of a trial.
+/// The configurations as a server can read them, by the script that tries it on them. Those of all nodes are
+/// mostly the same but for what is left out of a trial.
 fn distinct(
     configs: &[&Config],
     artifact: &Artifact,

@@ -278,7 +278,6 @@ fn config() -> Directives {
 fn facts(folder: &Path) -> Facts {
     Facts {
         uid: 1000,
-        user: "tester".to_owned(),
         data_home: folder.display().to_string(),
         cache_home: folder.display().to_string(),
         arch: "x86_64".to_owned(),

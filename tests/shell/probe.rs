@@ -26,7 +26,6 @@ for name in libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libstdc++.so.6 libgc
 : >other/libatomic.so.1
 echo systemd >comm; mount --bind comm /proc/1/comm
 echo 0-2 >online; mount --bind online /sys/devices/system/cpu/online
-for folder in /usr/lib*/systemd /usr/lib/*/systemd; do [ ! -d "$folder" ] || mount -t tmpfs none "$folder"; done
 echo 0-1-2 >boot; mount --bind boot /proc/sys/kernel/random/boot_id
 printf 'NAME="D x"\nID=debian\nID_LIKE="a b"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n' >release
 mount --bind release /etc/os-release
@@ -61,17 +60,6 @@ account.one=redis
 account.two=
 "#,
         ..Scenario::new("host/facts/facts.sh", "every fact is a line")
-    },
-    Scenario {
-        stubs: &[("systemctl", "echo no")],
-        as_root: true,
-        given: r#"echo systemd >comm; mount --bind comm /proc/1/comm
-for folder in /usr/lib*/systemd /usr/lib/*/systemd; do [ ! -d "$folder" ] || mount -t tmpfs none "$folder"; done
-: >/usr/lib/systemd/libsystemd-shared-239-82.el8.so"#,
-        before: "library_folders=/nowhere; facts() {",
-        calls: "}\nfacts | grep -e ^systemd=",
-        expected: "systemd=239-82.el8.so\n",
-        ..Scenario::new("host/facts/facts.sh", "a library of systemd has its version in its name")
     },
     Scenario {
         stubs: &[

@@ -2,24 +2,18 @@
 # shellcheck disable=SC2154 # `script` sets library_folders
 # As few processes as can be: these questions are a part of every run.
 while read -r key one two _; do
-  case $key in Uid:) echo "uid=$two" ;; Cpus_allowed_list:) echo "allowed=$one" ;; esac
+  case $key in Uid:) echo "uid=$two" ;; Cpus*list:) echo "allowed=$one" ;; esac
 done </proc/self/status
-online=; [ ! -r /sys/devices/system/cpu/online ] || read -r online </sys/devices/system/cpu/online
-echo "online=$online"
+# $1 fact, $2 file
+first_line() { line=; [ ! -r "$2" ] || read -r line <"$2"; echo "$1=$line"; }
+first_line online /sys/devices/system/cpu/online
 data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
-arch=; [ ! -r /proc/sys/kernel/arch ] || read -r arch </proc/sys/kernel/arch
-echo "arch=${arch:-$(uname -m)}"
-read -r init </proc/1/comm; echo "init=$init"
-if [ "$init" = systemd ]; then
-  # Its library has the version in its name since 231.
-  set -- /usr/lib*/systemd/libsystemd-shared-*.so /usr/lib/*/systemd/libsystemd-shared-*.so
-  while [ $# -gt 1 ] && [ ! -e "$1" ]; do shift; done
-  # shellcheck disable=SC2046 # the words of its first line
-  [ -e "$1" ] || set -- $(systemctl --version)
-  version=${1##*-shared-}; [ "$version" != systemd ] || version=$2
-  echo "systemd=$version"
-fi
+first_line arch /proc/sys/kernel/arch
+[ -n "$line" ] || echo "arch=$(uname -m)"
+first_line init /proc/1/comm
+# shellcheck disable=SC2046 # the words of its first line
+[ "$line" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
 [ ! -r /etc/os-release ] || while read -r line; do
   case $line in ID*|VERSION_*) echo "os.$line" ;; esac
 done </etc/os-release
@@ -46,7 +40,7 @@ while read -r key _ flags; do
 done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
-read -r boot </proc/sys/kernel/random/boot_id; echo "boot=$boot"
+first_line boot /proc/sys/kernel/random/boot_id
 for f in /opt/provision/*/*/knows "$data"/provision/*/bin/*/knows; do
   read -r a <"$f" && echo "knows.${f%/*}=$a"
 done 2>/dev/null

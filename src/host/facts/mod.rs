@@ -125,8 +125,8 @@ impl Facts {
     }
 }
 
-/// How many processors are in both lists, in the kernel's notation `0-3,8` (cpuset(7)); at least one. What is allowed
-/// includes processors that could be plugged in: 128 on each VMware machine.
+/// How many processors are in both lists, in the kernel's notation `0-3,8` (cpuset(7)); at least one. What is
+/// allowed includes processors that could be plugged in: 128 in many a virtual machine.
 fn processors(allowed: &str, online: &str) -> u32 {
     let (allowed, online) = (ranges(allowed), ranges(online));
     let shared = |a: &(u32, u32), b: &(u32, u32)| (a.1.min(b.1) + 1).saturating_sub(a.0.max(b.0));
@@ -140,8 +140,8 @@ fn ranges(list: &str) -> Vec<(u32, u32)> {
     // No machine has more, and a host may say anything.
     let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number < 1 << 16);
     let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some((number(first)?, number(last)?))
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some((number(from)?, number(to)?))
     };
     list.split(',').filter_map(range).collect()
 }
