@@ -1,6 +1,11 @@
 //! Secrets as a type: where one comes from may be planned, logged and saved; its value may not.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{File, Metadata},
+    io::{ErrorKind, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 pub use secrecy::{ExposeSecret, SecretString};
@@ -39,6 +44,9 @@ pub enum Error {
     #[error("could not read the password file {}", path.display())]
     #[diagnostic(help("create it with mode 0600 and the password on its first line"))]
     Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the password file {} is open to other accounts (its mode is {mode:04o})", path.display())]
+    #[diagnostic(help("take their rights away: chmod 600 {}", path.display()))]
+    Loose { path: PathBuf, mode: u32 },
     #[error("the password from {0} is empty or holds a control character")]
     #[diagnostic(help(
         "use a password of printable characters; one without any would leave the cluster open"
@@ -60,7 +68,12 @@ impl SecretSource {
             Self::File(path) => first_line(path),
             Self::Generate(path) => {
                 if !path.exists() {
-                    generate(path)?;
+                    match generate(path) {
+                        // Another run has drawn it meanwhile.
+                        Err(Error::Unwritable { source, .. })
+                            if source.kind() == ErrorKind::AlreadyExists => {}
+                        other => other?,
+                    }
                 }
                 first_line(path)
             }
@@ -74,9 +87,22 @@ impl SecretSource {
 }
 
 fn first_line(path: &Path) -> Result<SecretString, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(unreadable)?;
+    if let Some(mode) = mode_for_others(&file.metadata().map_err(unreadable)?) {
+        return Err(Error::Loose { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
     fit(&path.display().to_string(), text.lines().next().unwrap_or_default())
+}
+
+/// The mode of a file of ours that other accounts may read or change. As ssh(1) decides of private keys, a
+/// file of another owner is that owner's to protect.
+pub(crate) fn mode_for_others(metadata: &Metadata) -> Option<u32> {
+    let mode = metadata.mode() & 0o7777;
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    (metadata.is_file() && is_ours && mode & 0o077 != 0).then_some(mode)
 }
 
 fn fit(from: &str, word: &str) -> Result<SecretString, Error> {
@@ -98,7 +124,7 @@ fn generate(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{io::Write, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -128,6 +154,36 @@ mod tests {
         atomic_file::write(&path, b"chosen\n", Mode::Private).unwrap();
         assert!(matches!(generate(&path), Err(Error::Unwritable { .. })));
         assert_eq!(reveal(&SecretSource::Generate(path)).unwrap(), "chosen");
+    }
+
+    #[test]
+    fn a_password_file_that_others_may_read_is_refused_with_the_command_that_closes_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("password");
+        for (mode, passes) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+            atomic_file::write(&path, b"word\n", Mode::Exact(mode)).unwrap();
+            let revealed = SecretSource::File(path.clone()).reveal();
+            assert_eq!(revealed.is_ok(), passes, "{mode:o}");
+            if let Err(error) = revealed {
+                assert!(error.to_string().contains(&format!("its mode is {mode:04o}")), "{error}");
+                let help = miette::Diagnostic::help(&error).unwrap().to_string();
+                assert!(help.ends_with(&format!("chmod 600 {}", path.display())), "{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_that_others_could_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::File::options().write(true).open(path).unwrap().write_all(b"word\n").unwrap()
+        });
+        assert_eq!(reveal(&SecretSource::File(path)).unwrap(), "word");
+        writer.join().unwrap();
     }
 
     #[test]

@@ -25,17 +25,20 @@ impl<'a> Apt<'a> {
         Self { context }
     }
 
-    /// Downloads the source package of the wanted version; returns the tarball's path on the host. The error
-    /// is a line for the list of places.
-    pub(super) async fn fetch(&self) -> Result<(String, SourcePackage), String> {
-        self.prepare().await?;
+    /// Downloads the source package of the wanted version; returns the tarball's path on the host, and
+    /// whether apt verifies the archives there. The error is a line for the list of places.
+    pub(super) async fn fetch(&self) -> Result<(String, SourcePackage, bool), String> {
+        let verified = self.prepare().await?;
         let spec = self.context.spec;
         let (name, version) = (spec.engine.name(), spec.version.to_string());
         let mut packages = self.packages(false).await?;
         for fresh in [false, true] {
             match source_package::pick(&packages, &version) {
                 Some(package) => match self.download(package).await {
-                    Ok(()) => return Ok((format!("{}/{}", self.folder(), package.file), package.clone())),
+                    Ok(()) => {
+                        let path = format!("{}/{}", self.folder(), package.file);
+                        return Ok((path, package.clone(), verified));
+                    }
                     Err(reason) if fresh => return Err(reason),
                     Err(_) => {}
                 },
@@ -59,8 +62,9 @@ impl<'a> Apt<'a> {
         format!("{}/provision/apt/{name}", self.context.facts.cache_home)
     }
 
-    /// Writes the entries and the configuration of our own apt state.
-    async fn prepare(&self) -> Result<(), String> {
+    /// Writes the entries and the configuration of our own apt state; returns whether apt verifies all
+    /// entries.
+    async fn prepare(&self) -> Result<bool, String> {
         let facts = self.context.facts;
         if facts.distro() != Some(&debian::DISTRO) {
             return Err(format!("no source packages are known for {}", facts.os.join(" ")));
@@ -75,7 +79,8 @@ impl<'a> Apt<'a> {
         let configuration = debian::apt_conf(&folder);
         let parameters =
             [("folder", folder.as_str()), ("configuration", &configuration), ("entries", &entries)];
-        self.run("preparing apt's source lists", &parameters, debian::PREPARE).await
+        self.run("preparing apt's source lists", &parameters, debian::PREPARE).await?;
+        Ok(deb_src::are_verified(&entries))
     }
 
     async fn packages(&self, update: bool) -> Result<Vec<SourcePackage>, String> {

@@ -37,7 +37,7 @@ pub async fn build(context: &BuildContext<'_>, pins: &mut Pins) -> Result<Artifa
 }
 
 fn provenance(context: &BuildContext<'_>, source: Tarball, compiled: Compiled, size: u64) -> Provenance {
-    let BuildContext { spec, host, facts, .. } = *context;
+    let BuildContext { spec, inventory, host, facts, .. } = *context;
     Provenance {
         engine: spec.engine,
         version: spec.version,
@@ -49,6 +49,7 @@ fn provenance(context: &BuildContext<'_>, source: Tarball, compiled: Compiled, s
         libc: facts.libc.clone(),
         built_at: jiff::Timestamp::now(),
         host: host.name().to_owned(),
+        inventory: host.probe().is_remote().then(|| inventory.to_owned()),
         sha256: compiled.sha256,
         size,
     }

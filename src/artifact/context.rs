@@ -1,5 +1,7 @@
 //! What every part of getting a binary needs to know.
 
+use std::path::Path;
+
 use super::{spec::ArtifactSpec, store::ArtifactStore};
 use crate::{
     event::StepEvents,
@@ -11,6 +13,8 @@ use crate::{
 pub struct BuildContext<'a> {
     /// What is wanted.
     pub spec: &'a ArtifactSpec,
+    /// The inventory that it is wanted for.
+    pub inventory: &'a Path,
     /// The host that compiles.
     pub host: &'a LockedHost,
     /// Of that host.

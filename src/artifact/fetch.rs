@@ -12,7 +12,7 @@ use super::{
     error::{Error, Refusal, Result},
     pins::Pins,
     source_url, store,
-    verify_source::{self, Expected, FetchedSource, Tarball},
+    verify_source::{self, Expected, FetchedSource, Tarball, Trust},
 };
 use crate::{
     digest,
@@ -72,14 +72,16 @@ impl Search<'_> {
         };
         for path in paths.iter().filter(is_of_spec) {
             let sha256 = digest::of_file(path).map_err(store::unusable(path))?;
-            let from = fs::read_to_string(path.with_extension("from")).unwrap_or_default().trim().to_owned();
-            if !file_name(path).contains(digest::short(&sha256)) || from.is_empty() {
+            let origin = verify_source::origin(path);
+            let Some((from, trust)) = origin.filter(|_| file_name(path).contains(digest::short(&sha256)))
+            else {
                 self.refuse("source-cache", format!("{} is damaged", path.display()));
                 continue;
-            }
-            let signed = verify_source::is_signed(path, spec);
-            if signed || Expected::of(spec, self.pins).is_none_or(|expected| expected.accepts(&sha256)) {
-                return Ok(Some(FetchedSource { path: path.clone(), sha256, from, signed }));
+            };
+            // What a host of another cluster said counts for nothing here.
+            let new = trust != Trust::Host;
+            if Expected::of(spec, self.pins).map_or(new, |expected| expected.accepts(&sha256)) {
+                return Ok(Some(FetchedSource { path: path.clone(), sha256, from, trust }));
             }
         }
         Ok(self.refuse("source-cache", format!("nothing that fits in {}", folder.display())))
@@ -105,7 +107,10 @@ impl Search<'_> {
                 let _ = fs::remove_file(&part);
                 Ok(self.refuse(format!("{place} {url}"), "what it sends is not a compressed tarball"))
             }
-            Ok(sha256) => Ok(Some(FetchedSource { path: part, sha256, from: url.to_owned(), signed: false })),
+            Ok(sha256) => {
+                let (from, trust) = (url.to_owned(), Trust::Place);
+                Ok(Some(FetchedSource { path: part, sha256, from, trust }))
+            }
             Err(reason) => Ok(self.refuse(format!("{place} {url}"), reason)),
         }
     }
@@ -125,7 +130,7 @@ impl Search<'_> {
     }
 
     async fn archive(&mut self, context: &BuildContext<'_>, place: &str) -> Result<Option<FetchedSource>> {
-        let (remote, package) = match Apt::new(context).fetch().await {
+        let (remote, package, verified) = match Apt::new(context).fetch().await {
             Ok(found) => found,
             Err(reason) => return Ok(self.refuse(place, reason)),
         };
@@ -138,7 +143,22 @@ impl Search<'_> {
                 format!("{remote} has the SHA-256 {sha256}, its signed source list says {}", package.sha256);
             return Ok(self.refuse(place, reason));
         }
-        Ok(Some(FetchedSource { path, sha256, from, signed: true }))
+        let (host, packed_anew) = (context.host.probe(), package.is_packed_anew());
+        if host.is_remote() {
+            let from = format!("{from} on {}", host.name());
+            let expected = Expected::of(context.spec, self.pins);
+            if expected.is_some_and(|expected| !expected.accepts(&sha256)) {
+                let reason = format!(
+                    "{from} has the SHA-256 {sha256}, which is none of those that are known, and a host's own word does \
+                     not count; source.sha256 = \"{sha256}\" accepts it"
+                );
+                return Ok(self.refuse(place, reason));
+            }
+            return Ok(Some(FetchedSource { path, sha256, from, trust: Trust::Host }));
+        }
+        // An archive that apt is told not to verify is a place like any other.
+        let trust = if verified { Trust::Signed { packed_anew } } else { Trust::Place };
+        Ok(Some(FetchedSource { path, sha256, from, trust }))
     }
 
     fn file(&mut self) -> Result<Option<FetchedSource>> {
@@ -151,7 +171,8 @@ impl Search<'_> {
         let path = self.part("file");
         fs::copy(file, &path).map_err(store::unusable(&path))?;
         let sha256 = digest::of_file(&path).map_err(store::unusable(&path))?;
-        Ok(Some(FetchedSource { path, sha256, from: file.display().to_string(), signed: false }))
+        let (from, trust) = (file.display().to_string(), Trust::Place);
+        Ok(Some(FetchedSource { path, sha256, from, trust }))
     }
 
     /// Where a source is until it is accepted.

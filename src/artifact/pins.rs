@@ -39,7 +39,7 @@ struct Document {
     source: Vec<Pin>,
 }
 
-const HEAD: &str = "# Written by provision: the SHA-256 of sources that were unsigned and unknown when they were first used.\n\
+const HEAD: &str = "# Written by provision: the SHA-256 of sources that were unknown when they were first used.\n\
                     # Keep this file with the inventory, so that the next run gets the same source.\n\n";
 
 impl Pins {

@@ -1,6 +1,6 @@
 //! A built binary and where it comes from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub struct Provenance {
     pub built_at: jiff::Timestamp,
     /// The host that compiled it.
     pub host: HostName,
+    /// The inventory that this host is in; `None` where the machine that runs provision has compiled it.
+    #[serde(default)]
+    pub inventory: Option<PathBuf>,
     pub sha256: String,
     /// In bytes.
     pub size: u64,
@@ -55,6 +58,19 @@ impl Provenance {
     /// Whether the binary is what is wanted, wherever it was built.
     pub(super) fn satisfies(&self, spec: &ArtifactSpec) -> bool {
         self.engine == spec.engine && self.version == spec.version && self.recipe == spec.recipe.id()
+    }
+
+    /// What a user of another inventory should know before it is shipped: a host that is not one of theirs
+    /// has compiled it, and might have put anything into it.
+    pub fn foreign_to(&self, inventory: &Path) -> Option<String> {
+        let theirs = self.inventory.as_deref().filter(|theirs| *theirs != inventory)?;
+        let (engine, version, host, sha256) = (self.engine, self.version, &self.host, &self.sha256);
+        let short = sha256.get(..16).unwrap_or(sha256);
+        Some(format!(
+            "{engine} {version} (SHA-256 {short}…) was compiled on {host} for {}, and is shipped as it is; \
+             source.places without \"artifact-cache\" compiles it anew",
+            theirs.display()
+        ))
     }
 
     /// The name of its folder: what went in, not what came out.
@@ -82,6 +98,7 @@ pub(super) mod tests {
             libc: "glibc 2.36".to_owned(),
             built_at: jiff::Timestamp::UNIX_EPOCH,
             host: "redis-191".into(),
+            inventory: None,
             sha256: "cd".repeat(32),
             size: 7,
         }
@@ -111,6 +128,18 @@ pub(super) mod tests {
         let built_at = jiff::Timestamp::now();
         let other = Provenance { source, built_at, host: "x".into(), size: 8, ..base.clone() };
         assert_eq!(other.key(), base.key());
+    }
+
+    #[test]
+    fn a_binary_that_a_host_of_another_inventory_compiled_is_foreign() {
+        let (mine, theirs) = (Path::new("/me/production.toml"), Path::new("/me/lab.toml"));
+        let of_lab = Provenance { inventory: Some(theirs.to_owned()), ..provenance() };
+        let text = of_lab.foreign_to(mine).unwrap();
+        assert!(text.starts_with(
+            "redis 7.0.15 (SHA-256 cdcdcdcdcdcdcdcd…) was compiled on redis-191 for /me/lab.toml"
+        ));
+        assert_eq!(of_lab.foreign_to(theirs), None);
+        assert_eq!(provenance().foreign_to(mine), None, "this machine compiled it");
     }
 
     #[test]

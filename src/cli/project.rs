@@ -9,12 +9,13 @@ use crate::{
     artifact::ArtifactStore,
     cache_dir::CacheDir,
     cluster::Consent,
+    host::Facts,
     inspect::{self, HostHandle, Inspection, Sessions},
     inventory::{self, Fleet, Fold},
     plan::{Blueprint, Desired, Plan, PlanInput, PlanOptions, Rollout, Templates},
     playbook::{self, Playbook},
     report, run,
-    units::MemberName,
+    units::{HostName, MemberName},
 };
 
 /// An inventory and all that belongs to it.
@@ -92,9 +93,13 @@ impl Project {
         inspection: Inspection<Vec<Desired>>,
         options: &PlanOptions,
     ) -> Result<Plan, Failure> {
+        let facts: Vec<(HostName, Facts)> =
+            inspection.hosts.iter().map(|(host, seen)| (host.clone(), seen.facts.clone())).collect();
         let mut plan = Plan::new(&PlanInput::new(&self.fleet, inspection, options))?;
+        let facts = facts.iter().map(|(host, facts)| (host, facts));
+        let foreign = run::foreign_servers(&plan, facts, &self.store);
         let warnings = run::try_here(&mut plan, &self.store).await?;
-        for warning in warnings {
+        for warning in foreign.into_iter().chain(warnings) {
             report::note(&warning);
         }
         Ok(plan)

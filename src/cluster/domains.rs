@@ -25,7 +25,7 @@ pub(in crate::cluster) fn is_crowded<'a>(members: impl Iterator<Item = &'a str>)
 /// Which member of each shard is to lead so that no domain has more than `limit` masters; `None` where
 /// failovers alone cannot do that. Each shard is given by the domains of its members, first that of the
 /// member that leads now, which goes on where it can. Found by augmenting paths.
-pub(in crate::cluster) fn spread(shards: &[Vec<&str>], limit: usize) -> Option<Vec<usize>> {
+pub(in crate::cluster) fn leaders_within(shards: &[Vec<&str>], limit: usize) -> Option<Vec<usize>> {
     let mut leads: Vec<Option<&str>> = vec![None; shards.len()];
     for (shard, members) in shards.iter().enumerate() {
         let held = leads.iter().filter(|lead| **lead == members.first().copied()).count();
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn three_shards_on_three_hosts_can_be_spread_and_on_two_they_cannot() {
         let three = [vec!["a", "b"], vec!["b", "c"], vec!["b", "a"]];
-        assert_eq!(spread(&three, 1), Some(vec![0, 1, 0]));
+        assert_eq!(leaders_within(&three, 1), Some(vec![0, 1, 0]));
         let two = [vec!["a", "b"], vec!["b", "a"], vec!["b", "a"]];
-        assert_eq!(spread(&two, 1), None);
-        assert_eq!(spread(&two, 2), Some(vec![0, 0, 0]), "who leads well goes on");
+        assert_eq!(leaders_within(&two, 1), None);
+        assert_eq!(leaders_within(&two, 2), Some(vec![0, 0, 0]), "who leads well goes on");
     }
 
     /// Every way to choose leaders, one by one.
@@ -104,7 +104,7 @@ mod tests {
             let names = ["a", "b", "c", "d"];
             let shards: Vec<Vec<&str>> =
                 shards.iter().map(|members| members.iter().map(|index| names[*index]).collect()).collect();
-            let leads = spread(&shards, limit);
+            let leads = leaders_within(&shards, limit);
             prop_assert_eq!(leads.is_some(), by_force(&shards, limit));
             if let Some(leads) = leads {
                 let domains = shards.iter().zip(&leads).map(|(members, lead)| members[*lead]);

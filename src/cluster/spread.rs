@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::{
-        domains::{bearable, masters_by_domain, spread},
+        domains::{bearable, leaders_within, masters_by_domain},
         observe::Observed,
     },
     inventory::{Fleet, Host, NodeRef},
@@ -49,7 +49,7 @@ fn moves(
     if held.values().all(|held| *held <= limit) {
         return None;
     }
-    let leads = spread(&domains, limit)?;
+    let leads = leaders_within(&domains, limit)?;
     let moved = shards.iter().zip(leads).filter(|(_, lead)| *lead > 0);
     Some(moved.map(|(members, lead)| (members[lead], members[0])).collect())
 }

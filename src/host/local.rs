@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    environment,
     error::{Error, Result},
     put,
     shell::{Shell, sentinel},
@@ -96,7 +97,7 @@ async fn feed(mut stdin: ChildStdin, bytes: &[u8]) -> io::Result<()> {
 fn sh() -> Command {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a local process")]
     let mut command = Command::new("sh");
-    command.process_group(0).env("LC_ALL", "C").stderr(Stdio::piped()).kill_on_drop(false);
+    environment::clear(&mut command).process_group(0).stderr(Stdio::piped()).kill_on_drop(false);
     command
 }
 

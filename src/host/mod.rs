@@ -9,6 +9,7 @@
 mod connect_error;
 mod connector;
 mod detached_job;
+mod environment;
 mod error;
 mod facts;
 mod host_shell;

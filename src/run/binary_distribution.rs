@@ -146,6 +146,7 @@ mod tests {
             libc: String::new(),
             built_at: jiff::Timestamp::UNIX_EPOCH,
             host: "a".into(),
+            inventory: None,
             sha256: sha256.to_owned(),
             size: 1,
         };

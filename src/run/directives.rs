@@ -218,6 +218,7 @@ mod tests {
             libc: String::new(),
             built_at: jiff::Timestamp::UNIX_EPOCH,
             host: "a".into(),
+            inventory: None,
             sha256: sha256.clone(),
             size: 1,
         };

@@ -167,6 +167,7 @@ impl<'a> HostPipelines<'a> {
         let events = self.context.step(step, Some(host));
         let build = BuildContext {
             spec: self.binaries.spec(),
+            inventory: &fleet.inventory,
             host: &session.host,
             facts: &session.facts,
             store: self.context.store(),

@@ -60,7 +60,14 @@ impl Bench {
     }
 
     fn context<'a>(&'a self, want: &'a ArtifactSpec, events: &'a StepEvents) -> BuildContext<'a> {
-        BuildContext { spec: want, host: &self.change, facts: &self.facts, store: &self.store, events }
+        BuildContext {
+            spec: want,
+            host: &self.change,
+            facts: &self.facts,
+            store: &self.store,
+            events,
+            inventory: Path::new("/inventory.toml"),
+        }
     }
 
     async fn fetch(&self, want: &ArtifactSpec) -> Result<Tarball, Error> {

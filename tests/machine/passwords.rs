@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{
     Sandbox, inventory,
     resp::{Reply, ask},
-    tree,
+    tree, write_secret,
 };
 
 #[test]
@@ -13,7 +13,7 @@ fn a_password_is_on_every_node_and_in_no_argument_plan_or_event() {
     let text = inventory("secret", 7241, "auth = { file = \"word\" }", "");
     let sandbox = Sandbox::with("secret", 7241, &text);
     let password = "correct-horse-battery-staple";
-    std::fs::write(sandbox.folder.path().join("word"), password).unwrap();
+    write_secret(sandbox.folder.path().join("word"), password);
     let plan = sandbox.run(&["plan", "--json"]).code(2);
     let run = sandbox.run(&["apply", "--yes", "--json"]).ok();
     assert!(!plan.text().contains(password) && !run.text().contains(password));
@@ -70,7 +70,7 @@ fn a_lost_generated_password_is_refused_and_not_generated_again() {
     assert!(!file.exists());
     tree::same(&tree, &sandbox.tree());
     assert_eq!(pids, sandbox.pids());
-    std::fs::write(&file, &text).unwrap();
+    write_secret(&file, &text);
     with_password(&sandbox, text.trim(), READ);
     sandbox.apply().ok().says("Nothing to change");
 }
@@ -79,11 +79,11 @@ fn a_lost_generated_password_is_refused_and_not_generated_again() {
 fn a_changed_password_and_a_missing_one_are_refused() {
     let sandbox = in_memory("otherword", 7341, "{ file = \"word\" }");
     let file = sandbox.folder.path().join("word");
-    std::fs::write(&file, "first").unwrap();
+    write_secret(&file, "first");
     sandbox.apply().ok();
     with_password(&sandbox, "first", WRITE);
     let pids = sandbox.pids();
-    std::fs::write(&file, "second").unwrap();
+    write_secret(&file, "second");
     sandbox
         .apply()
         .code(1)

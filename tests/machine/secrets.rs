@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use crate::support::{Run, Sandbox, lab::Lab};
+use crate::support::{Run, Sandbox, inventory, lab::Lab, write_secret};
 
 const PASSWORD: &str = "cluster-secret-5f2a91";
 const PASSPHRASE: &str = "passphrase-secret-77c0de";
@@ -57,7 +57,7 @@ fn protected_lab(kept: &Path) -> Lab {
     let lab = Lab::up("secrets", 6);
     let home = lab.home();
     for (name, secret) in [("password", PASSWORD), ("passphrase", PASSPHRASE), ("sudo", SUDO)] {
-        std::fs::write(kept.join(name), format!("{secret}\n")).unwrap();
+        write_secret(kept.join(name), &format!("{secret}\n"));
     }
     for number in 1..=6 {
         let host = format!("n{number}");
@@ -142,4 +142,15 @@ fn no_secret_is_seen_where_it_does_not_belong() {
     for number in 1..=6 {
         check_host(&lab, &format!("n{number}"));
     }
+}
+
+#[test]
+fn a_secret_of_the_environment_reaches_no_command_of_this_machine() {
+    let text = inventory("variable", 7395, "auth = { env = \"ORDERS_PASSWORD\" }", "");
+    let sandbox = Sandbox::with("variable", 7395, &text);
+    let file = sandbox.inventory();
+    let mut command = sandbox.command(&["exec", file.to_str().unwrap(), "--", "env"]);
+    let run: Run = command.env("ORDERS_PASSWORD", PASSWORD).output().unwrap().into();
+    let text = run.ok().says("here | PATH=").text();
+    assert!(!text.contains(PASSWORD), "{text}");
 }

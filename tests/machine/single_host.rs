@@ -592,3 +592,25 @@ fn what_is_broken_and_no_run_repairs_is_no_success() {
         sandbox.run(&[verb]).ok();
     }
 }
+
+#[test]
+fn an_endless_line_of_a_host_does_not_fill_the_memory() {
+    let sandbox = Sandbox::new("endless", 7396);
+    let file = sandbox.inventory();
+    let script = "head -c 400000000 /dev/zero; echo; echo ended";
+    let mut command = sandbox.command(&["exec", file.to_str().unwrap(), "--", script]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut output = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()).unwrap());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0));
+    }
+    let printed = reader.join().unwrap();
+    assert!(child.wait().unwrap().success() && printed < 2_000_000, "{printed}");
+    assert!(peak > 0 && peak < 60_000, "{peak} kB");
+}

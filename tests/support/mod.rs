@@ -263,6 +263,12 @@ pub fn servers() -> Vec<u32> {
         .collect()
 }
 
+/// Writes a file that only its owner may read.
+pub fn write_secret(path: impl AsRef<Path>, text: &str) {
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// Kills a process and waits until it is gone.
 pub fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());

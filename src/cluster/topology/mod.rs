@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cluster::domains::bearable,
     inventory::{Fleet, Host, Node, NodeRef},
     redis::{SlotRange, slot_ranges},
 };
@@ -180,14 +181,14 @@ fn spread(fleet: &Fleet, shards: &[Shard], kind: &str, domain: impl Fn(&Host) ->
 
 /// The hosts whose loss takes the majority of the masters with it.
 fn quorum(fleet: &Fleet, shards: &[Shard]) -> Vec<String> {
-    let bearable = shards.len().div_ceil(2).saturating_sub(1);
+    let limit = bearable(shards.len());
     let masters = |host: &Host| {
         host.nodes.iter().filter(|node| shards.iter().any(|shard| shard.master == node.key)).count()
     };
     let heavy: Vec<String> = fleet
         .hosts
         .iter()
-        .filter(|host| masters(host) > bearable)
+        .filter(|host| masters(host) > limit)
         .map(|host| {
             let (name, held) = (&host.name, masters(host));
             format!("host {name} holds {held} of {} masters: its loss stops the cluster", shards.len())

@@ -35,6 +35,18 @@ pub(crate) fn of(files: &[(String, String)], codename: &str, suite: Option<&str>
     entries.into_iter().collect::<Vec<_>>().join("\n")
 }
 
+/// Whether apt verifies the signature of each of these entries: `trusted` and `allow-insecure` take that away
+/// (sources.list(5)).
+pub(crate) fn are_verified(entries: &str) -> bool {
+    let is_off = |line: &str| {
+        let Some((key, value)) = line.split_once(':') else { return false };
+        let key = key.trim();
+        ["trusted", "allow-insecure"].iter().any(|off| key.eq_ignore_ascii_case(off))
+            && !value.trim().eq_ignore_ascii_case("no")
+    };
+    !entries.lines().any(is_off)
+}
+
 impl Entry {
     fn is_archive(&self, codename: &str) -> bool {
         self.components.iter().any(|component| component == "main")
@@ -206,6 +218,21 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
             "Types: deb-src\nURIs: http://a.example/ubuntu\nSuites: noble\nComponents: main universe\n\
              Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg\ntrusted: yes\n"
         );
+    }
+
+    #[test]
+    fn an_entry_that_apt_does_not_verify_is_known() {
+        let one = |option: &str| {
+            let line = format!("deb [{option}] http://a.example/debian bookworm main\n");
+            of(&files(&[("/etc/apt/sources.list", &line)]), "bookworm", None)
+        };
+        assert!(are_verified(&one("arch=amd64")) && are_verified(&one("trusted=no")));
+        assert!(!are_verified(&one("trusted=yes")) && !are_verified(&one("allow-insecure=yes")));
+        assert!(!are_verified(&(one("arch=amd64") + "\n" + &one("trusted=yes"))), "one is enough");
+        assert!(are_verified(&of(&files(&[("debian.sources", DEB822)]), "bookworm", None)));
+        let trusted =
+            DEB822.replace("Components: main\nSigned-By", "Components: main\nTrusted: YES\nSigned-By");
+        assert!(!are_verified(&of(&files(&[("debian.sources", &trusted)]), "bookworm", None)));
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub(crate) struct SourcePackage {
     pub(crate) sha256: String,
 }
 
+impl SourcePackage {
+    /// Whether the distribution packed the release anew, as `8.1.1+dfsg1-2` says: what it excludes is
+    /// missing.
+    pub(crate) fn is_packed_anew(&self) -> bool {
+        let version = self.version.rsplit_once('-').map_or(&*self.version, |(upstream, _)| upstream);
+        version.contains('+')
+    }
+}
+
 /// Reads `apt-cache showsrc`: stanzas with `Version:` and `Checksums-Sha256:`.
 pub(crate) fn parse(lines: &[String]) -> Vec<SourcePackage> {
     let mut offers = Vec::new();
@@ -101,6 +110,18 @@ mod tests {
         assert_eq!(pick(&offers, "7.0.15"), Some(&offers[0]));
         assert_eq!(pick(&offers, "7.2.4"), Some(&offers[2]));
         assert_eq!(pick(&offers, "7.0.1"), None);
+    }
+
+    #[test]
+    fn a_release_that_was_packed_anew_says_so_in_its_version() {
+        for (version, anew) in [
+            ("5:7.0.15-1~deb12u7", false),
+            ("8.1.1+dfsg1-2~deb13u1", true),
+            ("5:7.2.4+ds-2", true),
+            ("6.0.16-1+deb11u5", false),
+        ] {
+            assert_eq!(package(version).is_packed_anew(), anew, "{version}");
+        }
     }
 
     #[test]

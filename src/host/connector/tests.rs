@@ -41,8 +41,7 @@ async fn a_question_is_asked_once_for_all_hosts() {
 async fn a_secret_that_is_kept_in_a_file_is_not_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
-    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-    std::fs::write(&file, "kept\n").unwrap();
+    crate::atomic_file::write(&file, b"kept\n", crate::atomic_file::Mode::Private).unwrap();
     let asked = Arc::default();
     let kept = Credential::Kept(SecretSource::File(file));
     let connector = connector(Echo(Arc::clone(&asked)));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     sync::mpsc,
 };
 
@@ -26,8 +26,16 @@ const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a shell may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many lines of one script's output are kept: the last ones, which say why it failed.
-const MAX_OUTPUT_LINES: usize = 200_000;
+/// How much of one script's output is kept: the last lines, which say why it failed. No answer is longer, and
+/// what a host says must not fill the memory of this machine.
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
+
+/// How much of one line is kept: its beginning. Each character may be a line of its own for whoever prints
+/// it.
+const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// How many lines may wait for the script that they answer: with more the host must wait.
+const MAX_WAITING_LINES: usize = 4096;
 
 /// Gets the rest of the greeting's line.
 type OnGreeting = Box<dyn FnOnce(&str) + Send>;
@@ -35,7 +43,7 @@ type OnGreeting = Box<dyn FnOnce(&str) + Send>;
 /// A shell that runs one script after the other.
 pub(in crate::host) struct Shell {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
-    lines: mpsc::UnboundedReceiver<String>,
+    lines: mpsc::Receiver<String>,
     /// Ends a script's output; random, so that no output can forge it.
     sentinel: String,
     /// What the shell wrote to its standard error, where that is kept.
@@ -82,18 +90,15 @@ impl Shell {
         mut on_greeting: Option<OnGreeting>,
         errors: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
-        let (sender, lines) = mpsc::unbounded_channel();
+        let (sender, lines) = mpsc::channel(MAX_WAITING_LINES);
         let greeting = format!("{sentinel} hello");
         let login = Arc::new(Mutex::new(VecDeque::new()));
         let banner = Arc::clone(&login);
         tokio::spawn(async move {
             let mut reader = BufReader::new(stdout);
             let mut line = Vec::new();
-            while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
-                // A last line without its end was cut off: it is dropped.
-                let Some(text) = line.strip_suffix(b"\n") else { break };
-                let text = String::from_utf8_lossy(text).into_owned();
-                line.clear();
+            while read_line(&mut reader, &mut line).await {
+                let text = String::from_utf8_lossy(&line).into_owned();
                 if on_greeting.is_some() {
                     let mut banner = banner.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Some(words) = text.strip_prefix(&greeting) {
@@ -104,7 +109,7 @@ impl Shell {
                         let surplus = banner.len().saturating_sub(MAX_LOGIN_LINES);
                         banner.drain(..surplus);
                     }
-                } else if sender.send(text).is_err() {
+                } else if sender.send(text).await.is_err() {
                     break;
                 }
             }
@@ -204,27 +209,119 @@ impl Shell {
             self.is_busy = !line.starts_with(&self.sentinel);
         }
         self.is_busy = true;
-        if self.stdin.write_all(text.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
-            return Err(self.lost(host, what));
+        let sending = async {
+            self.stdin.write_all(text.as_bytes()).await?;
+            self.stdin.flush().await
+        };
+        // A shell that was stopped takes nothing, once what is on its way is full.
+        match tokio::time::timeout(idle, sending).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(self.lost(host, what)),
+            Err(_) => return Err(Error::Silent { host: host.clone(), what: what.to_owned(), idle }),
         }
-        let (mut output, mut empty) = (VecDeque::new(), false);
+        let (mut output, mut empty) = (Output::default(), false);
         loop {
             let line = self.read_line(host, what, idle).await?;
             if let Some(status) = line.strip_prefix(&self.sentinel) {
                 self.is_busy = false;
-                return Ok((status.trim().parse().unwrap_or(-1), output.into()));
+                return Ok((status.trim().parse().unwrap_or(-1), output.lines.into()));
             }
             // A line break precedes the sentinel, for scripts whose last line has no end: an empty line
             // belongs to the script only if another one follows.
             if std::mem::replace(&mut empty, line.is_empty()) {
                 on_line("");
-                output.push_back(String::new());
+                output.push(String::new());
             }
             if !line.is_empty() {
                 on_line(&line);
-                output.push_back(line);
+                output.push(line);
             }
-            output.drain(..output.len().saturating_sub(MAX_OUTPUT_LINES));
         }
+    }
+}
+
+/// The last lines of what a script printed.
+#[derive(Default)]
+struct Output {
+    lines: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Output {
+    fn push(&mut self, line: String) {
+        // An empty line takes room, too.
+        let cost = |line: &String| line.len() + size_of::<String>();
+        self.bytes += cost(&line);
+        self.lines.push_back(line);
+        while self.bytes > MAX_OUTPUT_BYTES
+            && let Some(first) = self.lines.pop_front()
+        {
+            self.bytes -= cost(&first);
+        }
+    }
+}
+
+/// Reads the next line, without its end, of which no more than the beginning is kept. `false` at the end of
+/// the stream: a last line without its end was cut off, and is dropped.
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> bool {
+    line.clear();
+    loop {
+        let Ok(chunk) = reader.fill_buf().await else { return false };
+        if chunk.is_empty() {
+            return false;
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let part = &chunk[..end.unwrap_or(chunk.len())];
+        let room = MAX_LINE_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(&part[..part.len().min(room)]);
+        let used = part.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(text: &[u8], buffer: usize) -> Vec<Vec<u8>> {
+        let mut reader = BufReader::with_capacity(buffer, text);
+        let (mut lines, mut line) = (Vec::new(), Vec::new());
+        while read_line(&mut reader, &mut line).await {
+            lines.push(line.clone());
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn lines_are_read_whatever_the_pieces_they_come_in() {
+        for buffer in [1, 2, 3, 64] {
+            assert_eq!(lines(b"one\n\ntwo\ncut off", buffer).await, [&b"one"[..], b"", b"two"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_an_endless_line_the_beginning_is_kept_and_the_next_line_is_whole() {
+        let mut text = b"x".repeat(MAX_LINE_BYTES + 5);
+        text.extend(b"\nnext\n");
+        let lines = lines(&text, 8192).await;
+        assert_eq!((lines[0].len(), &lines[1][..], lines.len()), (MAX_LINE_BYTES, &b"next"[..], 2));
+    }
+
+    #[test]
+    fn of_much_output_the_last_lines_are_kept() {
+        let mut output = Output::default();
+        for number in 0..40 {
+            output.push(number.to_string());
+            output.push("y".repeat(MAX_LINE_BYTES - 100));
+        }
+        assert!(output.bytes <= MAX_OUTPUT_BYTES, "{}", output.bytes);
+        assert!(output.lines.len() >= 30 && output.lines[output.lines.len() - 2] == "39");
+        for _ in 0..1_000_000 {
+            output.push(String::new());
+        }
+        assert!(output.lines.len() <= MAX_OUTPUT_BYTES / size_of::<String>());
     }
 }

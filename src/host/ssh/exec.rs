@@ -24,6 +24,10 @@ use crate::host::connect_error::{ConnectError, Phase};
 /// How long a server may take to open a channel, and a command to begin.
 const CHANNEL_OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a command on a terminal may take to end after its farewell, before its channel is closed.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
+const FAREWELL_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How many bytes of output may wait for their reader.
 const STDOUT_BUFFER: usize = 256 * 1024;
 
@@ -118,17 +122,23 @@ impl Exec {
         let (progress, accepted) = watch::channel(0);
         let errors = Errors::default();
         tokio::spawn(drain(read, sink, errors.clone(), ended, progress, permit.ok()));
-        Ok(Self { stdin: Stdin(Arc::new(stdin)), stdout, errors, end, accepted })
+        let stdin = Stdin { half: Arc::new(stdin), terminal: terminal.then(|| end.clone()), farewell: b"" };
+        Ok(Self { stdin, stdout, errors, end, accepted })
     }
 
     /// Its standard input as a stream, which lives as long as this command does.
     pub(super) fn writer(&self) -> Writer {
-        Box::pin(self.stdin.0.make_writer())
+        Box::pin(self.stdin.half.make_writer())
     }
 
-    /// Its standard output, and its standard input with the right to end the command.
-    pub(super) fn into_streams(self) -> (DuplexStream, impl AsyncWrite + Send + Unpin + 'static) {
+    /// Its standard output, and its standard input with the right to end the command. On a terminal the end
+    /// of the input reaches no command: there it gets `farewell` first.
+    pub(super) fn into_streams(
+        mut self,
+        farewell: &'static [u8],
+    ) -> (DuplexStream, impl AsyncWrite + Send + Unpin + 'static) {
         let writer = self.writer();
+        self.stdin.farewell = farewell;
         (self.stdout, Closing { writer, _stdin: self.stdin })
     }
 
@@ -154,6 +164,14 @@ impl Exec {
         }
     }
 
+    /// What it has printed and nobody has read, once it has ended: as much as is kept of an error output.
+    pub(super) async fn rest(&mut self) -> String {
+        let mut text = Vec::new();
+        let mut rest = (&mut self.stdout).take(MAX_ERRORS as u64);
+        let _ = timeout(CHANNEL_OPEN_TIMEOUT, rest.read_to_end(&mut text)).await;
+        String::from_utf8_lossy(&text).trim().to_owned()
+    }
+
     /// Waits for its end.
     pub(super) async fn ended(&mut self) -> End {
         let ended = self.end.wait_for(Option::is_some).await;
@@ -172,13 +190,32 @@ pub(super) fn after(output: &[u8], word: &str) -> Option<Vec<u8>> {
 /// The standard input of a command. It ends when this is dropped, and the command with it, which would
 /// otherwise run for as long as the connection lives. The host then closes the channel, which russh waits
 /// for.
-pub(super) struct Stdin(pub(super) Arc<ChannelWriteHalf<Msg>>);
+pub(super) struct Stdin {
+    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
+    /// Where the command has a terminal: what tells of its end.
+    terminal: Option<watch::Receiver<Option<End>>>,
+    farewell: &'static [u8],
+}
 
 impl Drop for Stdin {
     fn drop(&mut self) {
-        let stdin = Arc::clone(&self.0);
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { stdin.eof().await });
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (half, farewell) = (Arc::clone(&self.half), self.farewell);
+        match self.terminal.take() {
+            None => drop(runtime.spawn(async move { half.eof().await })),
+            Some(mut end) => drop(runtime.spawn(async move {
+                // A program before a pipe (`cat | sh`) learns that its reader has ended when it writes again.
+                let leave = async {
+                    while half.data_bytes(farewell).await.is_ok()
+                        && timeout(FAREWELL_INTERVAL, end.wait_for(Option::is_some)).await.is_err()
+                    {
+                    }
+                };
+                if !farewell.is_empty() {
+                    let _ = timeout(FAREWELL_TIMEOUT, leave).await;
+                }
+                half.close().await
+            })),
         }
     }
 }

@@ -81,7 +81,7 @@ impl Ssh {
         let (exec, before) = self.launcher.start(&script, &[]).await?;
         let (errors, gzip) = (exec.errors.clone(), Arc::clone(&self.gzip));
         let greeted = move |path: &str| gzip.store(!path.trim().is_empty(), Ordering::Relaxed);
-        let (stdout, stdin) = exec.into_streams();
+        let (stdout, stdin) = exec.into_streams(b"exit\n");
         let stdout = io::Cursor::new(before).chain(stdout);
         Ok(Shell::with_login_banner(stdin, stdout, sentinel, greeted, move || errors.text()))
     }

@@ -19,7 +19,7 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), ConnectEr
     let mut at = 0;
     while at < bytes.len() && exec.end.borrow().is_none() {
         let end = bytes.len().min(at + SLICE);
-        let sent = timeout(STALL_TIMEOUT, exec.stdin.0.data_bytes(bytes.slice(at..end)));
+        let sent = timeout(STALL_TIMEOUT, exec.stdin.half.data_bytes(bytes.slice(at..end)));
         match sent.await {
             Ok(Ok(())) => at = end,
             // The script has ended early: its error output says why.
@@ -30,8 +30,14 @@ pub(super) async fn send(exec: &mut Exec, bytes: &Bytes) -> Result<(), ConnectEr
     match wait_accepted(exec).await {
         Some(End::Exit(0)) => Ok(()),
         Some(End::Exit(status)) => {
-            let errors = exec.errors.text();
-            let reason = if errors.is_empty() { format!("it ended with status {status}") } else { errors };
+            let mut reason = exec.errors.text();
+            if reason.is_empty() {
+                // On a terminal both outputs are one.
+                reason = exec.rest().await;
+            }
+            if reason.is_empty() {
+                reason = format!("it ended with status {status}");
+            }
             Err(ConnectError::new(Phase::Channel, reason))
         }
         Some(End::Signal(signal)) => {

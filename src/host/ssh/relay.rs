@@ -42,6 +42,6 @@ pub(super) async fn open(launcher: &Launcher, address: SocketAddr) -> io::Result
         }
         _ => return Err(io::Error::new(io::ErrorKind::ConnectionRefused, errors.text())),
     }
-    let (stdout, stdin) = exec.into_streams();
+    let (stdout, stdin) = exec.into_streams(b"");
     Ok(Box::new(join(stdout, stdin)))
 }

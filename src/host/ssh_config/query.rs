@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-use crate::inventory;
+use crate::{host::environment, inventory};
 
 /// How long `ssh -G` may take; a `Match exec` in the user's configuration may be slow.
 const SSH_G_TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,7 +13,7 @@ const SSH_G_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn run_ssh_g(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
     #[expect(clippy::disallowed_methods, reason = "it does not connect: it prints the user's configuration")]
     let mut command = Command::new("ssh");
-    command.arg("-G");
+    environment::clear(&mut command).arg("-G");
     if let Some(user) = &ssh.user {
         command.args(["-l", user]);
     }

@@ -389,6 +389,7 @@ every!(errors_of_artifacts: artifact::Error {
 every!(errors_of_secrets: secret::Error {
     secret::Error::Unset(_) => secret::Error::Unset(word("PASSWORD")),
     secret::Error::Unreadable { .. } => secret::Error::Unreadable { path: "/p".into(), source: refused() },
+    secret::Error::Loose { .. } => secret::Error::Loose { path: "/p".into(), mode: 0o644 },
     secret::Error::Unfit(_) => secret::Error::Unfit(word("/p")),
     secret::Error::Unwritable { .. } => secret::Error::Unwritable { path: "/p".into(), source: refused() },
 });

@@ -9,7 +9,7 @@ use provision::{
 };
 
 use super::{fails, pool, pool_with};
-use crate::support::sshd::Sshd;
+use crate::support::{sshd::Sshd, write_secret};
 
 /// Answers every question the same, and counts them.
 struct Answers(SecretString, std::sync::Arc<std::sync::atomic::AtomicUsize>);
@@ -31,16 +31,20 @@ async fn keys_of_all_kinds_log_in() {
         sshd.allow(&sshd.path(&format!("{name}.pub")));
         Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path(name)]), &pool(&sshd)).await.unwrap();
     }
-    sshd.keygen("certified", &["-t", "ed25519"]);
     sshd.keygen("authority", &["-t", "ed25519"]);
-    let mut command = std::process::Command::new("ssh-keygen");
-    command.args(["-q", "-s"]).arg(sshd.path("authority")).args(["-I", "me", "-n", "root"]);
-    assert!(command.arg(sshd.path("certified.pub")).status().unwrap().success());
     let authority = fs::read_to_string(sshd.path("authority.pub")).unwrap();
     fs::write(sshd.path("authorized_keys"), format!("cert-authority {authority}")).unwrap();
-    Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path("certified")]), &pool(&sshd))
-        .await
-        .unwrap();
+    for (name, args) in [
+        ("certified", &["-t", "ed25519"][..]),
+        ("certified-ecdsa", &["-t", "ecdsa"]),
+        ("certified-rsa", &["-t", "rsa", "-b", "2048"]),
+    ] {
+        sshd.keygen(name, args);
+        let mut command = std::process::Command::new("ssh-keygen");
+        command.args(["-q", "-s"]).arg(sshd.path("authority")).args(["-I", "me", "-n", "root"]);
+        assert!(command.arg(sshd.path(&format!("{name}.pub"))).status().unwrap().success());
+        Probe::connect(&sshd.host(|ssh| ssh.identity = vec![sshd.path(name)]), &pool(&sshd)).await.unwrap();
+    }
     let (phase, reason, help) = fails(&sshd, &pool(&sshd), |_| {}).await;
     assert!(
         phase == Phase::Authentication && reason.contains("id_ed25519") && reason.contains("publickey"),
@@ -64,7 +68,7 @@ async fn a_passphrase_is_asked_for_once_or_comes_from_a_file() {
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 
-    fs::write(sshd.path("passphrase"), "open sesame\n").unwrap();
+    write_secret(sshd.path("passphrase"), "open sesame\n");
     let kept = Credential::Kept(SecretSource::File(sshd.path("passphrase")));
     let without_prompt = pool_with(sshd.pins(), false, NoPrompt);
     let with =

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::facts::{Facts, LiveShard, NO_REPLICAS};
 use crate::{
     cluster::{
-        domains::{bearable, is_crowded, masters_by_domain, spread},
+        domains::{bearable, is_crowded, leaders_within, masters_by_domain},
         verify::check::Check,
     },
     inventory::NodeRef,
@@ -131,7 +131,7 @@ impl<'f, 'a> Domains<'f, 'a> {
         }
         let members: Vec<Vec<&str>> = shards.iter().map(|shard| self.domains(shard.members())).collect();
         let text = format!("{}: its loss stops the cluster", heavy.join(", "));
-        if spread(&members, limit).is_some() {
+        if leaders_within(&members, limit).is_some() {
             return Judged::Avoidable(format!("{text}; `provision apply` has replicas elsewhere lead"));
         }
         Judged::Note(text)

@@ -1,7 +1,8 @@
 //! Authentication: keys, certificates, and a password where the inventory has one.
 
+mod file_signer;
 mod hashes;
-mod password;
+pub(super) mod password;
 mod refusal;
 
 use std::{sync::Arc, time::Duration};
@@ -13,34 +14,37 @@ use russh::{
 };
 use tokio::{net::UnixStream, time::timeout};
 
-use self::refusal::{failed, lost};
+use self::{
+    file_signer::FileSigner,
+    refusal::{failed, lost},
+};
 use super::{
     host_key::HostKeyVerifier,
     identities::{Identities, Kind},
 };
-use crate::host::{connect_error::ConnectError, connector::Connector, ssh_config::SshConfig};
+use crate::host::{connect_error::ConnectError, ssh_config::SshConfig};
 
 /// sshd hangs up after six attempts (`MaxAuthTries`); one is left for a password.
 const MAX_ATTEMPTS: usize = 5;
 
-/// How long a server may take to answer all keys, or the password.
-const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a server may take to answer all keys, or the password: PAM, LDAP and the look-up of our name by
+/// two resolvers that do not answer come first, and an agent may wait for a touch. It is sshd's own default
+/// (`LoginGraceTime`).
+const AUTHENTICATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Logs in. The timeout does not run while the user types a password.
+/// Logs in.
 pub(super) async fn log_in(
     handle: &mut Handle<HostKeyVerifier>,
     config: &SshConfig,
     identities: Identities,
-    connector: &Connector,
 ) -> Result<(), ConnectError> {
-    let late = |_| failed("no answer within 20s").transient();
+    let late = |_| failed(format!("no answer within {}s", AUTHENTICATION_TIMEOUT.as_secs())).transient();
     let mut login = Login { handle, config, tried: Vec::new(), accepted: all_methods() };
+    let password = identities.password.clone();
     if timeout(AUTHENTICATION_TIMEOUT, login.keys(identities)).await.map_err(late)?? {
         return Ok(());
     }
-    if password::is_accepted(&login.accepted)
-        && let Some(password) = password::get(config, connector).await?
-    {
+    if let Some(password) = password.filter(|_| password::is_accepted(&login.accepted)) {
         login.tried.push("the password".to_owned());
         let sent = password::send(login.handle, &config.user, &mut login.accepted, &password);
         if timeout(AUTHENTICATION_TIMEOUT, sent).await.map_err(late)?? {
@@ -66,7 +70,7 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn keys(&mut self, identities: Identities) -> Result<bool, ConnectError> {
-        let Identities { keys, mut agent, skipped } = identities;
+        let Identities { keys, mut agent, skipped, .. } = identities;
         self.tried.extend(skipped);
         let mut left = MAX_ATTEMPTS;
         for identity in keys {
@@ -102,10 +106,16 @@ impl Login<'_> {
                 Ok(false)
             }
             (Kind::FileCertificate(key, certificate), _) => {
-                *left = left.saturating_sub(1);
-                let result =
-                    self.handle.authenticate_openssh_cert(user, key, certificate).await.map_err(lost)?;
-                Ok(self.is_success(result))
+                for hash in self.hashes(certificate.algorithm().is_rsa(), left).await {
+                    let (certificate, mut file) = (certificate.clone(), FileSigner(Arc::clone(&key)));
+                    let signed =
+                        self.handle.authenticate_certificate_with(user, certificate, hash, &mut file);
+                    let result = signed.await;
+                    if self.is_signed(result) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
             (Kind::Agent(key), Some(agent)) => {
                 for hash in self.hashes(key.algorithm().is_rsa(), left).await {
@@ -118,10 +128,15 @@ impl Login<'_> {
                 Ok(false)
             }
             (Kind::AgentCertificate(certificate), Some(agent)) => {
-                let hashes = self.hashes(certificate.algorithm().is_rsa(), left).await;
-                let hash = hashes.first().copied().flatten();
-                let result = self.handle.authenticate_certificate_with(user, certificate, hash, agent).await;
-                Ok(self.is_signed(result))
+                for hash in self.hashes(certificate.algorithm().is_rsa(), left).await {
+                    let certificate = certificate.clone();
+                    let signed = self.handle.authenticate_certificate_with(user, certificate, hash, agent);
+                    let result = signed.await;
+                    if self.is_signed(result) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             }
             (Kind::Agent(_) | Kind::AgentCertificate(_), None) => Ok(false),
         }

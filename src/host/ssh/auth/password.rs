@@ -20,7 +20,7 @@ pub(super) fn is_accepted(methods: &MethodSet) -> bool {
 }
 
 /// The password of the inventory, which the user may have to type; `None` where the inventory has none.
-pub(super) async fn get(
+pub(in crate::host::ssh) async fn get(
     config: &SshConfig,
     connector: &Connector,
 ) -> Result<Option<SecretString>, ConnectError> {

@@ -9,6 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use self::revoked::Shown;
 use super::algorithms::key_kind;
 use crate::host::{
     connect_error::{ConnectError, Phase},
@@ -50,7 +51,7 @@ impl Handler for HostKeyVerifier {
                 (PublicKey::new(certificate.public_key().clone(), ""), Some(certificate))
             }
         };
-        let verdict = match (self.not_revoked(&key).await, certificate) {
+        let verdict = match (self.not_revoked(&key, certificate).await, certificate) {
             (Err(refused), _) => Err(refused),
             (Ok(()), None) => self.key(&key),
             (Ok(()), Some(certificate)) => self.certificate(certificate, &key),
@@ -103,9 +104,13 @@ impl HostKeyVerifier {
         Ok(())
     }
 
-    async fn not_revoked(&self, offered: &PublicKey) -> Result<(), ConnectError> {
+    async fn not_revoked(
+        &self,
+        offered: &PublicKey,
+        certificate: Option<&Certificate>,
+    ) -> Result<(), ConnectError> {
         match &self.revoked {
-            Some(file) => revoked::check(file, &encode_key(offered)?).await,
+            Some(file) => revoked::check(file, &shown(offered, certificate)?).await,
             None => Ok(()),
         }
     }
@@ -166,6 +171,17 @@ enum Uncertified {
     /// Its authority is revoked.
     Revoked(ConnectError),
     Otherwise(ConnectError),
+}
+
+fn shown(offered: &PublicKey, certificate: Option<&Certificate>) -> Result<Shown, ConnectError> {
+    let mut keys = vec![encode_key(offered)?];
+    let mut lines = vec![keys[0].to_string()];
+    if let Some(certificate) = certificate {
+        keys.push(encode_key(&PublicKey::new(certificate.signature_key().clone(), ""))?);
+        let line = certificate.to_openssh();
+        lines.push(line.map_err(|error| ConnectError::new(Phase::HostKey, error.to_string()))?);
+    }
+    Ok(Shown { keys, lines })
 }
 
 fn encode_key(key: &PublicKey) -> Result<Key, ConnectError> {

@@ -198,7 +198,8 @@ async fn a_certificate_for_a_revoked_key_is_refused() {
 
 /// Whether a file of revoked keys lets a key pass.
 async fn passes(keys: &Keys, file: &Path, name: &str) -> Result<(), String> {
-    revoked::check(file, &keys.key(name)).await.map_err(|failed| failed.reason)
+    let shown = shown(&keys.public(name), None).unwrap();
+    revoked::check(file, &shown).await.map_err(|failed| failed.reason)
 }
 
 #[tokio::test]
@@ -210,6 +211,45 @@ async fn revoked_keys_are_found_in_a_list_and_in_a_revocation_list() {
         let file = keys.path(file);
         assert!(passes(&keys, &file, "host").await.unwrap_err().contains(&keys.key("host").fingerprint()));
         assert_eq!(passes(&keys, &file, "other").await, Ok(()));
+    }
+}
+
+/// What `ssh-keygen -Q` says of a certificate.
+fn is_revoked_for_ssh_keygen(keys: &Keys, krl: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the oracle")]
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Q", "-f", krl, "host-cert.pub"]).current_dir(&keys.0);
+    !command.output().unwrap().status.success()
+}
+
+#[tokio::test]
+async fn a_certificate_is_revoked_by_its_serial_its_name_and_its_authority() {
+    let keys = Keys::new();
+    let offered = keys.certificate(&["-h", "-n", "n1", "-z", "7"]);
+    let known = format!("@cert-authority * {}\nn1 {}\n", keys.key("ca"), keys.key("host"));
+    for (name, spec, is_revoked) in [
+        ("serial", "serial: 7\n", true),
+        ("another-serial", "serial: 8\n", false),
+        ("name", "id: host\n", true),
+        ("another-name", "id: hosts\n", false),
+    ] {
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(keys.path(&format!("{name}.spec")), spec).unwrap();
+        keys.keygen(&["-k", "-f", name, "-s", "ca.pub", &format!("{name}.spec")]);
+        assert_eq!(is_revoked_for_ssh_keygen(&keys, name), is_revoked, "{name}");
+        let verifier = HostKeyVerifier { revoked: Some(keys.path(name)), ..keys.verifier(&known, true) };
+        let refused = verify(verifier, &offered).await;
+        assert_eq!(refused.is_some(), is_revoked, "{name}");
+        assert!(refused.iter().all(|r| r.reason.contains("it has the certificate of ssh-ed25519")), "{name}");
+    }
+    keys.keygen(&["-k", "-f", "authority", "ca.pub"]);
+    std::fs::copy(keys.path("ca.pub"), keys.path("list")).unwrap();
+    for name in ["authority", "list"] {
+        let verifier = HostKeyVerifier { revoked: Some(keys.path(name)), ..keys.verifier(&known, true) };
+        assert!(verify(verifier, &offered).await.is_some(), "{name}");
+        // The key itself is not revoked.
+        let verifier = HostKeyVerifier { revoked: Some(keys.path(name)), ..keys.verifier(&known, true) };
+        assert!(verify(verifier, &keys.plain("host")).await.is_none(), "{name}");
     }
 }
 

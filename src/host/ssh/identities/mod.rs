@@ -14,6 +14,7 @@ use russh::keys::{
 };
 use tokio::{net::UnixStream, time::timeout};
 
+use super::auth::password;
 use crate::{
     host::{
         connect_error::{ConnectError, Phase},
@@ -21,7 +22,7 @@ use crate::{
         once_map::OnceMap,
         ssh_config::{self, SshConfig},
     },
-    secret::{ExposeSecret, SecretString},
+    secret::{self, ExposeSecret, SecretString},
 };
 
 /// How long an agent may take to list its keys.
@@ -37,6 +38,8 @@ pub(super) struct Identities {
     pub(super) agent: Option<AgentClient<UnixStream>>,
     /// What should have been offered and cannot be, for the error text.
     pub(super) skipped: Vec<String>,
+    /// The password of the inventory, where it has one.
+    pub(super) password: Option<SecretString>,
 }
 
 pub(super) struct Identity {
@@ -56,8 +59,8 @@ fn failed(reason: impl Into<String>) -> ConnectError {
     ConnectError::new(Phase::Authentication, reason)
 }
 
-/// Gathers the keys, before the server is connected to, which limits the time for a login: a passphrase may
-/// have to be asked for. `unlocked` keeps the encrypted ones that were opened in this run.
+/// Gathers the keys and the password, before the server is connected to, which limits the time for a login:
+/// the user may have to type some of it. `unlocked` keeps the encrypted ones that were opened in this run.
 pub(super) async fn prepare(
     config: &SshConfig,
     connector: &Connector,
@@ -77,6 +80,16 @@ pub(super) async fn prepare(
                 certificates
                     .map(|(name, certificate)| Identity { name, kind: Kind::AgentCertificate(certificate) }),
             );
+            continue;
+        }
+        let metadata = std::fs::metadata(file);
+        if let Some(mode) = metadata.ok().as_ref().and_then(secret::mode_for_others) {
+            let reason = format!("{} is open to other accounts (its mode is {mode:04o})", file.display());
+            if config.identities_only {
+                let fix = format!("take their rights away: chmod 600 {}", file.display());
+                return Err(failed(format!("the private key {reason}")).hint(fix));
+            }
+            skipped.push(format!("not {reason}"));
             continue;
         }
         match read(file, None) {
@@ -99,7 +112,8 @@ pub(super) async fn prepare(
             }
         }
     }
-    Ok(Identities { keys, agent, skipped })
+    let password = password::get(config, connector).await?;
+    Ok(Identities { keys, agent, skipped, password })
 }
 
 /// A key that the inventory names must exist, in its file or in the agent.

@@ -2,6 +2,7 @@ use std::{path::PathBuf, process::Command};
 
 use super::*;
 use crate::{
+    atomic_file::{self, Mode},
     host::prompt::{NoPrompt, Prompt},
     inventory,
 };
@@ -176,10 +177,20 @@ async fn a_key_that_the_inventory_names_must_exist() {
 #[tokio::test]
 async fn a_named_file_that_is_no_key_is_an_error_and_one_of_the_configuration_is_skipped() {
     let keys = Keyring::new(&["plain"]);
-    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
-    std::fs::write(keys.path("broken"), "no key\n").unwrap();
+    atomic_file::write(&keys.path("broken"), b"no key\n", Mode::Private).unwrap();
     assert!(keys.refused(&keys.named(&["broken"])).await.reason.contains("cannot be used"));
     assert_eq!(keys.offered(&keys.config(&["broken", "plain"]), NoPrompt).await.0, ["plain"]);
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_an_error_where_it_is_named_and_else_left_out() {
+    let keys = Keyring::new(&["plain", "open"]);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    std::fs::set_permissions(keys.path("open"), mode).unwrap();
+    let refused = keys.refused(&keys.named(&["open"])).await;
+    assert!(refused.reason.contains("open to other accounts (its mode is 0640)"), "{}", refused.reason);
+    assert!(refused.hint.unwrap().contains("chmod 600"));
+    assert_eq!(keys.offered(&keys.config(&["open", "plain"]), NoPrompt).await.0, ["plain"]);
 }
 
 #[test]
