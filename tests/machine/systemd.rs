@@ -310,7 +310,7 @@ fn destroy_leaves_no_trace() {
 fn a_server_that_refuses_its_configuration_is_quoted_before_it_gets_it_and_passwords_work() {
     let text = |rest: &str| inventory("units", 7101, "auth = { file = \"word\" }", rest);
     let machine = Container::boot("refuse", &text("[cluster.config]\nmaxmemory = \"lots\""));
-    machine.sh("echo a-secret-of-the-test >/share/word").ok();
+    machine.sh("umask 077; echo a-secret-of-the-test >/share/word").ok();
     machine.apply().says("refuses `maxmemory lots`").says("argument must be a memory value");
     machine.sh("[ ! -e /etc/provision/units/7101/redis.conf ]").ok();
     machine.write(&text(""));
