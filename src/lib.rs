@@ -16,6 +16,8 @@ pub mod host;
 pub mod inspect;
 pub mod inventory;
 pub mod lab;
+#[cfg(test)]
+mod mutated;
 pub mod plan;
 pub mod playbook;
 pub mod redis;

@@ -38,6 +38,8 @@ pub async fn build(context: &BuildContext<'_>, pins: &mut Pins) -> Result<Artifa
 
 fn provenance(context: &BuildContext<'_>, source: Tarball, compiled: Compiled, size: u64) -> Provenance {
     let BuildContext { spec, inventory, host, facts, .. } = *context;
+    // What a host of this inventory may have put into it, others should know.
+    let inventory = (host.probe().is_remote() || source.of_host).then(|| inventory.to_owned());
     Provenance {
         engine: spec.engine,
         version: spec.version,
@@ -49,7 +51,7 @@ fn provenance(context: &BuildContext<'_>, source: Tarball, compiled: Compiled, s
         libc: facts.libc.clone(),
         built_at: jiff::Timestamp::now(),
         host: host.name().to_owned(),
-        inventory: host.probe().is_remote().then(|| inventory.to_owned()),
+        inventory,
         sha256: compiled.sha256,
         size,
     }

@@ -39,7 +39,8 @@ pub struct Provenance {
     pub built_at: jiff::Timestamp,
     /// The host that compiled it.
     pub host: HostName,
-    /// The inventory that this host is in; `None` where the machine that runs provision has compiled it.
+    /// The inventory whose hosts compiled it, or gave its source; `None` where the machine that runs
+    /// provision did both, or an earlier version has not noted it.
     #[serde(default)]
     pub inventory: Option<PathBuf>,
     pub sha256: String,

@@ -67,6 +67,8 @@ pub struct Tarball {
     pub sha256: String,
     /// The URL, source package or file it came from.
     pub from: String,
+    /// Whether a host alone vouches for it.
+    pub of_host: bool,
 }
 
 /// The digests one of which the source must have.
@@ -167,7 +169,8 @@ fn keep(source: FetchedSource, spec: &ArtifactSpec, store: &ArtifactStore) -> Re
         store::write(&note, &text).map_err(store::unusable(&note))?;
         fs::rename(&source.path, &path).map_err(store::unusable(&path))?;
     }
-    Ok(Tarball { path, sha256: source.sha256, from: source.from })
+    let of_host = source.trust == Trust::Host;
+    Ok(Tarball { path, sha256: source.sha256, from: source.from, of_host })
 }
 
 #[cfg(test)]

@@ -196,8 +196,13 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::cluster::testing::{SIX, at, cluster, six, view_mut};
+    use crate::{
+        cluster::testing::{SIX, at, cluster, six, view_mut},
+        mutated::mutated,
+    };
 
     fn manifest(before: Option<&Manifest>) -> Manifest {
         Manifest::of(&six(), &cluster(SIX), before).unwrap()
@@ -252,6 +257,16 @@ mod tests {
         assert_eq!(newest(&[("a", "{\"form"), ("b", &one)]), Ok(Some(first)));
         let later = one.replace("\"format\":1", "\"format\":2");
         assert_eq!(newest(&[("a", &later), ("b", "")]), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_manifest_is_read_or_missing(text in mutated(&manifest(None).named().unwrap().text())) {
+            if let Ok(Some(manifest)) = newest(&[("a", &text)]) {
+                manifest.members.iter().for_each(|member| drop(manifest.slots(member)));
+                prop_assert_eq!(newest(&[("a", &manifest.text())]), Ok(Some(manifest)));
+            }
+        }
     }
 
     #[test]

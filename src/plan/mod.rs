@@ -33,7 +33,7 @@ pub use stage::{HostChanges, HostUndo, Planned, Stage, Work};
 use crate::{
     artifact::Builder,
     inventory::Fleet,
-    resource::{Resource, Trials},
+    resource::{KnownFolders, Resource, Trials},
     units::HostName,
 };
 
@@ -66,6 +66,9 @@ pub struct Baseline {
     pub desired: Vec<Desired>,
     /// [`Observed::fingerprint`](crate::resource::Observed::fingerprint) when the plan was made.
     pub fingerprint: String,
+    /// What is known of the folders in which something is made.
+    #[serde(default)]
+    pub folders: KnownFolders,
 }
 
 impl Plan {

@@ -8,7 +8,7 @@ use crate::{
     distro,
     host::InitSystem,
     inventory::NodeRef,
-    resource::{Action, Observed, Obstacle, Process, Resource},
+    resource::{Action, KnownFolders, Observed, Obstacle, Process, Resource},
     units::HostName,
 };
 
@@ -89,6 +89,8 @@ impl HostSnapshot {
     }
 
     pub(super) fn baseline(&self) -> Baseline {
-        Baseline { desired: self.desired.clone(), fingerprint: self.observed.fingerprint() }
+        let resources = self.desired.iter().flat_map(|step| &step.resources);
+        let folders = KnownFolders::of(&self.observed, resources);
+        Baseline { desired: self.desired.clone(), fingerprint: self.observed.fingerprint(), folders }
     }
 }

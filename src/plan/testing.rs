@@ -279,6 +279,17 @@ impl Scene {
         self
     }
 
+    /// All that a host prints.
+    pub(crate) fn output(&self, host: &str) -> String {
+        self.lines[host].iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Has a host print something else.
+    pub(crate) fn with_output(mut self, host: &str, lines: Vec<String>) -> Self {
+        self.lines.insert(host.into(), lines);
+        self
+    }
+
     /// Replaces what a host says of a kernel setting: `rw` or `ro`, and its value.
     pub(crate) fn with_setting(self, host: &str, path: &str, state: &str) -> Self {
         let setting = format!("=setting {path} ");

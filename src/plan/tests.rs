@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::{
     testing::{Scene, facts, fleet, show},
     *,
@@ -10,7 +12,8 @@ use crate::{
     },
     host::InitSystem,
     inspect::{HostObservation, Inspection},
-    resource::{Action, Entry, Resource},
+    mutated::mutated_lines,
+    resource::{Action, Entry, Layout, Resource, Script},
     units::HostName,
 };
 
@@ -444,4 +447,24 @@ fn the_files_that_hold_keys_keep_their_names() {
         .with("a", format!("=text {text} {path}"));
     let error = scene.plan().unwrap_err();
     assert!(matches!(error, Error::RenamedData { directive: "dbfilename", .. }), "{error:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_a_host_answers_there_is_a_plan_or_an_error(
+        lines in mutated_lines(&Scene::converged(&["a"]).output("a")),
+    ) {
+        let scene = Scene::converged(&["a"]).with_output("a", lines);
+        if let Ok(plan) = scene.plan() {
+            let layout = Layout::new(&scene.fleet, &facts());
+            let changes = plan.stages.iter().flat_map(|stage| stage.work.changes());
+            for planned in changes.flat_map(|host| &host.changes) {
+                let mut script = Script::new(&layout);
+                planned.resource.check(&mut script);
+                planned.resource.change(&planned.difference, &mut script);
+                prop_assert!(script.text().is_ok());
+            }
+        }
+    }
 }

@@ -241,6 +241,15 @@ vars currentEpoch 6 lastVoteEpoch 0
         }
 
         #[test]
+        fn never_panics_on_damaged_answers(text in crate::mutated::mutated(
+            "67ed2db8 127.0.0.1:30002@31002,host2 master - 0 1426238316232 2 connected 5461-10922 [93->-292f8b36]\n\
+             07c37dfe 127.0.0.1:30004@31004 myself,slave 67ed2db8 0 1426238317239 4 connected\n\
+             vars currentEpoch 6 lastVoteEpoch 0\n"
+        )) {
+            let _ = parse(&text);
+        }
+
+        #[test]
         fn never_panics_on_nearly_right_lines(
             place in "[0-9a-f:.]{0,20}:[0-9]{0,6}@?[0-9]{0,6},?[a-z=,]{0,9}",
             tail in "[0-9a-z ?,\\[\\]<>-]{0,60}",

@@ -26,8 +26,8 @@ find_started() {
   exe=; [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || :
   [ -n "$exe" ]
 }
-# $1 started file, $2 data folder, $3 unit or nothing, $4 its server where that is known: then no process is needed
-# to tell that it runs
+# $1 started file, $2 data folder, $3 unit or nothing, $4 its server where that is known: what runs it in the data
+# folder is the node, and it takes no process to tell
 find_node() {
   if [ -n "${4-}" ] && [ -z "$3" ] && [ -r "$1" ] && read -r sum pid start <"$1" &&
     [ "/proc/$pid/exe" -ef "$4" ] && [ "/proc/$pid/cwd" -ef "$2" ]; then return; fi

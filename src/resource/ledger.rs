@@ -138,8 +138,16 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::resource::testing::{created, folder};
+    use crate::{
+        mutated::mutated,
+        resource::{
+            Script,
+            testing::{created, folder, layout},
+        },
+    };
 
     #[test]
     fn the_ledger_is_read_backwards_and_a_torn_line_is_no_change() {
@@ -210,6 +218,27 @@ mod tests {
             let json = prelude.lines().find(|line| line.starts_with("json()")).unwrap();
             let text = format!("{json}\nledger() {{ printf '%s\\n' \"$1\"; }}\n{program}\n{call}");
             assert_eq!(Entry::read(&sh(&text)).unwrap(), [entry]);
+        }
+    }
+
+    const LEDGER: &str = r#"{"did":"created-directory","path":"/a","ours":true}
+{"did":"changed-mode","path":"/b","mode":493,"owner":"0:0"}
+{"did":"replaced-file","path":"/d","backup":"d-0123","sha256":"0123456789abcdef"}
+{"did":"added-line","path":"/e","line":"a line","created":true}
+{"did":"changed-setting","path":"/proc/sys/vm/x","was":"1","set":"0"}
+{"did":"started-node","name":"7001","data":"/e","started":"/f","unit":null}
+"#;
+
+    proptest! {
+        #[test]
+        fn a_damaged_ledger_is_read_or_refused_and_undone_in_the_folders_of_its_entries(text in mutated(LEDGER)) {
+            if let Ok(entries) = Entry::read(&text) {
+                let mut script = Script::undoing(&layout());
+                for entry in &entries {
+                    entry.undo(&entries, &mut script);
+                }
+                prop_assert!(script.text().is_ok());
+            }
         }
     }
 

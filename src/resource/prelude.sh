@@ -4,10 +4,10 @@
 # The functions that fragments of a change script call, with as few processes as can be: on a host they are
 # what takes time.
 #
-# Nothing here follows a link that another account has planted: `enter` goes into a folder part by part and holds on to
-# it as the working directory. A new file is created exclusively, and changed through its descriptor; a folder, or a
-# copy that is edited, is finished in a folder that only we can write to, which `stage` makes. A rename puts either
-# into its place, and follows no link.
+# Nothing here follows a link that another account has planted, and nothing is written by name in a folder
+# that another account can write to: `enter` goes into a folder part by part and holds on to it as the working
+# directory, `stage` makes a folder in it that is only ours, what is new is finished in there, and `place`
+# renames it. A rename follows no link. Where only we can write anyway, `prepare` spares that folder.
 
 set -eu
 umask 022
@@ -93,7 +93,7 @@ is_writable_by_us_only() {
 }
 
 # Learns which of these folders are closed: nobody but root and us can put anything into one, nor replace it or one
-# above it. So its path means the same folder for the rest of the script, and one `stat` serves all that is made
+# above it. So its path means the same folder for the rest of the script, and one `stat` serves all that is written
 # in it. Each must come after the one above it, beginning with /. A sticky bit keeps others from replacing what is ours,
 # and only that.
 learn() {
@@ -142,9 +142,20 @@ stays_closed() {
   case ${2:-root} in root | root:*) is_writable_by_us_only 0 "${1:-00755}" ;; *) return 1 ;; esac
 }
 
+# Sets `new` to the path where a new $1 for the folder we are in can be made.
+prepare() {
+  if is_closed; then
+    new=./$1.provision-new
+    sweep "$1"
+  else
+    stage "$1"
+  fi
+}
+
 # Makes a folder in the one we are in, where only we can put anything, and goes into it: the place to
 # make a new $1.
 stage() {
+  new=./new
   sweep "$1"
   here=${PWD%/}
   mkdir -m 700 -- "./$1.provision-new"
@@ -153,12 +164,16 @@ stage() {
     refuse "$here/$1.provision-new was replaced meanwhile: look who can write to $here, and run this again"
 }
 
-# Leaves and removes the folder that `stage` made, with what `place` has not put where it belongs.
+# Removes what `place` has not put where it belongs, and leaves and removes the folder that `stage` made.
 leave() {
-  for left in ./new ./rest; do
-    [ ! -e "$left" ] && [ ! -L "$left" ] || rm -rf "$left"
-  done
-  cd -P .. && rmdir -- "./$1.provision-new"
+  if [ "$new" = ./new ]; then
+    for left in ./new ./rest; do
+      [ ! -e "$left" ] && [ ! -L "$left" ] || rm -rf "$left"
+    done
+    cd -P .. && rmdir -- "./$1.provision-new"
+  else
+    rm -rf -- "$new"
+  fi
 }
 
 # Gives up what is being made.
@@ -169,8 +184,12 @@ scrap() {
 
 # Puts what was made where it belongs.
 place() {
-  mv -fT ./new "../$1" || scrap "$1"
-  leave "$1"
+  if [ "$new" = ./new ]; then
+    mv -fT ./new "../$1" || scrap "$1"
+    leave "$1"
+  else
+    mv -fT -- "$new" "./$1" || scrap "$1"
+  fi
 }
 
 own() { [ -z "$2" ] || chown -- "$2" "$1"; }
@@ -241,28 +260,17 @@ backup() (
   if [ -e "$state/backup/$2" ]; then rm -f "$copy"; else mv -fT "$copy" "$state/backup/$2"; fi
 )
 
-# Writes the text $3 to descriptor 3, and gives that file mode $1 and owner $2. It may be secret: no process gets it as
-# an argument, since `printf` is a part of the shell.
-fill() {
-  # ksh passes on only descriptors that the command names.
-  [ -f /proc/self/fd/3 ] && printf %s "$3" >&3 && { [ -z "$2" ] || chown -- "$2" /proc/self/fd/0 <&3; } &&
-    chmod "$1" /proc/self/fd/0 <&3
-}
-
-# Writes the text $4 to the file $1 with mode $2 and owner $3. Who can write to its folder may put another file into
-# its place, before the rename as after it, and gets nothing more by that.
+# Writes the text $4 to the file $1 with mode $2 and owner $3. It may be secret: no process gets it as an argument,
+# since `printf` is a part of the shell.
 write() {
   split "$1"
   enter "$dir"
   [ ! -L "./$name" ] || refuse "$1 is a symbolic link, and is not followed: remove it, or name the file it leads to"
-  new=./$name.provision-new
-  sweep "$name"
+  prepare "$name"
   umask 077
-  set -C
-  fill "$2" "$3" "$4" 3>"$new" || { rm -f -- "$new"; exit 1; }
-  set +C
+  { printf %s "$4" >"$new" && own "$new" "$3" && chmod "$2" "$new"; } || scrap "$name"
   umask 022
-  mv -fT -- "$new" "./$name" || { rm -f -- "$new"; exit 1; }
+  place "$name"
   cd "$began_in" 2>/dev/null || cd /
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use super::{
-    Content, Entry, Handler, Layout,
+    Content, Entry, Handler, KnownFolders, Layout,
     probe_script::{TOUCHED, words},
     quote,
 };
@@ -14,8 +14,9 @@ use crate::{host::minify, secret::Error};
 #[derive(Debug)]
 pub struct Script {
     parts: Vec<Part>,
-    /// The folders in which it makes others, and those above them.
+    /// The folders in which it makes something, and those above them.
     folders: BTreeSet<String>,
+    known: KnownFolders,
     /// The programs whose functions it has.
     functions: BTreeSet<&'static str>,
     /// The handlers that are due.
@@ -47,7 +48,8 @@ impl Script {
         let account = quote(layout.account.as_deref().unwrap_or(""));
         let (parts, folders) = (Vec::new(), BTreeSet::new());
         let (functions, handlers) = (BTreeSet::new(), BTreeSet::new());
-        let mut script = Self { parts, folders, functions, handlers, is_long: false };
+        let known = KnownFolders::default();
+        let mut script = Self { parts, folders, known, functions, handlers, is_long: false };
         script.push(&format!("state={state} ledger={ledger} account={account} me={}", layout.uid));
         script.needs(PRELUDE);
         script.parts.push(Part::Folders);
@@ -59,6 +61,11 @@ impl Script {
         let mut script = Self::new(layout);
         script.needs(UNDO);
         script
+    }
+
+    /// The same, with what the look at the host has shown of its folders.
+    pub fn knowing(layout: &Layout, known: &KnownFolders) -> Self {
+        Self { known: known.clone(), ..Self::new(layout) }
     }
 
     /// It takes long, and must not be cut off in the middle with the link.
@@ -108,6 +115,7 @@ impl Script {
 
     /// Writes the digest of a file into its digest cache, together with what the file looks like now.
     pub fn cache_digest(&mut self, path: &str, sha256: &str, cache: &str) {
+        self.makes(cache);
         let (path, cache) = (quote(path), quote(cache));
         self.push(&format!("write {cache} 0644 '' \"$({TOUCHED} -- {path}) {sha256}\n\""));
     }
@@ -130,16 +138,22 @@ impl Script {
 
     /// Sees that a folder is there, with its mode and owner if they are given.
     pub fn folder(&mut self, path: &str, mode: Option<u32>, owner: Option<&str>) {
-        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end.max(1)].to_owned()));
+        self.makes(path);
         // Five digits: with fewer, chmod leaves the set-group-ID bit of a folder as it is.
         let mode = mode.map_or_else(|| "''".to_owned(), |mode| format!("{mode:05o}"));
         self.push(&format!("folder {} {mode} {}", quote(path), quote(owner.unwrap_or(""))));
+    }
+
+    /// Notes that something is made at a path.
+    fn makes(&mut self, path: &str) {
+        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end.max(1)].to_owned()));
     }
 
     /// Writes a file atomically. The content travels inside the script, on standard input: never in an
     /// argument of a process, nor in a here-document, which shells keep in /tmp.
     pub fn write(&mut self, path: &str, content: &Content, mode: u32, owner: Option<&str>) {
         let write = format!("write {} {mode:04o} {}", quote(path), quote(owner.unwrap_or("")));
+        self.makes(path);
         match content {
             // No shell can hold it in a word.
             Content::Text(text) if text.contains('\0') => {
@@ -152,6 +166,17 @@ impl Script {
         Handler::of_file(path).for_each(|handler| self.notify(handler));
     }
 
+    /// What tells which folders are closed: the look at the host, or a look of the script's own.
+    fn folders_line(&self) -> String {
+        match self.known.closed_of(&self.folders) {
+            Some(closed) => {
+                let closed: String = closed.into_iter().map(|folder| format!("{folder}//")).collect();
+                format!("closed={}\n", quote(&format!("//{closed}")))
+            }
+            None => format!("learn {}\n", words(&self.folders)),
+        }
+    }
+
     /// The whole script, with the secrets it sends and the handlers that are due at its end.
     pub fn text(&self) -> Result<String, Error> {
         let mut text = String::new();
@@ -159,9 +184,7 @@ impl Script {
             match part {
                 Part::Text(lines) => text.push_str(lines),
                 Part::Folders if self.folders.is_empty() => {}
-                Part::Folders => {
-                    let _ = writeln!(text, "learn {}", words(&self.folders));
-                }
+                Part::Folders => text.push_str(&self.folders_line()),
                 Part::Secret { write, content } => {
                     let _ = writeln!(text, "{write} {}", quote(&content.revealed()?));
                 }
@@ -250,8 +273,8 @@ mod tests {
     fn all_folders_are_looked_at_once_each_after_the_one_above_it() {
         let mut script = script();
         script.folder("/srv/a b", Some(0o755), None);
-        script.write("/opt/motd", &Content::Text(String::new()), 0o644, None);
-        script.folder("/etc/b/c", None, None);
+        script.write("/etc/motd", &Content::Text(String::new()), 0o644, None);
+        script.write("/etc/b/c", &Content::Text(String::new()), 0o644, None);
         let text = script.text().unwrap();
         let looks: Vec<&str> = text.lines().filter(|line| line.starts_with("learn /")).collect();
         assert_eq!(looks, ["learn / /etc /etc/b /srv"]);

@@ -41,7 +41,9 @@ impl<'a> HostRun<'a> {
     ) -> Result<usize, Error> {
         let changes = self.settled(changes, binaries).await?;
         let titles: Vec<String> = changes.iter().map(|change| change.resource.title()).collect();
-        let mut script = Script::new(&self.session.layout);
+        let folders = plan.hosts.get(self.session.host.name()).map(|host| host.folders.clone());
+        let folders = folders.unwrap_or_default();
+        let mut script = Script::knowing(&self.session.layout, &folders);
         let (mut done, mut starting) = (0, Vec::new());
         for planned in changes.iter().filter(|planned| planned.difference.action != Action::Restart) {
             if !directives::is_tried(plan, self.session, binaries, planned) {
@@ -59,7 +61,7 @@ impl<'a> HostRun<'a> {
             match &planned.resource {
                 Resource::Binary(binary) => {
                     done += self.run(&script, &titles).await?;
-                    script = Script::new(&self.session.layout);
+                    script = Script::knowing(&self.session.layout, &folders);
                     self.install(binary, binaries, &mut script).await?;
                 }
                 Resource::Process(process) => starting.push(process),

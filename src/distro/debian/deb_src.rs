@@ -163,7 +163,10 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::mutated::mutated;
 
     fn files(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
@@ -233,6 +236,18 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
         let trusted =
             DEB822.replace("Components: main\nSigned-By", "Components: main\nTrusted: YES\nSigned-By");
         assert!(!are_verified(&of(&files(&[("debian.sources", &trusted)]), "bookworm", None)));
+    }
+
+    proptest! {
+        #[test]
+        fn archives_that_a_host_names_never_panic(
+            deb822 in mutated(DEB822),
+            list in mutated("deb [arch=amd64 trusted=yes signed-by=/k] http://a.example/ubuntu noble main universe\n"),
+        ) {
+            let entries = of(&files(&[("debian.sources", &deb822), ("a.list", &list)]), "bookworm", None);
+            let _ = are_verified(&entries);
+            let _ = of(&files(&[("debian.sources", &deb822), ("a.list", &list)]), "noble", Some("sid"));
+        }
     }
 
     #[test]

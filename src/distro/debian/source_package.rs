@@ -71,7 +71,10 @@ pub(crate) fn none_of(offers: &[SourcePackage], engine: &str, wanted: &str, suit
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::mutated::mutated_lines;
 
     #[test]
     fn the_upstream_version_of_debians_versions() {
@@ -98,6 +101,18 @@ mod tests {
             sha256: "bb".to_owned(),
         };
         assert_eq!(parse(&lines), [expected]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_host_offers_never_panics(lines in mutated_lines(
+            "Package: valkey\nVersion: 5:8.1.1+dfsg1-3\nChecksums-Sha256:\n bb 1 valkey_8.1.1+dfsg1.orig.tar.xz\n\n\
+             Package: x\nVersion: 1-1\nChecksums-Sha256:\n cc 2 x_1.orig.tar.gz\n"
+        )) {
+            let offers = parse(&lines);
+            let _ = (pick(&offers, "8.1.1"), none_of(&offers, "valkey", "8.1.1", "trixie"));
+            let _ = offers.iter().filter(|offer| offer.is_packed_anew()).count();
+        }
     }
 
     fn package(version: &str) -> SourcePackage {

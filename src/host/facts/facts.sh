@@ -7,6 +7,7 @@ done </proc/self/status
 # $1 fact, $2 file
 first_line() { line=; [ ! -r "$2" ] || read -r line <"$2"; echo "$1=$line"; }
 first_line online /sys/devices/system/cpu/online
+[ -n "$line" ] || echo "online=0-$(($(nproc) - 1))"
 data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
 first_line arch /proc/sys/kernel/arch

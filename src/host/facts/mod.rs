@@ -131,19 +131,21 @@ fn processors(allowed: &str, online: &str) -> u32 {
     let (allowed, online) = (ranges(allowed), ranges(online));
     let shared = |a: &(u32, u32), b: &(u32, u32)| (a.1.min(b.1) + 1).saturating_sub(a.0.max(b.0));
     let pairs = allowed.iter().flat_map(|a| online.iter().map(move |b| shared(a, b)));
-    let all = if online.is_empty() { allowed.iter().map(|a| shared(a, a)).sum() } else { pairs.sum::<u32>() };
-    all.max(1)
+    pairs.fold(0, u32::saturating_add).max(1)
 }
+
+/// How many ranges of a list of processors count: a host may say anything.
+const MAX_RANGES: usize = 256;
 
 /// The ranges of a list of processors; what is none is left out.
 fn ranges(list: &str) -> Vec<(u32, u32)> {
-    // No machine has more, and a host may say anything.
+    // No machine has more.
     let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number < 1 << 16);
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         Some((number(from)?, number(to)?))
     };
-    list.split(',').filter_map(range).collect()
+    list.split(',').take(MAX_RANGES).filter_map(range).collect()
 }
 
 /// `252` → 252, as also `252.1` and `256~rc3`.

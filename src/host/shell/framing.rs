@@ -6,14 +6,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    sync::mpsc,
-};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::{
     lock::{Retake, holder_of, lock_script},
     script::framed,
+    waiting_lines::{self, Lines},
 };
 use crate::{
     host::error::{Error, Result},
@@ -30,12 +28,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// what a host says must not fill the memory of this machine.
 const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
-/// How much of one line is kept: its beginning. Each character may be a line of its own for whoever prints
-/// it.
+/// How much of one line is kept: its beginning.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// How many lines may wait for the script that they answer: with more the host must wait.
-const MAX_WAITING_LINES: usize = 4096;
+/// How many bytes of a script are sent at once: each part is progress.
+const PART: usize = 32 * 1024;
 
 /// Gets the rest of the greeting's line.
 type OnGreeting = Box<dyn FnOnce(&str) + Send>;
@@ -43,7 +40,7 @@ type OnGreeting = Box<dyn FnOnce(&str) + Send>;
 /// A shell that runs one script after the other.
 pub(in crate::host) struct Shell {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
-    lines: mpsc::Receiver<String>,
+    lines: Lines,
     /// Ends a script's output; random, so that no output can forge it.
     sentinel: String,
     /// What the shell wrote to its standard error, where that is kept.
@@ -90,7 +87,7 @@ impl Shell {
         mut on_greeting: Option<OnGreeting>,
         errors: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
-        let (sender, lines) = mpsc::channel(MAX_WAITING_LINES);
+        let (sender, lines) = waiting_lines::queue(&sentinel);
         let greeting = format!("{sentinel} hello");
         let login = Arc::new(Mutex::new(VecDeque::new()));
         let banner = Arc::clone(&login);
@@ -109,7 +106,7 @@ impl Shell {
                         let surplus = banner.len().saturating_sub(MAX_LOGIN_LINES);
                         banner.drain(..surplus);
                     }
-                } else if sender.send(text).await.is_err() {
+                } else if !sender.send(text).await {
                     break;
                 }
             }
@@ -133,8 +130,9 @@ impl Shell {
     /// Closes the shell's standard input, and waits until the shell has ended, and its lock with it.
     pub(in crate::host) async fn close(&mut self) {
         self.stdin = Box::new(tokio::io::sink());
-        let ended = async { while self.lines.recv().await.is_some() {} };
+        let ended = async { while self.lines.next().await.is_some() {} };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
+        self.lines.close();
         self.is_lost = true;
     }
 
@@ -191,11 +189,24 @@ impl Shell {
     /// The next line of output.
     async fn read_line(&mut self, host: &HostName, what: &str, idle: Duration) -> Result<String> {
         let silent = || Error::Silent { host: host.clone(), what: what.to_owned(), idle };
-        let line = tokio::time::timeout(idle, self.lines.recv()).await.map_err(|_| silent())?;
+        let line = tokio::time::timeout(idle, self.lines.next()).await.map_err(|_| silent())?;
         line.ok_or_else(|| self.lost(host, what))
     }
 
     async fn send(
+        &mut self,
+        host: &HostName,
+        what: &str,
+        text: &str,
+        idle: Duration,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(i32, Vec<String>)> {
+        let ended = self.exchange(host, what, text, idle, on_line).await;
+        self.lines.pause();
+        ended
+    }
+
+    async fn exchange(
         &mut self,
         host: &HostName,
         what: &str,
@@ -209,15 +220,17 @@ impl Shell {
             self.is_busy = !line.starts_with(&self.sentinel);
         }
         self.is_busy = true;
-        let sending = async {
-            self.stdin.write_all(text.as_bytes()).await?;
-            self.stdin.flush().await
-        };
         // A shell that was stopped takes nothing, once what is on its way is full.
-        match tokio::time::timeout(idle, sending).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(self.lost(host, what)),
-            Err(_) => return Err(Error::Silent { host: host.clone(), what: what.to_owned(), idle }),
+        for part in text.as_bytes().chunks(PART) {
+            let sending = async {
+                self.stdin.write_all(part).await?;
+                self.stdin.flush().await
+            };
+            match tokio::time::timeout(idle, sending).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(self.lost(host, what)),
+                Err(_) => return Err(Error::Silent { host: host.clone(), what: what.to_owned(), idle }),
+            }
         }
         let (mut output, mut empty) = (Output::default(), false);
         loop {

@@ -3,6 +3,7 @@
 mod framing;
 mod lock;
 mod script;
+mod waiting_lines;
 
 pub use self::script::{buffer_output, minify, quote, with_parameters};
 pub(super) use self::{

@@ -23,11 +23,6 @@ pub(super) enum HostKeys<'a> {
     Known { kinds: &'a [String], certificates: bool },
 }
 
-/// How many packets of a channel wait to be encrypted. russh writes all of them into one buffer, which a
-/// connection keeps at the size it once had: with its default of 100 each host of a large fleet costs
-/// megabytes.
-const CHANNEL_BUFFER: usize = 8;
-
 /// What is offered in the key exchange. `legacy` adds what rests on SHA-1, as the last choice.
 pub(super) fn client_config(host_keys: &HostKeys<'_>, legacy: bool) -> Config {
     let mut preferred = Preferred::DEFAULT;
@@ -65,7 +60,6 @@ pub(super) fn client_config(host_keys: &HostKeys<'_>, legacy: bool) -> Config {
         keepalive_interval: Some(KEEPALIVE_INTERVAL),
         keepalive_max: MAX_KEEPALIVES,
         nodelay: true,
-        channel_buffer_size: CHANNEL_BUFFER,
         ..Config::default()
     }
 }

@@ -57,7 +57,7 @@ impl Connection {
         let offered = HostKeys::Known { kinds: &kinds, certificates };
         let (verifier, outcome) = verifier(config, connector, known, false);
         let mut handle = key_exchange(config, jump_host.as_deref(), &offered, verifier, &outcome).await?;
-        auth::log_in(&mut handle, config, identities).await?;
+        auth::log_in(&mut handle, config, identities, connector).await?;
         Ok(Self { handle, sessions: Arc::new(Semaphore::new(MAX_SESSIONS)), _jump_host: jump_host })
     }
 

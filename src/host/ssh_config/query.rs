@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-use crate::{host::environment, inventory};
+use crate::{
+    inventory,
+    secret::{Credential, SecretSource},
+};
 
 /// How long `ssh -G` may take; a `Match exec` in the user's configuration may be slow.
 const SSH_G_TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,7 +16,13 @@ const SSH_G_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn run_ssh_g(address: &str, ssh: &inventory::Ssh) -> Result<String, String> {
     #[expect(clippy::disallowed_methods, reason = "it does not connect: it prints the user's configuration")]
     let mut command = Command::new("ssh");
-    environment::clear(&mut command).arg("-G");
+    command.arg("-G");
+    // Its environment stays but for secrets: the user's configuration may name variables.
+    for credential in [&ssh.password, &ssh.passphrase, &ssh.sudo].into_iter().flatten() {
+        if let Credential::Kept(SecretSource::Env(name)) = credential {
+            command.env_remove(name);
+        }
+    }
     if let Some(user) = &ssh.user {
         command.args(["-l", user]);
     }

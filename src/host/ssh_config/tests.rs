@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::mutated::mutated;
 
 const ANSWER: &str = "user deploy\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_rsa\nidentityfile /keys/one\n\
                     userknownhostsfile /home/me/.ssh/known_hosts /home/me/.ssh/known_hosts2\n\
@@ -177,4 +180,13 @@ fn settings_that_an_inventory_cannot_have_are_found_in_the_users_configuration()
         assert!(needs(text), "{text}");
     }
     assert!(!needs("# Include other\nUser include\n"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_ssh_answers_is_read_or_refused(answer in mutated(ANSWER)) {
+        if let Ok(config) = read(&answer, &inventory::Ssh::default()) {
+            let _ = (config.known_as(), config.reproduce(Path::new("/pins")));
+        }
+    }
 }

@@ -1,5 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
-use crate::redis::Role;
+use crate::{mutated::mutated, redis::Role};
 
 /// A master of Redis 5.0.14.
 const REDIS_5: &str = "\
@@ -235,7 +237,13 @@ fn buffers_of_replicas_do_not_count_towards_the_limit() {
     );
 }
 
-proptest::proptest! {
+proptest! {
+    #[test]
+    fn no_damage_makes_a_parser_panic(text in mutated(REDIS_5)) {
+        let _ = (ServerInfo::parse(&text), ReplicationInfo::parse(&text), PersistenceInfo::parse(&text));
+        let _ = (StatsInfo::parse(&text), MemoryInfo::parse(&text).counted(), KeyspaceInfo::parse(&text));
+    }
+
     #[test]
     fn no_text_makes_a_parser_panic(text in "(slave[0-9]|db[0-9]|[a-z_]{1,20}):[-a-z0-9=,.:]{0,60}\r\n") {
         let _ = (ServerInfo::parse(&text), ReplicationInfo::parse(&text), PersistenceInfo::parse(&text));

@@ -22,7 +22,7 @@ use super::{
     host_key::HostKeyVerifier,
     identities::{Identities, Kind},
 };
-use crate::host::{connect_error::ConnectError, ssh_config::SshConfig};
+use crate::host::{connect_error::ConnectError, connector::Connector, ssh_config::SshConfig};
 
 /// sshd hangs up after six attempts (`MaxAuthTries`); one is left for a password.
 const MAX_ATTEMPTS: usize = 5;
@@ -32,11 +32,13 @@ const MAX_ATTEMPTS: usize = 5;
 /// (`LoginGraceTime`).
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Logs in.
+/// Logs in. The timeout does not run while the user types a password, which is asked for once the keys are
+/// refused.
 pub(super) async fn log_in(
     handle: &mut Handle<HostKeyVerifier>,
     config: &SshConfig,
     identities: Identities,
+    connector: &Connector,
 ) -> Result<(), ConnectError> {
     let late = |_| failed(format!("no answer within {}s", AUTHENTICATION_TIMEOUT.as_secs())).transient();
     let mut login = Login { handle, config, tried: Vec::new(), accepted: all_methods() };
@@ -44,7 +46,9 @@ pub(super) async fn log_in(
     if timeout(AUTHENTICATION_TIMEOUT, login.keys(identities)).await.map_err(late)?? {
         return Ok(());
     }
-    if let Some(password) = password.filter(|_| password::is_accepted(&login.accepted)) {
+    if password::is_accepted(&login.accepted)
+        && let Some(password) = password::or_get(password, config, connector).await?
+    {
         login.tried.push("the password".to_owned());
         let sent = password::send(login.handle, &config.user, &mut login.accepted, &password);
         if timeout(AUTHENTICATION_TIMEOUT, sent).await.map_err(late)?? {

@@ -34,6 +34,18 @@ pub(in crate::host::ssh) async fn get(
     password.ok_or_else(no_prompt).map(Some)
 }
 
+/// The password that was had before the connection, else as [`get`] has it.
+pub(super) async fn or_get(
+    known: Option<SecretString>,
+    config: &SshConfig,
+    connector: &Connector,
+) -> Result<Option<SecretString>, ConnectError> {
+    match known {
+        Some(password) => Ok(Some(password)),
+        None => get(config, connector).await,
+    }
+}
+
 /// Sends the password by one of the two methods the server accepts; in keyboard-interactive, as the answer to
 /// each prompt that does not echo. `methods` are those that the server accepts, and accepts after a refusal.
 pub(super) async fn send(

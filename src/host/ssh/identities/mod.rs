@@ -38,7 +38,7 @@ pub(super) struct Identities {
     pub(super) agent: Option<AgentClient<UnixStream>>,
     /// What should have been offered and cannot be, for the error text.
     pub(super) skipped: Vec<String>,
-    /// The password of the inventory, where it has one.
+    /// The password of the inventory, where there is no key: with one it may not be needed.
     pub(super) password: Option<SecretString>,
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn prepare(
             }
         }
     }
-    let password = password::get(config, connector).await?;
+    let password = if keys.is_empty() { password::get(config, connector).await? } else { None };
     Ok(Identities { keys, agent, skipped, password })
 }
 
