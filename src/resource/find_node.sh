@@ -26,11 +26,8 @@ find_started() {
   exe=; [ -z "$pid" ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || :
   [ -n "$exe" ]
 }
-# $1 started file, $2 data folder, $3 unit or nothing, $4 its server where that is known: what runs it in the data
-# folder is the node, and it takes no process to tell
+# $1 started file, $2 data folder, $3 unit or nothing
 find_node() {
-  if [ -n "${4-}" ] && [ -z "$3" ] && [ -r "$1" ] && read -r sum pid start <"$1" &&
-    [ "/proc/$pid/exe" -ef "$4" ] && [ "/proc/$pid/cwd" -ef "$2" ]; then return; fi
   ! find_started "$1" "$3" || ! is_server "$exe" "$pid" "$2" || return 0
   sum='' pid=''
   if [ -n "$3" ] || [ ! -d "$2" ]; then return 1; fi
@@ -50,7 +47,7 @@ owner_of() {
 }
 node() {
   name=$1 started=$2 data=$3 unit=$4 at=$5 port=$6 bus=$7 binary=$8; shift 8
-  if find_node "$started" "$data" "$unit" "$binary"; then
+  if find_node "$started" "$data" "$unit"; then
     now=$(sum_of "$@")
     current=stale; [ "$sum" != "${now%% *}" ] || current=current
     installed=other; [ ! "/proc/$pid/exe" -ef "$binary" ] || installed=installed

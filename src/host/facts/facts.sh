@@ -5,14 +5,13 @@ while read -r key one two _; do
   case $key in Uid:) echo "uid=$two" ;; Cpus*list:) echo "allowed=$one" ;; esac
 done </proc/self/status
 # $1 fact, $2 file
-first_line() { line=; [ ! -r "$2" ] || read -r line <"$2"; echo "$1=$line"; }
-first_line online /sys/devices/system/cpu/online
-[ -n "$line" ] || echo "online=0-$(($(nproc) - 1))"
+fact() { line=; [ ! -r "$2" ] || read -r line <"$2"; echo "$1=$line"; }
+fact online /sys/devices/system/cpu/online
 data=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}; echo "data_home=$data"
 echo "cache_home=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}"
-first_line arch /proc/sys/kernel/arch
+fact arch /proc/sys/kernel/arch
 [ -n "$line" ] || echo "arch=$(uname -m)"
-first_line init /proc/1/comm
+fact init /proc/1/comm
 # shellcheck disable=SC2046 # the words of its first line
 [ "$line" != systemd ] || { set -- $(systemctl --version); echo "systemd=$2"; }
 [ ! -r /etc/os-release ] || while read -r line; do
@@ -41,7 +40,7 @@ while read -r key _ flags; do
 done </proc/cpuinfo
 echo "level=$level"
 echo "compiler=$(command -v cc || command -v gcc)"
-first_line boot /proc/sys/kernel/random/boot_id
+fact boot /proc/sys/kernel/random/boot_id
 for f in /opt/provision/*/*/knows "$data"/provision/*/bin/*/knows; do
   read -r a <"$f" && echo "knows.${f%/*}=$a"
 done 2>/dev/null

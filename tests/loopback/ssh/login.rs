@@ -79,3 +79,13 @@ async fn a_passphrase_is_asked_for_once_or_comes_from_a_file() {
     let (phase, reason, _) = fails(&sshd, &without_prompt, with).await;
     assert!(phase == Phase::Authentication && reason.contains("passphrase"), "{reason}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_not_needed_where_a_key_logs_in() {
+    let sshd = Sshd::start("");
+    let missing = Credential::Kept(SecretSource::File(sshd.path("no-such-file")));
+    for password in [Credential::Ask, missing] {
+        let host = sshd.host(|ssh| ssh.password = Some(password.clone()));
+        Probe::connect(&host, &pool_with(sshd.pins(), false, NoPrompt)).await.unwrap();
+    }
+}
