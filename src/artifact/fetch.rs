@@ -156,7 +156,7 @@ impl Search<'_> {
             }
             return Ok(Some(FetchedSource { path, sha256, from, trust: Trust::Host }));
         }
-        // An archive that apt is told not to verify is a place like any other.
+        // An archive that apt is configured not to verify is a place like any other.
         let trust = if verified { Trust::Signed { packed_anew } } else { Trust::Place };
         Ok(Some(FetchedSource { path, sha256, from, trust }))
     }

@@ -133,8 +133,8 @@ enum Verdict {
     Refused(Expected),
 }
 
-/// A release that the table has must be that of the table, whoever signed another one; a signature counts
-/// where the table is silent.
+/// A release that the table has must be that of the table, even where another one is signed; a signature
+/// counts where the table is silent.
 fn check(source: &FetchedSource, spec: &ArtifactSpec, pins: &Pins) -> Verdict {
     let is_no_release = source.trust == Trust::Signed { packed_anew: true };
     match Expected::of(spec, pins) {

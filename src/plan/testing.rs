@@ -1,6 +1,9 @@
 //! Builders for tests: a fleet, its desired resources, and what a host says that has them, in a line each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
@@ -8,7 +11,7 @@ use super::{
     Blueprint, Desired, Error, HostSnapshot, Plan, PlanInput, PlanOptions, Rollout, Templates, Work,
 };
 use crate::{
-    artifact::{ArtifactStore, Builder},
+    artifact::{Artifact, ArtifactSpec, ArtifactStore, Builder, Provenance, SourceRecord},
     cluster::{ConfigChange, Topology},
     host::{Facts, InitSystem},
     inventory::{self, Fleet, Fold, Host, NodeRef},
@@ -43,6 +46,27 @@ pub(crate) fn facts() -> Facts {
 /// The same host, seen as an ordinary user.
 pub(crate) fn facts_of_user() -> Facts {
     Facts { uid: 1000, data_home: "/home/ann/.local/share".into(), ..facts() }
+}
+
+/// An artifact of the default fleet at a path, whose content need not be a binary.
+pub(crate) fn artifact(path: &Path, sha256: &str) -> Artifact {
+    let spec = ArtifactSpec::of(&fleet(&["a"]));
+    let provenance = Provenance {
+        engine: spec.engine,
+        version: spec.version,
+        source: SourceRecord { sha256: String::new(), from: String::new() },
+        recipe: spec.recipe.id(),
+        flags: Vec::new(),
+        compiler: String::new(),
+        arch: "x86_64".to_owned(),
+        libc: String::new(),
+        built_at: jiff::Timestamp::UNIX_EPOCH,
+        host: "a".into(),
+        inventory: None,
+        sha256: sha256.to_owned(),
+        size: 1,
+    };
+    Artifact { path: path.to_owned(), sha256: sha256.to_owned(), size: 1, provenance }
 }
 
 /// A cache of artifacts below a folder.

@@ -115,14 +115,8 @@ impl<'a> BinarySource<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::{
-        artifact::{Provenance, SourceRecord},
-        inventory::{Engine, Version},
-        plan::testing::{cache_at, facts, fleet},
-    };
+    use crate::plan::testing::{artifact, cache_at, facts, fleet};
 
     fn builder(host: &str, consumers: &[&str]) -> Builder {
         let consumers = consumers.iter().copied().map(HostName::from).collect();
@@ -131,26 +125,6 @@ mod tests {
 
     fn source<'a>(cache: &'a ArtifactStore, builders: &[Builder]) -> BinarySource<'a> {
         BinarySource::new(ArtifactSpec::of(&fleet(&["a", "b", "c"])), cache, builders.iter())
-    }
-
-    /// An artifact at a path, whose content need not be a binary.
-    fn artifact(path: &Path, sha256: &str) -> Artifact {
-        let provenance = Provenance {
-            engine: Engine::Redis,
-            version: Version::new(7, 0, 15),
-            source: SourceRecord { sha256: String::new(), from: String::new() },
-            recipe: String::new(),
-            flags: Vec::new(),
-            compiler: String::new(),
-            arch: "x86_64".to_owned(),
-            libc: String::new(),
-            built_at: jiff::Timestamp::UNIX_EPOCH,
-            host: "a".into(),
-            inventory: None,
-            sha256: sha256.to_owned(),
-            size: 1,
-        };
-        Artifact { path: path.to_owned(), sha256: sha256.to_owned(), size: 1, provenance }
     }
 
     #[tokio::test]

@@ -171,10 +171,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        artifact::{Provenance, SourceRecord},
         atomic_file::{self, Mode},
         digest,
-        plan::testing::{Scene, cache_at, fleet},
+        plan::testing::{Scene, artifact, cache_at, fleet},
     };
 
     fn failed(status: i32) -> Error {
@@ -207,24 +206,10 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         atomic_file::write(&path, bytes, Mode::Exact(0o755)).unwrap();
         let sha256 = digest::of_file(&path).unwrap();
-        let provenance = Provenance {
-            engine: fleet.engine,
-            version: fleet.version,
-            source: SourceRecord { sha256: String::new(), from: String::new() },
-            recipe: spec.recipe.id(),
-            flags: Vec::new(),
-            compiler: String::new(),
-            arch: "x86_64".to_owned(),
-            libc: String::new(),
-            built_at: jiff::Timestamp::UNIX_EPOCH,
-            host: "a".into(),
-            inventory: None,
-            sha256: sha256.clone(),
-            size: 1,
-        };
-        let text = serde_json::to_vec(&provenance).unwrap();
+        let artifact = artifact(&path, &sha256);
+        let text = serde_json::to_vec(&artifact.provenance).unwrap();
         atomic_file::write(&path.with_file_name("provenance.json"), &text, Mode::Shared).unwrap();
-        (store, Artifact { path, sha256, size: 1, provenance })
+        (store, artifact)
     }
 
     #[tokio::test]

@@ -130,6 +130,7 @@ impl Shell {
     /// Closes the shell's standard input, and waits until the shell has ended, and its lock with it.
     pub(in crate::host) async fn close(&mut self) {
         self.stdin = Box::new(tokio::io::sink());
+        let _reading = self.lines.begin();
         let ended = async { while self.lines.next().await.is_some() {} };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
         self.lines.close();
@@ -201,19 +202,7 @@ impl Shell {
         idle: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(i32, Vec<String>)> {
-        let ended = self.exchange(host, what, text, idle, on_line).await;
-        self.lines.pause();
-        ended
-    }
-
-    async fn exchange(
-        &mut self,
-        host: &HostName,
-        what: &str,
-        text: &str,
-        idle: Duration,
-        on_line: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<(i32, Vec<String>)> {
+        let _reading = self.lines.begin();
         // A script that timed out may still run: its output and its sentinel are not this script's.
         while self.is_busy {
             let line = self.read_line(host, what, idle).await?;

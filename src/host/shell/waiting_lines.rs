@@ -70,16 +70,25 @@ impl Sender {
     }
 }
 
+/// While it lives, lines wait for room and are not dropped.
+pub(super) struct Reading(Arc<AtomicBool>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
 impl Lines {
-    /// The next line; `None` at the end of the output.
-    pub(super) async fn next(&mut self) -> Option<String> {
+    /// A script begins to read.
+    pub(super) fn begin(&self) -> Reading {
         self.is_read.store(true, Ordering::SeqCst);
-        self.lines.recv().await.map(|(line, _)| line)
+        Reading(Arc::clone(&self.is_read))
     }
 
-    /// Nothing reads until the next line is asked for.
-    pub(super) fn pause(&self) {
-        self.is_read.store(false, Ordering::SeqCst);
+    /// The next line; `None` at the end of the output.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        self.lines.recv().await.map(|(line, _)| line)
     }
 
     /// Nothing will be read any more.
@@ -117,6 +126,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_read_is_whole_however_much_it_is() {
         let (sender, mut lines) = queue("end");
+        let reading = lines.begin();
         let sending = tokio::spawn(async move {
             for number in 0..40 {
                 assert!(sender.send(format!("{number} {}", "x".repeat(MEGABYTE - 100))).await);
@@ -127,6 +137,8 @@ mod tests {
         }
         assert_eq!(lines.next().await, None);
         sending.await.unwrap();
+        drop(reading);
+        assert!(!lines.is_read.load(Ordering::SeqCst));
     }
 
     #[tokio::test]

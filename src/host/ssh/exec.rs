@@ -164,7 +164,7 @@ impl Exec {
         }
     }
 
-    /// What it has printed and nobody has read, once it has ended: as much as is kept of an error output.
+    /// What it has printed and was not read, once it has ended: as much as is kept of an error output.
     pub(super) async fn rest(&mut self) -> String {
         let mut text = Vec::new();
         let mut rest = (&mut self.stdout).take(MAX_ERRORS as u64);
